@@ -13,11 +13,11 @@ void tdsa_assert_set_handler(tdsa_assert_fn fn) TDSA_NONNULL;
 _Noreturn void tdsa_assert_failed(const char *what, const char *where) TDSA_NONNULL;
 
 /** Stays on in every build type. One condition per line. */
-#define TDSA_ASSERT(cond)                                                                          \
-    do {                                                                                           \
-        if (!(cond)) {                                                                             \
-            tdsa_assert_failed(#cond, TDSA_WHERE);                                                 \
-        }                                                                                          \
+#define TDSA_ASSERT(cond)                          \
+    do {                                           \
+        if (!(cond)) {                             \
+            tdsa_assert_failed(#cond, TDSA_WHERE); \
+        }                                          \
     } while (0)
 
 #endif

@@ -5,7 +5,7 @@
 #define TDSA_NONNULL      __attribute__((nonnull))
 #define TDSA_PRINTF(f, a) __attribute__((format(printf, f, a)))
 /** Everything is built with hidden symbols; only C_* and the plugin tables are exported. */
-#define TDSA_EXPORT       __attribute__((visibility("default")))
+#define TDSA_EXPORT __attribute__((visibility("default")))
 
 #define TDSA_STR_(x) #x
 #define TDSA_STR(x)  TDSA_STR_(x)

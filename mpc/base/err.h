@@ -15,12 +15,12 @@ typedef enum {
     TDSA_E_BUSY,        /* try again later */
     TDSA_E_UNAVAILABLE, /* a peer does not answer; err->participant says which */
     TDSA_E_TIMEOUT,     /* the deadline passed; err->participant says who was waited for */
-    TDSA_E_PROTOCOL,    /* a peer broke the protocol; err->participant says who, if it can be known */
-    TDSA_E_VERIFY,      /* the finished signature does not verify: presignature burnt, alarm */
-    TDSA_E_CRYPTO,      /* a crypto library call failed */
-    TDSA_E_STORE,       /* the database failed */
-    TDSA_E_WRAPPING,    /* the wrapping key or its token is missing, wrong or broken */
-    TDSA_E_CONFIG,      /* the configuration is wrong */
+    TDSA_E_PROTOCOL, /* a peer broke the protocol; err->participant says who, if it can be known */
+    TDSA_E_VERIFY,   /* the finished signature does not verify: presignature burnt, alarm */
+    TDSA_E_CRYPTO,   /* a crypto library call failed */
+    TDSA_E_STORE,    /* the database failed */
+    TDSA_E_WRAPPING, /* the wrapping key or its token is missing, wrong or broken */
+    TDSA_E_CONFIG,   /* the configuration is wrong */
     TDSA_E_NO_MEMORY,
     TDSA_E_INTERNAL /* our own bug */
 } tdsa_status;
@@ -56,7 +56,7 @@ const char *tdsa_status_name(tdsa_status status);
 #define TDSA_FAIL(err, status, ...) tdsa_err_set((err), (status), TDSA_WHERE, __VA_ARGS__)
 
 /** Sets TDSA_E_PROTOCOL and the participant to blame (participantIndex). */
-#define TDSA_BLAME(err, who, ...)                                                                  \
+#define TDSA_BLAME(err, who, ...) \
     tdsa_err_blame((err), TDSA_E_PROTOCOL, (unsigned)(who), TDSA_WHERE, __VA_ARGS__)
 
 #endif

@@ -10,9 +10,9 @@
  */
 #ifdef TDSA_WITH_FAILPOINTS
 void tdsa_failpoint_hit(const char *name);
-#define TDSA_FAILPOINT(name) tdsa_failpoint_hit(name)
+#    define TDSA_FAILPOINT(name) tdsa_failpoint_hit(name)
 #else
-#define TDSA_FAILPOINT(name) ((void)0)
+#    define TDSA_FAILPOINT(name) ((void)0)
 #endif
 
 #endif

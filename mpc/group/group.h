@@ -38,14 +38,14 @@ typedef struct {
 /** Fixed facts of a curve. */
 typedef struct {
     grp_curve curve;
-    const char *name;      /* "P-256", "secp256k1": the word in statements */
-    const uint8_t *oid;    /* DER OBJECT IDENTIFIER with tag and length (CKA_EC_PARAMS) */
-    size_t oid_len;        /* bytes */
-    size_t order_bits;     /* ceil(log2 q) */
-    size_t scalar_len;     /* bytes of an encoded scalar, big-endian */
-    size_t point_len;      /* bytes of a compressed point */
-    size_t point_raw_len;  /* bytes of an uncompressed point, 04 | x | y */
-    size_t wide_len;       /* L(q) = ceil((ceil(log2 q) + 128) / 8) */
+    const char *name;     /* "P-256", "secp256k1": the word in statements */
+    const uint8_t *oid;   /* DER OBJECT IDENTIFIER with tag and length (CKA_EC_PARAMS) */
+    size_t oid_len;       /* bytes */
+    size_t order_bits;    /* ceil(log2 q) */
+    size_t scalar_len;    /* bytes of an encoded scalar, big-endian */
+    size_t point_len;     /* bytes of a compressed point */
+    size_t point_raw_len; /* bytes of an uncompressed point, 04 | x | y */
+    size_t wide_len;      /* L(q) = ceil((ceil(log2 q) + 128) / 8) */
 } grp_info;
 
 /** Opens a curve. out: free with grp_close. Errors: TDSA_E_BAD_INPUT (no such curve), TDSA_E_CRYPTO,

@@ -7,8 +7,8 @@
 #define GRP_PARTIES_MAX   9u
 #define GRP_THRESHOLD_MAX 4u
 /** Sets of t+1 out of n participants that one participant is in: C(8,4) for (9,4). */
-#define GRP_MY_SETS_MAX   70u
-#define GRP_ALL_SETS_MAX  126u /* C(9,5) */
+#define GRP_MY_SETS_MAX  70u
+#define GRP_ALL_SETS_MAX 126u /* C(9,5) */
 
 /*
  * Shamir sharing, Feldman commitments and checks in the exponent. Participants are named by their

@@ -1,0 +1,110 @@
+#ifndef KS_BACKEND_H
+#define KS_BACKEND_H
+
+#include "keystore/keystore.h"
+
+/**
+ * A database under the encryption. It sees sealed rows and public columns only, and never a key.
+ * One conformance suite (tests/conformance/keystore) runs on every backend. Each changing call is
+ * one durable transaction. The keystore serialises calls. Values passed in are lent; rows handed
+ * to callbacks are lent for the call.
+ *
+ * Numbers (lane, seq, mask) are full 64-bit values: backends whose integers are signed store the
+ * same 64 bits.
+ */
+typedef struct ks_backend ks_backend;
+
+typedef struct {
+    const char *key_id;
+    uint32_t epoch;
+    ks_key_state state;
+    const char *label;
+    uint64_t created_ms;
+    int64_t presignature_limit;
+    const uint8_t *public_part, *attrs, *sealed; /* NULL with length 0 when absent */
+    size_t public_len, attrs_len, sealed_len;
+} ks_key_row;
+
+typedef struct {
+    const uint8_t *beta; /* KS_BETA_LEN */
+    const char *key_id;
+    uint32_t epoch;
+    ks_batch_state state;
+    uint64_t lane, seq;
+    uint32_t count, next;
+    const uint8_t *sealed;
+    size_t sealed_len;
+} ks_batch_row;
+
+typedef bool (*ks_key_row_fn)(void *ctx, const ks_key_row *row);
+typedef bool (*ks_batch_row_fn)(void *ctx, const ks_batch_row *row);
+
+/** Which batches a query is about. */
+typedef struct {
+    const char *key_id;   /* NULL: all keys */
+    const uint8_t *beta;  /* NULL: any */
+    ks_batch_state state; /* 0: any */
+    bool unspent;         /* only next < count */
+    bool any_epoch, any_lane;
+    uint32_t epoch;
+    uint64_t lane;
+    size_t limit; /* 0: no limit; oldest (lane, seq) first */
+} ks_batch_query;
+
+typedef struct {
+    const char *name;
+    tdsa_status (*open)(ks_backend **out, const ks_cfg *cfg, tdsa_err *err);
+    void (*close)(ks_backend *b);
+    void (*abandon)(ks_backend *b); /* after fork: no write to any inherited descriptor */
+    tdsa_status (*ping)(ks_backend *b, tdsa_err *err);
+    tdsa_status (*change_counter)(ks_backend *b, uint64_t *out, tdsa_err *err);
+
+    tdsa_status (*key_insert)(ks_backend *b, const ks_key_row *row, tdsa_err *err);
+    /* state, public part and sealed share together; only when the state is `from` */
+    tdsa_status (*key_update)(ks_backend *b, const ks_key_row *row, ks_key_state from,
+                              tdsa_err *err);
+    tdsa_status (*key_move)(ks_backend *b, const char *key_id, uint32_t epoch, ks_key_state from,
+                            ks_key_state to, tdsa_err *err);
+    tdsa_status (*key_set_attrs)(ks_backend *b, const char *key_id, const char *label,
+                                 const uint8_t *attrs, size_t attrs_len, tdsa_err *err);
+    tdsa_status (*key_set_limit)(ks_backend *b, const char *key_id, int64_t limit, tdsa_err *err);
+    tdsa_status (*key_get)(ks_backend *b, const char *key_id, ks_key_row_fn fn, void *ctx,
+                           tdsa_err *err); /* newest epoch; TDSA_E_NOT_FOUND */
+    tdsa_status (*key_each)(ks_backend *b, const char *after, size_t limit, ks_key_row_fn fn,
+                            void *ctx, tdsa_err *err);
+    tdsa_status (*key_delete)(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err);
+
+    tdsa_status (*batch_insert)(ks_backend *b, const ks_batch_row *row, tdsa_err *err);
+    tdsa_status (*batch_move)(ks_backend *b, const uint8_t *beta, ks_batch_state from,
+                              ks_batch_state to, tdsa_err *err);
+    tdsa_status (*batch_each)(ks_backend *b, const ks_batch_query *q, ks_batch_row_fn fn, void *ctx,
+                              tdsa_err *err);
+    tdsa_status (*batch_purge)(ks_backend *b, const char *key_id, bool only_spent,
+                               uint64_t *dropped, tdsa_err *err);
+    tdsa_status (*batch_void_made)(ks_backend *b, uint64_t lane_only, tdsa_err *err);
+    tdsa_status (*lease)(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
+                         tdsa_err *err);
+    tdsa_status (*burn)(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
+                        tdsa_err *err);
+    tdsa_status (*seq_raise)(ks_backend *b, const char *key_id, uint32_t epoch, uint64_t lane,
+                             uint64_t seq, tdsa_err *err);
+
+    tdsa_status (*meta_put)(ks_backend *b, const char *name, const uint8_t *value, size_t len,
+                            tdsa_err *err);
+    /* insert only when absent: TDSA_E_CONFLICT otherwise */
+    tdsa_status (*meta_create)(ks_backend *b, const char *name, const uint8_t *value, size_t len,
+                               tdsa_err *err);
+    tdsa_status (*meta_get)(ks_backend *b, const char *name, tdsa_buf *out, tdsa_err *err);
+    /* adds 1 to a counter that starts at 0 and gives the new value; atomic over processes */
+    tdsa_status (*counter_next)(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err);
+} ks_backend_ops;
+
+/** Every backend object starts with this. */
+struct ks_backend {
+    const ks_backend_ops *ops;
+};
+
+extern const ks_backend_ops ks_backend_sqlite;
+extern const ks_backend_ops ks_backend_memory;
+
+#endif

@@ -1,0 +1,220 @@
+#ifndef KS_KEYSTORE_H
+#define KS_KEYSTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/rng.h"
+#include "base/secret.h"
+
+/**
+ * What a participant keeps: key shares, presignature batches, and what has been used up. Rows are
+ * sealed (AES-256-GCM; table, primary key, schema version and epoch are authenticated) under a data
+ * key, which an encryptor derives or unwraps. Backends see sealed rows and public attributes only.
+ *
+ * Every call that changes something is durable when it returns TDSA_OK (SQLite: WAL and
+ * synchronous=FULL). A call that ends in TDSA_E_STORE may or may not have happened: the caller
+ * counts a burn or lease as done and a release as not done.
+ *
+ * Threads: any; calls on one ks are serialised inside. Processes: many may share one database.
+ */
+typedef struct ks ks;
+
+#define KS_KEY_ID_MAX      64u   /* characters of a key id: 1..64 of [A-Za-z0-9_.-] */
+#define KS_LABEL_MAX       255u  /* bytes */
+#define KS_PUBLIC_MAX      4096u /* bytes of the public part */
+#define KS_ATTRS_MAX       4096u /* bytes of the caller's own attributes */
+#define KS_BETA_LEN        32u   /* bytes of a batch label */
+#define KS_BLOCK_SIZE      64u   /* presignatures per block of a responder's burn mask */
+#define KS_BATCH_COUNT_MAX 1024u
+
+typedef enum {
+    KS_KEY_REGISTERED = 1, /* no share yet */
+    KS_KEY_PENDING = 2,    /* share stored, not everybody has confirmed */
+    KS_KEY_ACTIVE = 3,
+    KS_KEY_DELETED = 4 /* tombstone: the share is wiped */
+} ks_key_state;
+
+typedef enum { KS_BATCH_MADE = 1, KS_BATCH_FREE = 2, KS_BATCH_VOID = 3 } ks_batch_state;
+
+/** How shares at rest are protected. */
+typedef enum {
+    KS_ENCRYPTOR_NONE,   /* empty encryptionKey: rows are not encrypted (loud warning) */
+    KS_ENCRYPTOR_AESGCM, /* data key = HKDF of the secret `encryption_key` */
+    KS_ENCRYPTOR_PKCS11  /* data key wrapped by a key in a token found by an RFC 7512 URI */
+} ks_encryptor_kind;
+
+typedef struct {
+    const char *backend; /* "sqlite" or "memory" */
+    const char *path;    /* sqlite: database file; its folder must exist */
+    bool create_tables;  /* make missing tables; else a missing table is TDSA_E_STORE */
+    ks_encryptor_kind encryptor;
+    const char *encryption_key; /* AESGCM: opaque secret text, any length > 0 */
+    /* PKCS11: "pkcs11:token=...;object=...?module-path=...&pin-source=file:...|pin-value=..." */
+    const char *wrapping_uri;
+    bool create_wrapping_key; /* PKCS11: make the AES-256 wrapping key when the token has none */
+    bool unlock_at_open;      /* daemon: true; module: false, C_Login unlocks with the PIN */
+    uint32_t busy_timeout_ms; /* longest wait for another process's write; 0 = 2000 */
+    tdsa_rng rng;
+    tdsa_clock clock;
+    const tdsa_log *log; /* may be NULL */
+} ks_cfg;
+
+/**
+ * Opens the store: connects, makes tables when asked, checks the schema version and the key-check
+ * row, raises the start counter.
+ * Errors: TDSA_E_CONFIG (unknown backend, bad URI), TDSA_E_STORE (says which file and why),
+ * TDSA_E_WRAPPING (token or key missing; wrong key: names the key check values of both),
+ * TDSA_E_LOGIN (PIN missing or wrong; one try only).
+ */
+TDSA_MUST_USE tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err) TDSA_NONNULL;
+/** Wipes keys held in memory and closes. NULL is allowed. */
+void ks_close(ks *s);
+
+/**
+ * Unwraps the data key with a PIN, then closes the wrapping token again. A wrapping module that the
+ * process already initialised is used as it is and never finalised. pin NULL: take it from the URI.
+ * Already unlocked: the PIN is checked all the same. Errors: TDSA_E_LOGIN, TDSA_E_WRAPPING.
+ */
+TDSA_MUST_USE tdsa_status ks_unlock(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
+    __attribute__((nonnull(1, 4)));
+/** Wipes the data key. Public data stays readable; sealed data gives TDSA_E_LOGIN. */
+void ks_lock(ks *s) TDSA_NONNULL;
+bool ks_is_unlocked(ks *s) TDSA_NONNULL;
+/** In a child after fork: forget the inherited connection and data key without touching either's
+ * shared state; the caller then opens a new ks. */
+void ks_abandon(ks *s);
+/** One cheap query: the database answers and can be written. */
+TDSA_MUST_USE tdsa_status ks_ping(ks *s, tdsa_err *err) TDSA_NONNULL;
+/** Changes whenever any process changed a key row; equal values mean nothing to re-read. */
+TDSA_MUST_USE tdsa_status ks_change_counter(ks *s, uint64_t *out, tdsa_err *err) TDSA_NONNULL;
+/** A number no other process or earlier start had: the lane of this combiner instance. */
+uint64_t ks_lane(const ks *s) TDSA_NONNULL;
+
+/* ---- keys ---- */
+
+typedef struct {
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint32_t epoch;
+    ks_key_state state;
+    char label[KS_LABEL_MAX + 1]; /* UTF-8 */
+    uint64_t created_ms;          /* wall clock */
+    int64_t presignature_limit;   /* -1: none */
+    uint8_t *public_part;         /* opaque to the keystore, clear; bound to the sealed share */
+    size_t public_len;
+    uint8_t *attrs; /* the caller's own, clear, changeable (PKCS#11 id, label, ...) */
+    size_t attrs_len;
+} ks_key;
+
+void ks_key_free(ks_key *k);
+
+/** Adds a key in state REGISTERED. Errors: TDSA_E_CONFLICT (id exists), TDSA_E_BAD_INPUT. */
+TDSA_MUST_USE tdsa_status ks_key_register(ks *s, const ks_key *k, tdsa_err *err) TDSA_NONNULL;
+/**
+ * REGISTERED -> PENDING: stores the public part and seals the share.
+ * Errors: TDSA_E_CONFLICT (not REGISTERED), TDSA_E_NOT_FOUND, TDSA_E_LOGIN.
+ */
+TDSA_MUST_USE tdsa_status ks_key_store(ks *s, const char *key_id, uint32_t epoch,
+                                       const uint8_t *public_part, size_t public_len,
+                                       const tdsa_secret *share, tdsa_err *err) TDSA_NONNULL;
+/** Moves `from` -> `to`; TDSA_E_CONFLICT when it is not in `from`. */
+TDSA_MUST_USE tdsa_status ks_key_move(ks *s, const char *key_id, uint32_t epoch, ks_key_state from,
+                                      ks_key_state to, tdsa_err *err) TDSA_NONNULL;
+/** The newest epoch's row. Errors: TDSA_E_NOT_FOUND. */
+TDSA_MUST_USE tdsa_status ks_key_get(ks *s, const char *key_id, ks_key **out, tdsa_err *err)
+    TDSA_NONNULL;
+/** Opens the sealed share. Errors: TDSA_E_NOT_FOUND, TDSA_E_LOGIN, TDSA_E_STORE (the row was
+ * edited or swapped: counted, see ks_get_stats). */
+TDSA_MUST_USE tdsa_status ks_key_open(ks *s, const char *key_id, uint32_t epoch, tdsa_secret **out,
+                                      tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status ks_key_set_attrs(ks *s, const char *key_id, const char *label,
+                                           const uint8_t *attrs, size_t attrs_len, tdsa_err *err)
+    TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status ks_key_set_limit(ks *s, const char *key_id, int64_t limit, tdsa_err *err)
+    TDSA_NONNULL;
+
+/** Called per row, `k` lent; return false to stop. */
+typedef bool (*ks_key_fn)(void *ctx, const ks_key *k);
+/** Rows with key_id > after (NULL: from the start), ascending, at most `limit`. All states. */
+TDSA_MUST_USE tdsa_status ks_key_each(ks *s, const char *after, size_t limit, ks_key_fn fn,
+                                      void *ctx, tdsa_err *err) __attribute__((nonnull(1, 4, 6)));
+/** Removes the key's share, batches, blocks and counters; keeps a tombstone when `tombstone`. */
+TDSA_MUST_USE tdsa_status ks_key_delete(ks *s, const char *key_id, bool tombstone, tdsa_err *err)
+    TDSA_NONNULL;
+
+/* ---- presignature batches ---- */
+
+typedef struct {
+    uint8_t beta[KS_BETA_LEN];
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint32_t epoch;
+    ks_batch_state state;
+    uint64_t lane, seq;
+    uint32_t count; /* 1..KS_BATCH_COUNT_MAX */
+    uint32_t next;  /* first index not leased yet (combiner) */
+    uint8_t *data;  /* opaque: committee and R list; sealed at rest */
+    size_t data_len;
+} ks_batch;
+
+void ks_batch_free(ks_batch *b);
+/** Errors: TDSA_E_CONFLICT (beta exists), TDSA_E_LOGIN, TDSA_E_NOT_FOUND (no such key). */
+TDSA_MUST_USE tdsa_status ks_batch_insert(ks *s, const ks_batch *b, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status ks_batch_move(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch_state from,
+                                        ks_batch_state to, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out,
+                                       tdsa_err *err) TDSA_NONNULL;
+/** The oldest FREE batch of my lane or of any (any_lane) with next < count; data opened.
+ * Errors: TDSA_E_NOT_FOUND. */
+TDSA_MUST_USE tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, bool any_lane,
+                                        ks_batch **out, tdsa_err *err) TDSA_NONNULL;
+/** Presignatures of FREE batches not leased yet. */
+TDSA_MUST_USE tdsa_status ks_batch_available(ks *s, const char *key_id, uint64_t *out,
+                                             tdsa_err *err) TDSA_NONNULL;
+/** Deletes batches (and their blocks) of a key, all or those used up; returns how many
+ * unused presignatures went. */
+TDSA_MUST_USE tdsa_status ks_batch_purge(ks *s, const char *key_id, bool only_spent,
+                                         uint64_t *dropped, tdsa_err *err) TDSA_NONNULL;
+/** At start: every MADE batch of my own becomes VOID. Other processes' lanes are not touched
+ * when `lane_only` is not 0. */
+TDSA_MUST_USE tdsa_status ks_batch_void_made(ks *s, uint64_t lane_only, tdsa_err *err) TDSA_NONNULL;
+
+/**
+ * Combiner's lease: advances next from `from` to `to` in one conditional statement.
+ * Errors: TDSA_E_CONFLICT (somebody else moved it), TDSA_E_STORE (count it as moved).
+ */
+TDSA_MUST_USE tdsa_status ks_lease(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t from,
+                                   uint32_t to, tdsa_err *err) TDSA_NONNULL;
+/**
+ * Responder's burn: sets `bits` in the mask of one block (index / 64) in one conditional
+ * statement, only when none of them was set and the batch is FREE.
+ * Errors: TDSA_E_CONFLICT (some bit was set: refused for ever), TDSA_E_NOT_FOUND (no FREE batch),
+ * TDSA_E_STORE (count it as burnt).
+ */
+TDSA_MUST_USE tdsa_status ks_burn(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block,
+                                  uint64_t bits, tdsa_err *err) TDSA_NONNULL;
+/** Raises the highest seq of (key, epoch, lane); TDSA_E_CONFLICT when it is not higher. */
+TDSA_MUST_USE tdsa_status ks_seq_raise(ks *s, const char *key_id, uint32_t epoch, uint64_t lane,
+                                       uint64_t seq, tdsa_err *err) TDSA_NONNULL;
+
+/* ---- small named values ---- */
+
+/** name: 1..64 characters. Sealed like rows when `sealed`. */
+TDSA_MUST_USE tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *value,
+                                      size_t len, tdsa_err *err) TDSA_NONNULL;
+/** Errors: TDSA_E_NOT_FOUND. */
+TDSA_MUST_USE tdsa_status ks_meta_get(ks *s, const char *name, bool sealed, tdsa_buf *out,
+                                      tdsa_err *err) TDSA_NONNULL;
+
+typedef struct {
+    uint64_t start_counter; /* starts of processes on this database */
+    uint64_t rows_refused;  /* sealed rows that did not open */
+    uint64_t commits;       /* durable commits made by this ks */
+    uint64_t keys_cached;
+} ks_stats;
+void ks_get_stats(ks *s, ks_stats *out) TDSA_NONNULL;
+
+#endif

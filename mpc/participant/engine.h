@@ -1,0 +1,204 @@
+#ifndef PART_ENGINE_H
+#define PART_ENGINE_H
+
+#include "keystore/keystore.h"
+#include "peer/roster.h"
+#include "protocol/sign.h"
+
+/**
+ * The participant engine as callers see it: blocking calls with one total deadline each, from any
+ * number of threads. Under it lies the event-driven participant (participant/participant.h), which
+ * makes no thread, opens no socket and reads no clock of its own; the engine adds a lock, a
+ * condition variable and HTTP exchanges done by the calling threads.
+ */
+typedef struct part_engine part_engine;
+
+/** What happened, for metrics. */
+typedef enum {
+    PART_EVENT_STARTED,
+    PART_EVENT_COMPLETED,
+    PART_EVENT_ABORTED,
+    PART_EVENT_TIMEOUT
+} part_event;
+typedef enum {
+    PART_OP_REGISTER,
+    PART_OP_KEYGEN,
+    PART_OP_PRESIGN,
+    PART_OP_SIGN,
+    PART_OP_DELETE,
+    PART_OP_PING,
+    PART_OP_COUNT
+} part_op_kind;
+typedef void (*part_event_fn)(void *ctx, part_op_kind op, part_event event, uint64_t duration_us);
+
+typedef struct {
+    peer_roster roster; /* n, me, client index, keys and URLs; deep-copied */
+    uint16_t t;         /* corruptions tolerated; n >= 2t+1 */
+    bool may_generate;  /* participantIds is set */
+
+    uint32_t session_timeout_ms; /* sessionTimeout; 60000 */
+    uint32_t retries;            /* resends after a communication error; 2 */
+    uint32_t retry_delay_ms;     /* 1000 */
+    uint32_t deadline_ms;        /* total per operation when the caller gives 0 */
+    int64_t default_presignature_limit;
+    uint32_t min_path, min_path_xpub;
+    uint32_t presign_batch_min, presign_batch_max; /* 1..1024; grows with demand */
+    bool require_known_clients; /* `clients:` list is set: only these pairs may register keys */
+    const peer_keys *clients;   /* lent for part_engine_new, copied */
+    size_t client_count;
+
+    peer_http_cfg http;
+    ks *store; /* lent: must outlive the engine */
+    tdsa_clock clock;
+    tdsa_rng rng;
+    const tdsa_log *log; /* may be NULL */
+    part_event_fn on_event;
+    void *on_event_ctx;
+} part_engine_cfg;
+
+/** Errors: TDSA_E_CONFIG, TDSA_E_NO_MEMORY, TDSA_E_CRYPTO. No network, no thread. */
+TDSA_MUST_USE tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg,
+                                          tdsa_err *err) TDSA_NONNULL;
+/** Cancels what runs (callers get TDSA_E_BUSY "stopping") and waits for callers to leave, at most
+ * 1 s. No more calls may start. */
+void part_engine_stop(part_engine *e) TDSA_NONNULL;
+void part_engine_free(part_engine *e);
+/** In a child after fork: release memory only; inherited sockets are closed, nothing is sent. */
+void part_engine_abandon(part_engine *e);
+/** Forgets cached shares and sessions (after ks_lock). */
+void part_engine_forget(part_engine *e) TDSA_NONNULL;
+
+/* ---- keys ---- */
+
+typedef struct {
+    const char *key_id; /* NULL or "": a new random id of 28 characters */
+    grp_curve curve;
+    const char *label; /* may be NULL */
+    mpc_policy policy;
+    int64_t presignature_limit; /* PART_LIMIT_DEFAULT: the configured default; -1: none */
+    const uint8_t *attrs;       /* the caller's own attributes, kept beside the key; may be NULL */
+    size_t attrs_len;
+} part_key_spec;
+#define PART_LIMIT_DEFAULT INT64_MIN
+
+typedef struct {
+    char key_id[KS_KEY_ID_MAX + 1];
+    char label[KS_LABEL_MAX + 1];
+    ks_key_state state;
+    uint64_t created_ms;
+    grp_curve curve;
+    mpc_scheme scheme;
+    uint16_t n, t;
+    uint32_t epoch;
+    bool client_participates;
+    mpc_policy policy;
+    int64_t presignature_limit;
+    uint8_t public_key[GRP_POINT_RAW_MAX]; /* SEC 1 uncompressed; empty until ACTIVE */
+    size_t public_key_len;
+    uint8_t chain_code[32];
+    uint8_t attrs[KS_ATTRS_MAX];
+    size_t attrs_len;
+} part_key_info;
+
+/** A policy with safe defaults: digest, no derivation, SHA-2 digests, reshare allowed, low-S for
+ * secp256k1 only. */
+mpc_policy part_policy_default(grp_curve curve);
+
+/**
+ * Registers a key at every participant (binds it to this client's key pair when this is the client).
+ * Idempotent for an equal spec. key_id_out: room for KS_KEY_ID_MAX + 1.
+ * Errors: TDSA_E_CONFLICT (exists with another spec; or CLIENT_PARTICIPATES: asked at a server of a
+ * group with a client), TDSA_E_DENIED, TDSA_E_UNAVAILABLE / TIMEOUT (participant named).
+ */
+TDSA_MUST_USE tdsa_status part_engine_register(part_engine *e, const part_key_spec *spec,
+                                               uint32_t deadline_ms, char *key_id_out,
+                                               tdsa_err *err) TDSA_NONNULL;
+/** Distributed key generation of a registered key; returns when all participants have it ACTIVE. */
+TDSA_MUST_USE tdsa_status part_engine_generate(part_engine *e, const char *key_id,
+                                               uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+/** Makes `count` presignatures. Errors: TDSA_E_LIMIT (would pass the key's limit: none made). */
+TDSA_MUST_USE tdsa_status part_engine_presign(part_engine *e, const char *key_id, uint32_t count,
+                                              uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_engine_available(part_engine *e, const char *key_id, uint64_t *out,
+                                                tdsa_err *err) TDSA_NONNULL;
+/** Drops the stock of a key here (peers keep theirs; it can never be used). */
+TDSA_MUST_USE tdsa_status part_engine_purge(part_engine *e, const char *key_id, uint64_t *dropped,
+                                            tdsa_err *err) TDSA_NONNULL;
+/** Deletes the share at every participant, then here. Errors: as register. */
+TDSA_MUST_USE tdsa_status part_engine_delete(part_engine *e, const char *key_id,
+                                             uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+/** Local, never touches the network. */
+TDSA_MUST_USE tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *out,
+                                          tdsa_err *err) TDSA_NONNULL;
+typedef bool (*part_key_fn)(void *ctx, const part_key_info *k);
+/** Local. ACTIVE keys only unless `all_states` (half-made keys are never shown as usable). */
+TDSA_MUST_USE tdsa_status part_engine_list(part_engine *e, const char *after, size_t limit,
+                                           bool all_states, part_key_fn fn, void *ctx,
+                                           tdsa_err *err) __attribute__((nonnull(1, 5, 7)));
+/** Local: label and the caller's own attributes. */
+TDSA_MUST_USE tdsa_status part_engine_set_attrs(part_engine *e, const char *key_id,
+                                                const char *label, const uint8_t *attrs,
+                                                size_t attrs_len, tdsa_err *err) TDSA_NONNULL;
+
+/* ---- signing ---- */
+
+typedef struct {
+    const char *key_id;
+    tdsa_hash_alg digest_alg; /* what the payload is a digest of, or is to be hashed with */
+    const uint8_t *payload;   /* digest (purpose digest) or message (purpose message), lent */
+    size_t payload_len;
+    const uint32_t *path; /* derivation, may be NULL */
+    uint16_t path_len;
+    bool low_s;
+} part_sign_request;
+
+typedef struct {
+    uint8_t rs[2 * GRP_SCALAR_LEN_MAX]; /* r | s, big-endian, fixed width */
+    size_t rs_len;
+    uint8_t recovery_id;
+    char session_id[40]; /* what the peers log too */
+} part_sign_result;
+
+/**
+ * Signs: takes a presignature (making a batch first when the stock is empty), asks the committee,
+ * combines, verifies, releases. A lost session is opened again and tried once more inside the
+ * deadline, with another presignature.
+ * Errors: TDSA_E_NOT_FOUND, TDSA_E_DENIED (policy), TDSA_E_LOGIN (store locked), TDSA_E_BAD_INPUT,
+ * TDSA_E_UNAVAILABLE, TDSA_E_TIMEOUT, TDSA_E_PROTOCOL, TDSA_E_VERIFY (participant named where known).
+ */
+TDSA_MUST_USE tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req,
+                                           uint32_t deadline_ms, part_sign_result *out,
+                                           tdsa_err *err) TDSA_NONNULL;
+
+/** Public key of a derivation path (local). Errors: TDSA_E_DENIED (path too short). */
+TDSA_MUST_USE tdsa_status part_engine_public_key(part_engine *e, const char *key_id,
+                                                 const uint32_t *path, uint16_t path_len,
+                                                 uint8_t *out, size_t *out_len, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 5, 6, 7)));
+
+/* ---- servers ---- */
+
+/**
+ * Handles one request of the protocol port. `reply` is called exactly once, now or later, from any
+ * thread that calls into the engine: with status TDSA_OK and the body of the reply, or with an error
+ * (BAD_INPUT -> 400, NOT_FOUND unknown session -> 404, DENIED -> 403, CONFLICT -> 409,
+ * LIMIT/BUSY -> 503, TIMEOUT -> 504, others 500).
+ */
+typedef void (*part_reply_fn)(void *ctx, const uint8_t *body, size_t len, const tdsa_err *err);
+void part_engine_handle(part_engine *e, const char *session_id, const uint8_t *body, size_t len,
+                        part_reply_fn reply, void *ctx) TDSA_NONNULL;
+/** Runs on a communication thread of the daemon until part_engine_stop: performs exchanges that
+ * requests caused (server to server) and the due tasks. */
+void part_engine_work(part_engine *e) TDSA_NONNULL;
+/** Asks every server peer whether it is there. ok[index] for 0..n-1 (self and client: true).
+ * Errors: TDSA_E_UNAVAILABLE naming the first that is not. */
+TDSA_MUST_USE tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms, bool *ok,
+                                           tdsa_err *err) TDSA_NONNULL;
+
+typedef struct {
+    uint64_t sessions, runs, exchanges_waiting, replies_waiting;
+    uint64_t burned, purged, aborted_by_peer[GRP_PARTIES_MAX], verify_failures;
+} part_stats;
+void part_engine_stats(part_engine *e, part_stats *out) TDSA_NONNULL;
+
+#endif

@@ -1,0 +1,50 @@
+#ifndef PEER_EXCHANGE_H
+#define PEER_EXCHANGE_H
+
+#include "base/buf.h"
+#include "peer/roster.h"
+
+/**
+ * HTTP exchanges with peers over libcurl: POST of one body, the reply's body back, several at a
+ * time from one thread. Makes no thread: names are resolved with getaddrinfo in the caller and
+ * handed to libcurl.
+ *
+ * Threads: a peer_http may be shared; each peer_http_run call takes a free client (own connection
+ * cache) from its pool, so that N threads run N calls at once and no lock is held over the network.
+ */
+typedef struct peer_http peer_http;
+
+TDSA_MUST_USE tdsa_status peer_http_new(peer_http **out, const peer_http_cfg *cfg, tdsa_err *err)
+    TDSA_NONNULL;
+/** Closes every connection. */
+void peer_http_free(peer_http *h);
+/** In a child after fork: closes inherited descriptors without sending anything (no TLS alert). */
+void peer_http_abandon(peer_http *h);
+
+typedef struct {
+    const char *url;
+    const char *session_id; /* header Session-Id */
+    const uint8_t *body;    /* application/octet-stream; lent */
+    size_t body_len;
+    /* results */
+    bool done;
+    tdsa_status status; /* TDSA_OK: an HTTP answer came; UNAVAILABLE: could not connect, reset;
+                           TIMEOUT; BAD_INPUT: reply over TDSA_BUF_LEN_MAX */
+    long http_code;
+    tdsa_buf reply;   /* owned by the request: clear it */
+    char detail[160]; /* one line for people, no secrets */
+} peer_request;
+
+/** Called as each request ends (done is set), from inside peer_http_run. */
+typedef void (*peer_done_fn)(void *ctx, peer_request *r);
+
+/**
+ * Runs all `count` requests at the same time and returns when all ended or `timeout_ms` passed
+ * (those left get TDSA_E_TIMEOUT). One transparent resend happens only when a kept-alive connection
+ * turned out to be closed before any byte of the answer came (the body is idempotent by design).
+ * `cancel`, when not NULL and set to true by another thread, ends the wait within 100 ms.
+ */
+void peer_http_run(peer_http *h, peer_request **requests, size_t count, uint32_t timeout_ms,
+                   const volatile bool *cancel, peer_done_fn done, void *ctx);
+
+#endif

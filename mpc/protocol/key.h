@@ -1,0 +1,88 @@
+#ifndef MPC_PROTOCOL_KEY_H
+#define MPC_PROTOCOL_KEY_H
+
+#include "group/prss.h"
+#include "group/sharing.h"
+
+/** Version of every statement; bound into sid, Q and T. */
+#define MPC_VERSION    1u
+#define MPC_KEY_ID_MAX 64u
+#define MPC_PATH_MAX   50u /* derivation path elements */
+
+typedef enum { MPC_SCHEME_ECDSA = 1 } mpc_scheme;
+/** "ecdsa": the word in statements. */
+const char *mpc_scheme_name(mpc_scheme scheme);
+
+typedef enum { MPC_PURPOSE_DIGEST = 1, MPC_PURPOSE_MESSAGE = 2 } mpc_purpose;
+typedef enum { MPC_DERIVE_NONE = 1, MPC_DERIVE_BIP32 = 2 } mpc_derivation;
+
+/** What a key may be used for; fixed at generation, hashed into sid, its tag is part of Q. */
+typedef struct {
+    mpc_purpose purpose;
+    mpc_derivation derivation;
+    uint32_t min_path, min_path_xpub;
+    bool prepare, exportable, reshare, low_s;
+    uint32_t digests; /* bit (1 << tdsa_hash_alg) per allowed digest algorithm */
+} mpc_policy;
+
+/** The policy record: stmt("policy", purpose, derivation, min_path, min_path_xpub, prepare,
+ * exportable, reshare, low-S, list of digest names in the order of tdsa_hash_alg). */
+void mpc_policy_encode(tdsa_buf *out, const mpc_policy *p) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status mpc_policy_decode(mpc_policy *out, const uint8_t *in, size_t len,
+                                            tdsa_err *err) TDSA_NONNULL;
+/** H('policy-tag', record), first 32 bytes. */
+TDSA_MUST_USE tdsa_status mpc_policy_tag(uint8_t tag[32], const mpc_policy *p, tdsa_err *err)
+    TDSA_NONNULL;
+
+/** A participant as sid names it. */
+typedef struct {
+    uint16_t index;
+    uint8_t x25519[32], x448[56];
+} mpc_member;
+
+/** The public half of a key epoch, equal at every participant. */
+typedef struct {
+    grp_curve curve;
+    mpc_scheme scheme;
+    char key_id[MPC_KEY_ID_MAX + 1];
+    uint32_t epoch;
+    uint16_t n, t, me;
+    mpc_member members[GRP_PARTIES_MAX]; /* ascending index 0..n-1 */
+    mpc_policy policy;
+    uint8_t cluster_id[32];       /* sid of the run that made the epoch */
+    uint8_t cc[32];               /* chain code */
+    uint8_t stored[64];           /* H('stored', ...): what all compared in R4 */
+    grp_point y;                  /* public key */
+    grp_point x[GRP_PARTIES_MAX]; /* verification shares X_j */
+} mpc_key_public;
+
+/** The secret half. A type of its own; wiped by mpc_key_free. */
+typedef struct {
+    grp_scalar share;                   /* x_j */
+    size_t set_count;                   /* C(n-1, t) */
+    grp_set_key sets[GRP_MY_SETS_MAX];  /* kappa_A, lexicographic */
+    uint8_t pairs[GRP_PARTIES_MAX][32]; /* kappa_ij at index i; own unused */
+} mpc_key_secret;
+
+typedef struct {
+    const grp *g; /* lent: must outlive the key */
+    mpc_key_public pub;
+    mpc_key_secret *sec; /* NULL when only the public half is loaded */
+} mpc_key;
+
+/** Wipes and frees. NULL is allowed. */
+void mpc_key_free(mpc_key *k);
+/** The public half as bytes for the keystore (a statement), and back. */
+void mpc_key_encode_public(tdsa_buf *out, const mpc_key *k) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status mpc_key_encode_secret(tdsa_secret **out, const mpc_key *k, tdsa_err *err)
+    TDSA_NONNULL;
+/** The curve of an encoded public half, so that the caller can hand in the right grp. */
+TDSA_MUST_USE tdsa_status mpc_key_peek_curve(grp_curve *out, const uint8_t *in, size_t len,
+                                             tdsa_err *err) TDSA_NONNULL;
+/** secret may be NULL: public half only. Checks every length and point; with a secret also
+ * x_j*G = X_j. Errors: TDSA_E_BAD_INPUT, TDSA_E_CRYPTO. */
+TDSA_MUST_USE tdsa_status mpc_key_decode(mpc_key **out, const grp *g, const uint8_t *pub,
+                                         size_t pub_len, const tdsa_secret *secret, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 3, 6)));
+
+#endif

@@ -1,0 +1,86 @@
+#ifndef MPC_PROTOCOL_SIGN_H
+#define MPC_PROTOCOL_SIGN_H
+
+#include "base/hash.h"
+#include "protocol/presign.h"
+
+/** Online signing B+, docs/protocol.md "Online signing". */
+
+#define MPC_MESSAGE_MAX 65536u /* bytes of a message for keys of purpose message */
+
+/** Request Q in parts. */
+typedef struct {
+    char key_id[MPC_KEY_ID_MAX + 1];
+    uint32_t epoch;
+    uint8_t beta[32];
+    uint32_t index; /* presig-id = (beta, index) */
+    uint16_t committee[GRP_PARTIES_MAX];
+    uint16_t committee_count;
+    mpc_scheme scheme;
+    tdsa_hash_alg digest_alg;
+    const uint8_t *payload; /* digest, or message; lent */
+    size_t payload_len;
+    uint32_t path[MPC_PATH_MAX];
+    uint16_t path_len;
+    bool low_s;
+    uint8_t policy_tag[32];
+} mpc_request;
+
+/** Q = stmt("request", version, key-id, epoch, [beta, index], committee, scheme, digest algorithm,
+ * payload, path, options, policy tag). */
+void mpc_request_encode(tdsa_buf *out, const mpc_request *q) TDSA_NONNULL;
+/** Strict: shape, lengths and ranges; payload is lent from `in`. Errors: TDSA_E_BAD_INPUT. */
+TDSA_MUST_USE tdsa_status mpc_request_decode(mpc_request *out, const uint8_t *in, size_t len,
+                                             tdsa_err *err) TDSA_NONNULL;
+/** Fills key id, epoch, scheme and policy tag of a key. */
+TDSA_MUST_USE tdsa_status mpc_request_for_key(mpc_request *q, const mpc_key *key, tdsa_err *err)
+    TDSA_NONNULL;
+
+/** Everything that follows from (key, own R, Q): T, delta, R^, r, h, epsilon, Y'. Public. */
+typedef struct {
+    uint8_t transcript[64];
+    grp_scalar h, r, delta, epsilon;
+    grp_point y_final;
+    bool low_s;
+} mpc_context;
+
+/**
+ * Checks Q against the key's policy and the batch (own R, own committee) and computes the context.
+ * q_bytes: the exact bytes of Q as received; q: their decoded form.
+ * Errors: TDSA_E_BAD_INPUT (h = 0, delta = 0, R^ = O, r = 0, wrong lengths), TDSA_E_DENIED (policy:
+ * purpose, digest algorithm, path, options), TDSA_E_NOT_FOUND (index outside the batch),
+ * TDSA_E_CONFLICT (epoch, committee, policy tag differ).
+ */
+TDSA_MUST_USE tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key,
+                                          const mpc_batch *batch, const mpc_request *q,
+                                          const uint8_t *q_bytes, size_t q_len, tdsa_err *err)
+    TDSA_NONNULL;
+
+/** Member: appends stmt("reply", me, T, committee, [mu, nu]). The presignature must be marked used
+ * durably before this is called. Errors: TDSA_E_CRYPTO. */
+TDSA_MUST_USE tdsa_status mpc_sign_reply(tdsa_buf *out, const mpc_key *key, mpc_batch *batch,
+                                         const mpc_request *q, const mpc_context *ctx,
+                                         tdsa_err *err) TDSA_NONNULL;
+
+/** The finished signature; all public. */
+typedef struct {
+    grp_scalar r, s;
+    uint8_t recovery_id; /* (y_V odd) + 2*(x_V >= q), from the verified V */
+} mpc_signature;
+
+/** Combiner over the replies of a whole committee. */
+typedef struct mpc_combine mpc_combine;
+TDSA_MUST_USE tdsa_status mpc_combine_new(mpc_combine **out, const mpc_key *key,
+                                          const mpc_batch *batch, const mpc_context *ctx,
+                                          tdsa_err *err) TDSA_NONNULL;
+void mpc_combine_free(mpc_combine *c);
+/** Takes one member's reply (my own included). Errors: TDSA_E_PROTOCOL naming the member. */
+TDSA_MUST_USE tdsa_status mpc_combine_take(mpc_combine *c, uint16_t from, const uint8_t *in,
+                                           size_t len, tdsa_err *err) TDSA_NONNULL;
+bool mpc_combine_complete(const mpc_combine *c) TDSA_NONNULL;
+/** s = nu/mu, low-S if asked, verify, and only then release. Errors: TDSA_E_VERIFY (mu or nu 0, or
+ * the signature does not verify: burnt, alarm, never retried with it). */
+TDSA_MUST_USE tdsa_status mpc_combine_finish(mpc_combine *c, mpc_signature *out, tdsa_err *err)
+    TDSA_NONNULL;
+
+#endif
