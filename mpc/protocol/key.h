@@ -1,6 +1,8 @@
 #ifndef MPC_PROTOCOL_KEY_H
 #define MPC_PROTOCOL_KEY_H
 
+#include "base/buf.h"
+#include "base/secret.h"
 #include "group/prss.h"
 #include "group/sharing.h"
 
