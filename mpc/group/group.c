@@ -1,0 +1,305 @@
+#include "group/group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/crypto.h"
+#include "base/secret.h"
+#include "group/group_internal.h"
+
+#define SEC1_RAW 0x04u
+
+typedef struct {
+    grp_info info;
+    const grp_backend *backend;
+    uint8_t order[GRP_SCALAR_LEN_MAX]; /* big-endian, scalar_len bytes */
+} curve_entry;
+
+static const uint8_t oid_p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+static const uint8_t oid_secp256k1[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a};
+
+static const curve_entry curves[] = {
+    {.info = {.curve = GRP_P256,
+              .name = "P-256",
+              .oid = oid_p256,
+              .oid_len = sizeof oid_p256,
+              .order_bits = 256,
+              .scalar_len = 32,
+              .point_len = 33,
+              .point_raw_len = 65,
+              .wide_len = 48},
+     .backend = &grp_p256_backend,
+     .order = {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
+               0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
+               0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51}},
+    {.info = {.curve = GRP_SECP256K1,
+              .name = "secp256k1",
+              .oid = oid_secp256k1,
+              .oid_len = sizeof oid_secp256k1,
+              .order_bits = 256,
+              .scalar_len = 32,
+              .point_len = 33,
+              .point_raw_len = 65,
+              .wide_len = 48},
+     .backend = &grp_secp256k1_backend,
+     .order = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+               0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48,
+               0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41}},
+};
+#define CURVE_COUNT (sizeof curves / sizeof curves[0])
+
+static const curve_entry *find_curve(grp_curve curve)
+{
+    for (size_t i = 0; i < CURVE_COUNT; i++) {
+        if (curves[i].info.curve == curve) {
+            return &curves[i];
+        }
+    }
+    return NULL;
+}
+
+bool grp_curve_by_name(grp_curve *out, const char *name)
+{
+    for (size_t i = 0; i < CURVE_COUNT; i++) {
+        if (strcmp(curves[i].info.name, name) == 0) {
+            *out = curves[i].info.curve;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *grp_curve_name(grp_curve curve)
+{
+    const curve_entry *c = find_curve(curve);
+
+    TDSA_ASSERT(c != NULL);
+    return c->info.name;
+}
+
+tdsa_status grp_open(grp **out, grp_curve curve, tdsa_err *err)
+{
+    const curve_entry *c = find_curve(curve);
+    grp *g = NULL;
+    tdsa_status st = TDSA_OK;
+
+    *out = NULL;
+    if (c == NULL) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "no curve with number %d", (int)curve);
+    }
+    st = tdsa_crypto_init(err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    g = calloc(1, sizeof *g);
+    if (g == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for curve %s", c->info.name);
+    }
+    g->info = c->info;
+    g->backend = c->backend;
+    g->n = (mp_size_t)((c->info.order_bits + 63) / 64);
+    grp_limbs_from_bytes(g->q, GRP_SCALAR_LIMBS_MAX, c->order, c->info.scalar_len);
+    (void)mpn_rshift(g->half, g->q, g->n, 1); /* q is odd, so this is (q-1)/2 */
+    st = g->backend->open(g, err);
+    if (st != TDSA_OK) {
+        grp_close(g);
+        return st;
+    }
+    *out = g;
+    return TDSA_OK;
+}
+
+void grp_close(grp *g)
+{
+    if (g != NULL) {
+        g->backend->close(g);
+        free(g);
+    }
+}
+
+const grp_info *grp_get_info(const grp *g)
+{
+    return &g->info;
+}
+
+void grp_point_set_identity(grp_point *p)
+{
+    memset(p, 0, sizeof *p);
+    p->identity = 1;
+}
+
+bool grp_point_is_identity(const grp_point *p)
+{
+    return p->identity != 0;
+}
+
+tdsa_status grp_mul_base(const grp *g, grp_point *out, const grp_scalar *a, tdsa_err *err)
+{
+    grp_point_set_identity(out);
+    return g->backend->mul_base(g, out, a, err);
+}
+
+tdsa_status grp_mul_vartime(const grp *g, grp_point *out, const grp_scalar *a, const grp_point *p,
+                            tdsa_err *err)
+{
+    static const grp_scalar zero = {{0}};
+
+    return grp_mul_add_vartime(g, out, &zero, a, p, err);
+}
+
+tdsa_status grp_mul_add_vartime(const grp *g, grp_point *out, const grp_scalar *a,
+                                const grp_scalar *b, const grp_point *p, tdsa_err *err)
+{
+    const grp_point base = *p; /* out and p may be one */
+
+    grp_point_set_identity(out);
+    if (grp_point_is_identity(&base) || grp_scalar_is_zero(g, b)) {
+        return grp_scalar_is_zero(g, a) ? TDSA_OK : g->backend->mul_base(g, out, a, err);
+    }
+    return g->backend->mul_add(g, out, a, b, &base, err);
+}
+
+tdsa_status grp_point_add_vartime(const grp *g, grp_point *out, const grp_point *a,
+                                  const grp_point *b, tdsa_err *err)
+{
+    static const int32_t ones[2] = {1, 1};
+    const grp_point both[2] = {*a, *b};
+
+    return grp_small_sum_vartime(g, out, both, ones, 2, err);
+}
+
+void grp_point_neg(const grp *g, grp_point *out, const grp_point *a)
+{
+    if (grp_point_is_identity(a)) {
+        grp_point_set_identity(out);
+    } else {
+        g->backend->neg(g, out, a);
+    }
+}
+
+bool grp_point_equal(const grp *g, const grp_point *a, const grp_point *b)
+{
+    if (grp_point_is_identity(a) || grp_point_is_identity(b)) {
+        return grp_point_is_identity(a) && grp_point_is_identity(b);
+    }
+    return g->backend->equal(g, a, b);
+}
+
+tdsa_status grp_small_sum_vartime(const grp *g, grp_point *out, const grp_point *p,
+                                  const int32_t *coeff, size_t count, tdsa_err *err)
+{
+    const grp_point *term[GRP_SUM_TERMS_MAX];
+    int32_t factor[GRP_SUM_TERMS_MAX];
+    grp_point sum;
+    size_t used = 0;
+    tdsa_status st = TDSA_OK;
+
+    grp_point_set_identity(&sum);
+    if (count > GRP_SUM_TERMS_MAX) {
+        grp_point_set_identity(out);
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "sum of %zu points, limit %u", count,
+                         GRP_SUM_TERMS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        TDSA_ASSERT(coeff[i] > -GRP_COEFF_LIMIT);
+        TDSA_ASSERT(coeff[i] < GRP_COEFF_LIMIT);
+        if (coeff[i] != 0 && !grp_point_is_identity(&p[i])) {
+            term[used] = &p[i];
+            factor[used] = coeff[i];
+            used++;
+        }
+    }
+    if (used > 0) {
+        st = g->backend->sum(g, &sum, term, factor, used, err);
+    }
+    *out = sum;
+    return st;
+}
+
+static const uint8_t *raw_x(const uint8_t *raw)
+{
+    return raw + 1;
+}
+
+void grp_point_encode_raw(const grp *g, uint8_t *out, const grp_point *p)
+{
+    TDSA_ASSERT(!grp_point_is_identity(p));
+    g->backend->encode_raw(g, out, p);
+}
+
+void grp_point_encode(const grp *g, uint8_t *out, const grp_point *p)
+{
+    uint8_t raw[GRP_POINT_RAW_MAX];
+
+    grp_point_encode_raw(g, raw, p);
+    out[0] = (uint8_t)(0x02 + (raw[g->info.point_raw_len - 1] & 1));
+    memcpy(out + 1, raw_x(raw), g->info.point_len - 1);
+}
+
+void grp_point_x_mod_q(const grp *g, grp_scalar *out, const grp_point *p)
+{
+    uint8_t raw[GRP_POINT_RAW_MAX];
+
+    grp_point_encode_raw(g, raw, p);
+    grp_scalar_reduce(g, out, raw_x(raw), g->info.point_len - 1);
+}
+
+void grp_point_parity(const grp *g, bool *y_odd, bool *x_wrapped, const grp_point *p)
+{
+    uint8_t raw[GRP_POINT_RAW_MAX];
+    uint64_t x[GRP_SCALAR_LIMBS_MAX];
+
+    grp_point_encode_raw(g, raw, p);
+    grp_limbs_from_bytes(x, GRP_SCALAR_LIMBS_MAX, raw_x(raw), g->info.point_len - 1);
+    *y_odd = (raw[g->info.point_raw_len - 1] & 1) != 0;
+    *x_wrapped = mpn_cmp(x, g->q, (mp_size_t)GRP_SCALAR_LIMBS_MAX) >= 0;
+}
+
+tdsa_status grp_point_decode(const grp *g, grp_point *out, const uint8_t *in, size_t len,
+                             tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    grp_point_set_identity(out);
+    if (len != g->info.point_len && len != g->info.point_raw_len) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "point of %zu bytes instead of %zu or %zu", len,
+                         g->info.point_len, g->info.point_raw_len);
+    }
+    /* SEC 1 2.3.4: 02 or 03 and x, or 04 and both; hybrid forms are not canonical. */
+    if (len == g->info.point_len ? (in[0] & 0xfe) != 0x02 : in[0] != SEC1_RAW) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "point with first byte %02x", (unsigned)in[0]);
+    }
+    st = g->backend->decode(g, out, in, len, err);
+    if (st != TDSA_OK) {
+        grp_point_set_identity(out);
+    }
+    return st;
+}
+
+bool grp_ecdsa_verify_vartime(const grp *g, const grp_point *y, const grp_scalar *h,
+                              const grp_scalar *r, const grp_scalar *s)
+{
+    tdsa_err err;
+    grp_point big_r;
+    grp_scalar w;
+    grp_scalar u1;
+    grp_scalar u2;
+    grp_scalar x;
+
+    if (grp_point_is_identity(y) || grp_scalar_is_zero(g, r) || grp_scalar_is_zero(g, s)) {
+        return false;
+    }
+    if (g->backend->ecdsa_verify != NULL) {
+        return g->backend->ecdsa_verify(g, y, h, r, s);
+    }
+    grp_scalar_inv_vartime(g, &w, s);
+    grp_scalar_mul(g, &u1, h, &w);
+    grp_scalar_mul(g, &u2, r, &w);
+    if (grp_mul_add_vartime(g, &big_r, &u1, &u2, y, &err) != TDSA_OK ||
+        grp_point_is_identity(&big_r)) {
+        return false;
+    }
+    grp_point_x_mod_q(g, &x, &big_r);
+    return grp_scalar_equal(g, &x, r);
+}

@@ -1,0 +1,258 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/obj_mac.h>
+
+#include "base/assert.h"
+#include "base/crypto.h"
+#include "base/secret.h"
+#include "group/group_internal.h"
+
+/* P-256 on OpenSSL. grp_point.raw is x | y, 32 bytes each, big-endian. */
+#define FIELD_LEN 32u
+#define XY_LEN    (2 * FIELD_LEN)
+
+_Static_assert(XY_LEN <= sizeof((grp_point *)0)->raw, "a point fits");
+
+static tdsa_status failed(tdsa_err *err, const char *what)
+{
+    return TDSA_FAIL(err, TDSA_E_CRYPTO, "P-256: OpenSSL could not %s", what);
+}
+
+static tdsa_status p256_open(grp *g, tdsa_err *err)
+{
+    g->ctx = EC_GROUP_new_by_curve_name_ex(tdsa_crypto_libctx(), NULL, NID_X9_62_prime256v1);
+    return g->ctx != NULL ? TDSA_OK : failed(err, "make the group");
+}
+
+static void p256_close(grp *g)
+{
+    EC_GROUP_free(g->ctx);
+}
+
+/* The temporary objects of one operation. */
+typedef struct {
+    const EC_GROUP *group;
+    BN_CTX *bn;
+    EC_POINT *acc; /* the result */
+    EC_POINT *in;
+    BIGNUM *x, *y;
+} work;
+
+static bool work_begin(work *w, const grp *g)
+{
+    *w = (work){.group = g->ctx, .bn = BN_CTX_new_ex(tdsa_crypto_libctx())};
+    if (w->bn == NULL) {
+        return false;
+    }
+    BN_CTX_start(w->bn);
+    w->acc = EC_POINT_new(w->group);
+    w->in = EC_POINT_new(w->group);
+    w->x = BN_CTX_get(w->bn);
+    w->y = BN_CTX_get(w->bn);
+    return w->acc != NULL && w->in != NULL && w->y != NULL;
+}
+
+static void work_end(work *w)
+{
+    EC_POINT_clear_free(w->acc); /* its Z tells of the scalar */
+    EC_POINT_free(w->in);
+    if (w->bn != NULL) {
+        BN_CTX_end(w->bn);
+        BN_CTX_free(w->bn);
+    }
+}
+
+static bool load(const work *w, EC_POINT *to, const grp_point *p)
+{
+    return BN_bin2bn(p->raw, FIELD_LEN, w->x) != NULL &&
+           BN_bin2bn(p->raw + FIELD_LEN, FIELD_LEN, w->y) != NULL &&
+           EC_POINT_set_affine_coordinates(w->group, to, w->x, w->y, w->bn) == 1;
+}
+
+/* out = w->acc, which may be the identity. */
+static bool store(const work *w, grp_point *out)
+{
+    grp_point_set_identity(out);
+    if (EC_POINT_is_at_infinity(w->group, w->acc) == 1) {
+        return true;
+    }
+    if (EC_POINT_get_affine_coordinates(w->group, w->acc, w->x, w->y, w->bn) != 1 ||
+        BN_bn2binpad(w->x, out->raw, FIELD_LEN) != (int)FIELD_LEN ||
+        BN_bn2binpad(w->y, out->raw + FIELD_LEN, FIELD_LEN) != (int)FIELD_LEN) {
+        grp_point_set_identity(out);
+        return false;
+    }
+    out->identity = 0;
+    return true;
+}
+
+/* A scalar as OpenSSL has it. BN_bin2bn skips leading zero bytes, which would time a secret; so the
+ * number gets a bit above its highest one, which is taken away afterwards. */
+static BIGNUM *scalar_to_bn(const grp *g, const grp_scalar *a)
+{
+    uint8_t bytes[1 + FIELD_LEN];
+    BIGNUM *k = BN_secure_new();
+
+    bytes[0] = 1;
+    grp_scalar_encode(g, bytes + 1, a);
+    if (k != NULL &&
+        (BN_bin2bn(bytes, sizeof bytes, k) == NULL || BN_clear_bit(k, 8 * (int)FIELD_LEN) != 1)) {
+        BN_clear_free(k);
+        k = NULL;
+    }
+    if (k != NULL) {
+        BN_set_flags(k, BN_FLG_CONSTTIME);
+    }
+    tdsa_wipe(bytes, sizeof bytes);
+    return k;
+}
+
+static tdsa_status p256_mul_base(const grp *g, grp_point *out, const grp_scalar *a, tdsa_err *err)
+{
+    BIGNUM *k = scalar_to_bn(g, a);
+    work w;
+    bool ok = work_begin(&w, g);
+
+    ok =
+        ok && k != NULL && EC_POINT_mul(w.group, w.acc, k, NULL, NULL, w.bn) == 1 && store(&w, out);
+    work_end(&w);
+    BN_clear_free(k);
+    tdsa_declassify(out, sizeof *out); /* a*G is made to be shown; finding a is the hard problem */
+    return ok ? TDSA_OK : failed(err, "multiply the base point");
+}
+
+static tdsa_status p256_mul_add(const grp *g, grp_point *out, const grp_scalar *a,
+                                const grp_scalar *b, const grp_point *p, tdsa_err *err)
+{
+    BIGNUM *k = grp_scalar_is_zero(g, a) ? NULL : scalar_to_bn(g, a);
+    BIGNUM *m = scalar_to_bn(g, b);
+    work w;
+    bool ok = work_begin(&w, g);
+
+    ok = ok && m != NULL && (k != NULL || grp_scalar_is_zero(g, a)) && load(&w, w.in, p) &&
+         EC_POINT_mul(w.group, w.acc, k, w.in, m, w.bn) == 1 && store(&w, out);
+    work_end(&w);
+    BN_clear_free(k);
+    BN_clear_free(m);
+    return ok ? TDSA_OK : failed(err, "multiply a point");
+}
+
+/* w->acc = sum of coeff[i]*point[i] with all |coeff| bits handled together: Jacobian doublings
+ * and additions, no inversion. point[i] already has the sign of coeff[i]. */
+static bool sum_bits(const work *w, EC_POINT *const *point, const int32_t *coeff, size_t count)
+{
+    bool started = false;
+
+    if (EC_POINT_set_to_infinity(w->group, w->acc) != 1) {
+        return false;
+    }
+    for (uint32_t bit = GRP_COEFF_LIMIT >> 1; bit != 0; bit >>= 1) {
+        if (started && EC_POINT_dbl(w->group, w->acc, w->acc, w->bn) != 1) {
+            return false;
+        }
+        for (size_t i = 0; i < count; i++) {
+            const uint32_t size = (uint32_t)(coeff[i] < 0 ? -coeff[i] : coeff[i]);
+
+            if ((size & bit) != 0) {
+                started = true;
+                if (EC_POINT_add(w->group, w->acc, w->acc, point[i], w->bn) != 1) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+static tdsa_status p256_sum(const grp *g, grp_point *out, const grp_point *const *p,
+                            const int32_t *coeff, size_t count, tdsa_err *err)
+{
+    EC_POINT *point[GRP_SUM_TERMS_MAX];
+    work w;
+    bool ok = work_begin(&w, g);
+
+    memset(point, 0, count * sizeof point[0]);
+    for (size_t i = 0; ok && i < count; i++) {
+        point[i] = EC_POINT_new(w.group);
+        ok = point[i] != NULL && load(&w, point[i], p[i]) &&
+             (coeff[i] > 0 || EC_POINT_invert(w.group, point[i], w.bn) == 1);
+    }
+    ok = ok && sum_bits(&w, point, coeff, count) && store(&w, out);
+    for (size_t i = 0; i < count; i++) {
+        EC_POINT_free(point[i]);
+    }
+    work_end(&w);
+    return ok ? TDSA_OK : failed(err, "add points");
+}
+
+static void p256_neg(const grp *g, grp_point *out, const grp_point *a)
+{
+    /* FIPS 186-4 D.1.2.3: p = 2^256 - 2^224 + 2^192 + 2^96 - 1 */
+    static const mp_limb_t p[4] = {0xffffffffffffffff, 0x00000000ffffffff, 0, 0xffffffff00000001};
+    mp_limb_t y[4];
+
+    (void)g;
+    grp_limbs_from_bytes(y, 4, a->raw + FIELD_LEN, FIELD_LEN);
+    (void)mpn_sub_n(y, p, y, 4); /* y is not 0: no point has order 2 */
+    *out = *a;
+    grp_limbs_to_bytes(out->raw + FIELD_LEN, FIELD_LEN, y);
+}
+
+static bool p256_equal(const grp *g, const grp_point *a, const grp_point *b)
+{
+    (void)g;
+    return memcmp(a->raw, b->raw, XY_LEN) == 0;
+}
+
+static void p256_encode_raw(const grp *g, uint8_t *out, const grp_point *p)
+{
+    (void)g;
+    out[0] = 0x04;
+    memcpy(out + 1, p->raw, XY_LEN);
+}
+
+static tdsa_status p256_decode(const grp *g, grp_point *out, const uint8_t *in, size_t len,
+                               tdsa_err *err)
+{
+    work w;
+    bool ok = work_begin(&w, g);
+    bool valid = false;
+
+    if (ok) {
+        (void)ERR_set_mark();
+        /* Refuses coordinates not below p and points off the curve; the cofactor is 1. */
+        valid = EC_POINT_oct2point(w.group, w.acc, in, len, w.bn) == 1;
+        (void)ERR_pop_to_mark();
+    }
+    if (valid && len == g->info.point_raw_len) {
+        out->identity = 0;
+        memcpy(out->raw, in + 1, XY_LEN); /* canonical, so the input is our form */
+    } else if (valid) {
+        ok = store(&w, out);
+    }
+    work_end(&w);
+    if (!ok) {
+        return failed(err, "read a point");
+    }
+    if (!valid || grp_point_is_identity(out)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "not a point of P-256");
+    }
+    return TDSA_OK;
+}
+
+const grp_backend grp_p256_backend = {
+    .open = p256_open,
+    .close = p256_close,
+    .mul_base = p256_mul_base,
+    .mul_add = p256_mul_add,
+    .sum = p256_sum,
+    .neg = p256_neg,
+    .equal = p256_equal,
+    .encode_raw = p256_encode_raw,
+    .decode = p256_decode,
+    .ecdsa_verify = NULL,
+};

@@ -1,0 +1,223 @@
+#include <string.h>
+
+#include <gmp.h>
+
+#include "base/assert.h"
+#include "base/secret.h"
+#include "group/group_internal.h"
+
+/* Scratch of mpn_sec_div_r (18 by 9 limbs) and mpn_sec_invert (9 limbs), and the widest number:
+ * a product, or GRP_WIDE_LEN_MAX bytes. */
+#define SCRATCH_LIMBS 64u
+#define WIDE_LIMBS    (2 * GRP_SCALAR_LIMBS_MAX)
+
+_Static_assert(GRP_WIDE_LEN_MAX <= 8 * WIDE_LIMBS, "L(q) bytes fit");
+
+void grp_limbs_from_bytes(uint64_t *limb, size_t count, const uint8_t *bytes, size_t len)
+{
+    TDSA_ASSERT(len <= 8 * count);
+    memset(limb, 0, count * sizeof *limb);
+    for (size_t i = 0; i < len; i++) {
+        limb[i / 8] |= (uint64_t)bytes[len - 1 - i] << (8 * (i % 8));
+    }
+}
+
+void grp_limbs_to_bytes(uint8_t *bytes, size_t len, const uint64_t *limb)
+{
+    for (size_t i = 0; i < len; i++) {
+        bytes[len - 1 - i] = (uint8_t)(limb[i / 8] >> (8 * (i % 8)));
+    }
+}
+
+static void clear_rest(const grp *g, grp_scalar *a)
+{
+    for (size_t i = (size_t)g->n; i < GRP_SCALAR_LIMBS_MAX; i++) {
+        a->limb[i] = 0;
+    }
+}
+
+void grp_scalar_clear(grp_scalar *a)
+{
+    tdsa_wipe(a, sizeof *a);
+}
+
+void grp_scalar_set_u64(const grp *g, grp_scalar *out, uint64_t v)
+{
+    TDSA_ASSERT(g->n > 1); /* so v < q */
+    memset(out, 0, sizeof *out);
+    out->limb[0] = v;
+}
+
+void grp_scalar_add(const grp *g, grp_scalar *out, const grp_scalar *a, const grp_scalar *b)
+{
+    mp_limb_t diff[GRP_SCALAR_LIMBS_MAX];
+    const mp_limb_t carry = mpn_add_n(out->limb, a->limb, b->limb, g->n);
+    const mp_limb_t borrow = mpn_sub_n(diff, out->limb, g->q, g->n);
+
+    (void)mpn_cnd_sub_n(carry | (borrow ^ 1), out->limb, out->limb, g->q, g->n);
+    clear_rest(g, out);
+    tdsa_wipe(diff, sizeof diff);
+}
+
+void grp_scalar_sub(const grp *g, grp_scalar *out, const grp_scalar *a, const grp_scalar *b)
+{
+    const mp_limb_t borrow = mpn_sub_n(out->limb, a->limb, b->limb, g->n);
+
+    (void)mpn_cnd_add_n(borrow, out->limb, out->limb, g->q, g->n);
+    clear_rest(g, out);
+}
+
+void grp_scalar_neg(const grp *g, grp_scalar *out, const grp_scalar *a)
+{
+    static const grp_scalar zero = {{0}};
+
+    grp_scalar_sub(g, out, &zero, a);
+}
+
+/* out = wide mod q; `wide` (limbs >= n) is destroyed. */
+static void reduce(const grp *g, grp_scalar *out, mp_limb_t *wide, mp_size_t limbs)
+{
+    mp_limb_t scratch[SCRATCH_LIMBS];
+
+    TDSA_ASSERT(mpn_sec_div_r_itch(limbs, g->n) <= (mp_size_t)SCRATCH_LIMBS);
+    mpn_sec_div_r(wide, limbs, g->q, g->n, scratch);
+    memcpy(out->limb, wide, (size_t)g->n * sizeof wide[0]);
+    clear_rest(g, out);
+    tdsa_wipe(scratch, sizeof scratch);
+}
+
+void grp_scalar_mul(const grp *g, grp_scalar *out, const grp_scalar *a, const grp_scalar *b)
+{
+    mp_limb_t wide[WIDE_LIMBS];
+    mp_limb_t scratch[SCRATCH_LIMBS];
+
+    TDSA_ASSERT(mpn_sec_mul_itch(g->n, g->n) <= (mp_size_t)SCRATCH_LIMBS);
+    mpn_sec_mul(wide, a->limb, g->n, b->limb, g->n, scratch);
+    reduce(g, out, wide, 2 * g->n);
+    tdsa_wipe(wide, (size_t)(2 * g->n) * sizeof wide[0]);
+}
+
+void grp_scalar_inv(const grp *g, grp_scalar *out, const grp_scalar *a)
+{
+    mp_limb_t value[GRP_SCALAR_LIMBS_MAX];
+    mp_limb_t inverse[GRP_SCALAR_LIMBS_MAX] = {0};
+    mp_limb_t scratch[SCRATCH_LIMBS];
+    mp_limb_t found = 0;
+
+    TDSA_ASSERT(mpn_sec_invert_itch(g->n) <= (mp_size_t)SCRATCH_LIMBS);
+    memcpy(value, a->limb, sizeof value);
+    found = (mp_limb_t)mpn_sec_invert(inverse, value, g->q, g->n,
+                                      (mp_bitcnt_t)(2 * g->n * GMP_NUMB_BITS), scratch);
+    for (size_t i = 0; i < (size_t)g->n; i++) { /* no inverse: 0, without a branch */
+        out->limb[i] = inverse[i] & (0 - found);
+    }
+    clear_rest(g, out);
+    tdsa_wipe(value, sizeof value);
+    tdsa_wipe(inverse, sizeof inverse);
+    tdsa_wipe(scratch, sizeof scratch);
+}
+
+void grp_scalar_inv_vartime(const grp *g, grp_scalar *out, const grp_scalar *a)
+{
+    mpz_t value;
+    mpz_t order;
+    mpz_t inverse;
+    mp_size_t used = g->n;
+
+    while (used > 0 && a->limb[used - 1] == 0) {
+        used--;
+    }
+    memset(out, 0, sizeof *out);
+    mpz_init2(inverse, (mp_bitcnt_t)(g->n + 1) * GMP_NUMB_BITS);
+    if (mpz_invert(inverse, mpz_roinit_n(value, a->limb, used), mpz_roinit_n(order, g->q, g->n)) !=
+        0) {
+        for (mp_size_t i = 0; i < g->n; i++) {
+            out->limb[i] = mpz_getlimbn(inverse, i); /* 0 above the highest */
+        }
+    }
+    mpz_clear(inverse);
+}
+
+bool grp_scalar_is_zero(const grp *g, const grp_scalar *a)
+{
+    static const grp_scalar zero = {{0}};
+
+    return grp_scalar_equal(g, a, &zero);
+}
+
+bool grp_scalar_equal(const grp *g, const grp_scalar *a, const grp_scalar *b)
+{
+    return tdsa_ct_equal(a->limb, b->limb, (size_t)g->n * sizeof a->limb[0]);
+}
+
+bool grp_scalar_is_high_vartime(const grp *g, const grp_scalar *a)
+{
+    return mpn_cmp(a->limb, g->half, g->n) > 0;
+}
+
+void grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len)
+{
+    mp_limb_t wide[WIDE_LIMBS];
+    size_t limbs = (len + 7) / 8;
+
+    TDSA_ASSERT(len <= GRP_WIDE_LEN_MAX);
+    if (limbs < (size_t)g->n) {
+        limbs = (size_t)g->n;
+    }
+    grp_limbs_from_bytes(wide, limbs, bytes, len);
+    reduce(g, out, wide, (mp_size_t)limbs);
+    tdsa_wipe(wide, limbs * sizeof wide[0]);
+}
+
+void grp_scalar_encode(const grp *g, uint8_t *out, const grp_scalar *a)
+{
+    grp_limbs_to_bytes(out, g->info.scalar_len, a->limb);
+}
+
+tdsa_status grp_scalar_decode(const grp *g, grp_scalar *out, const uint8_t *in, size_t len,
+                              tdsa_err *err)
+{
+    mp_limb_t diff[GRP_SCALAR_LIMBS_MAX];
+    mp_limb_t below = 0;
+
+    memset(out, 0, sizeof *out);
+    if (len != g->info.scalar_len) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "scalar of %zu bytes instead of %zu", len,
+                         g->info.scalar_len);
+    }
+    grp_limbs_from_bytes(out->limb, GRP_SCALAR_LIMBS_MAX, in, len);
+    below = mpn_sub_n(diff, out->limb, g->q, g->n);
+    tdsa_wipe(diff, sizeof diff);
+    tdsa_declassify(&below, sizeof below); /* refusing is seen by everybody */
+    if (below == 0) {
+        grp_scalar_clear(out);
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "scalar not below the order of %s", g->info.name);
+    }
+    return TDSA_OK;
+}
+
+tdsa_status grp_scalar_random(const grp *g, grp_scalar *out, const tdsa_rng *rng, tdsa_err *err)
+{
+    uint8_t wide[GRP_WIDE_LEN_MAX];
+    tdsa_status st = TDSA_OK;
+    bool is_zero = true;
+
+    do { /* a second round has probability 2^-256 */
+        st = tdsa_rng_fill(rng, wide, g->info.wide_len, err);
+        if (st != TDSA_OK) {
+            grp_scalar_clear(out);
+            return st;
+        }
+        grp_scalar_reduce(g, out, wide, g->info.wide_len);
+        is_zero = grp_scalar_is_zero(g, out);
+        tdsa_declassify(&is_zero, sizeof is_zero); /* a value that is thrown away */
+    } while (is_zero);
+    tdsa_wipe(wide, sizeof wide);
+    return TDSA_OK;
+}
+
+void grp_digest_to_scalar(const grp *g, grp_scalar *out, const uint8_t *digest, size_t len)
+{
+    TDSA_ASSERT(g->info.order_bits % 8 == 0);
+    grp_scalar_reduce(g, out, digest, len < g->info.scalar_len ? len : g->info.scalar_len);
+}
