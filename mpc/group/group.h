@@ -107,6 +107,7 @@ bool grp_point_equal(const grp *g, const grp_point *a, const grp_point *b) TDSA_
 /**
  * out = sum of coeff[i]*p[i] with small integer coefficients (|coeff| < 2^20), all public. What
  * Lagrange factors at 0 and finite differences of consecutive ids need: additions, not ladders.
+ * Errors: TDSA_E_BAD_INPUT (more than 256 points), TDSA_E_CRYPTO.
  */
 TDSA_MUST_USE tdsa_status grp_small_sum_vartime(const grp *g, grp_point *out, const grp_point *p,
                                                 const int32_t *coeff, size_t count, tdsa_err *err)

@@ -25,10 +25,13 @@ typedef struct {
     const uint8_t *beta; /* 32 bytes, the batch label */
 } grp_prss_cfg;
 
-/** Prepares the streams. Errors: TDSA_E_BAD_INPUT (me not in the committee), TDSA_E_CRYPTO. */
+/** Prepares the streams; g is lent until grp_prss_free. Errors: TDSA_E_BAD_INPUT (committee not
+ * ascending, of even size or without me; a set key that is not mine, comes twice or is missing),
+ * TDSA_E_CRYPTO, TDSA_E_NO_MEMORY. */
 TDSA_MUST_USE tdsa_status grp_prss_new(grp_prss **out, const grp *g, const grp_prss_cfg *cfg,
                                        tdsa_err *err) TDSA_NONNULL;
-/** out[i] = my share of value first+i, for i < count. Secret. */
+/** out[i] = my share of value first+i, for i < count. Secret. Errors: TDSA_E_BAD_INPUT (first not
+ * below 2^32), TDSA_E_CRYPTO. */
 TDSA_MUST_USE tdsa_status grp_prss_shares(grp_prss *p, grp_scalar *out, uint64_t first,
                                           size_t count, tdsa_err *err) TDSA_NONNULL;
 /** Wipes and frees. */

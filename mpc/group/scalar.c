@@ -127,13 +127,14 @@ void grp_scalar_inv_vartime(const grp *g, grp_scalar *out, const grp_scalar *a)
     while (used > 0 && a->limb[used - 1] == 0) {
         used--;
     }
-    memset(out, 0, sizeof *out);
     mpz_init2(inverse, (mp_bitcnt_t)(g->n + 1) * GMP_NUMB_BITS);
-    if (mpz_invert(inverse, mpz_roinit_n(value, a->limb, used), mpz_roinit_n(order, g->q, g->n)) !=
+    if (mpz_invert(inverse, mpz_roinit_n(value, a->limb, used), mpz_roinit_n(order, g->q, g->n)) ==
         0) {
-        for (mp_size_t i = 0; i < g->n; i++) {
-            out->limb[i] = mpz_getlimbn(inverse, i); /* 0 above the highest */
-        }
+        mpz_set_ui(inverse, 0);
+    }
+    memset(out, 0, sizeof *out); /* only now: out and a may be one */
+    for (mp_size_t i = 0; i < g->n; i++) {
+        out->limb[i] = mpz_getlimbn(inverse, i); /* 0 above the highest */
     }
     mpz_clear(inverse);
 }

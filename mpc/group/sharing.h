@@ -22,7 +22,8 @@ typedef struct {
 } grp_poly;
 
 void grp_poly_clear(grp_poly *f) TDSA_NONNULL;
-/** Random polynomial without zero coefficients; coefficients are drawn from the constant upwards. */
+/** Random polynomial without zero coefficients; coefficients are drawn from the constant upwards.
+ * Errors: TDSA_E_BAD_INPUT (degree), those of rng. */
 TDSA_MUST_USE tdsa_status grp_poly_random(const grp *g, grp_poly *out, size_t degree,
                                           const tdsa_rng *rng, tdsa_err *err) TDSA_NONNULL;
 /** out = f(id of `index`). */
@@ -30,7 +31,8 @@ void grp_poly_eval(const grp *g, grp_scalar *out, const grp_poly *f, uint16_t in
 /** out[m] = coeff[m]*G for m = 0..degree. */
 TDSA_MUST_USE tdsa_status grp_poly_commit(const grp *g, grp_point *out, const grp_poly *f,
                                           tdsa_err *err) TDSA_NONNULL;
-/** out = sum over m of id^m * commitment[m]: the point that f(id)*G must equal. Public. */
+/** out = sum over m of id^m * commitment[m]: the point that f(id)*G must equal. Public.
+ * Errors: TDSA_E_BAD_INPUT (count not 1..GRP_THRESHOLD_MAX+1, index out of range). */
 TDSA_MUST_USE tdsa_status grp_commit_eval_vartime(const grp *g, grp_point *out,
                                                   const grp_point *commitment, size_t count,
                                                   uint16_t index, tdsa_err *err) TDSA_NONNULL;
@@ -39,16 +41,19 @@ TDSA_MUST_USE tdsa_status grp_commit_eval_vartime(const grp *g, grp_point *out,
 void grp_lagrange(const grp *g, grp_scalar *out, const uint16_t *members, size_t count)
     TDSA_NONNULL;
 /**
- * Sum of lambda_j * P_j over `members` (interpolation at 0 in the exponent). Uses additions only
- * when members are 0..count-1. Public.
+ * Sum of lambda_j * P_j over `members` (interpolation at 0 in the exponent): small coefficients
+ * over one denominator, so additions only when members are 0..count-1, else one multiplication
+ * more. Public. Errors: TDSA_E_BAD_INPUT (a member out of range or twice), TDSA_E_CRYPTO.
  */
 TDSA_MUST_USE tdsa_status grp_interpolate_vartime(const grp *g, grp_point *out,
                                                   const grp_point *points, const uint16_t *members,
                                                   size_t count, tdsa_err *err) TDSA_NONNULL;
 /**
- * Exponent consistency: the points lie on one polynomial of degree t. Finite differences when
- * members are 0..count-1, else interpolation from the first t+1.
- * Errors: TDSA_E_PROTOCOL (they do not), TDSA_E_CRYPTO.
+ * Exponent consistency: the points lie on one polynomial of degree t (at most). The divided
+ * difference of each t+2 neighbours must be the identity; with members 0..count-1 these are the
+ * finite differences. Additions only. Fewer than t+2 points are always consistent.
+ * Errors: TDSA_E_PROTOCOL (they do not), TDSA_E_BAD_INPUT (a member out of range or twice, t over
+ * GRP_THRESHOLD_MAX), TDSA_E_CRYPTO.
  */
 TDSA_MUST_USE tdsa_status grp_consist_vartime(const grp *g, const grp_point *points,
                                               const uint16_t *members, size_t count, size_t t,
