@@ -69,7 +69,8 @@ typedef struct {
 typedef struct {
     const grp *g; /* lent: must outlive the key */
     mpc_key_public pub;
-    mpc_key_secret *sec; /* NULL when only the public half is loaded */
+    mpc_key_secret *sec;  /* NULL when only the public half is loaded */
+    tdsa_secret *sec_mem; /* owns sec: locked, not dumped, wiped */
 } mpc_key;
 
 /** Wipes and frees. NULL is allowed. */

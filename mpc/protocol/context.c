@@ -1,0 +1,222 @@
+#include <string.h>
+
+#include "base/statement.h"
+#include "protocol/bip32.h"
+#include "protocol/fields.h"
+#include "protocol/presign_internal.h"
+#include "protocol/sign.h"
+
+/* The request names this key, epoch, batch, index and committee. */
+static tdsa_status check_names(const mpc_key *key, const mpc_batch *batch, const mpc_request *q,
+                               tdsa_err *err)
+{
+    const size_t committee_count = 2u * key->pub.t + 1u;
+    uint8_t tag[32];
+    tdsa_status st;
+
+    if (strcmp(q->key_id, key->pub.key_id) != 0) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "the request is for another key than %s",
+                         key->pub.key_id);
+    }
+    if (q->epoch != key->pub.epoch || q->scheme != key->pub.scheme) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "the request is for epoch %u of key %s, here is %u",
+                         q->epoch, key->pub.key_id, key->pub.epoch);
+    }
+    if (memcmp(q->beta, batch->beta, sizeof q->beta) != 0 || q->index >= batch->count) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "presignature %u is not in this batch of %u",
+                         q->index, batch->count);
+    }
+    if (q->committee_count != committee_count ||
+        memcmp(q->committee, batch->committee, committee_count * sizeof q->committee[0]) != 0) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "the committee is not the one of the presignature");
+    }
+    st = mpc_policy_tag(tag, &key->pub.policy, err);
+    if (st == TDSA_OK && memcmp(tag, q->policy_tag, sizeof tag) != 0) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "the request names another policy of key %s",
+                         key->pub.key_id);
+    }
+    return st;
+}
+
+/* What the key's policy allows. */
+static tdsa_status check_policy(const mpc_key *key, const mpc_request *q, tdsa_err *err)
+{
+    const mpc_policy *p = &key->pub.policy;
+
+    if (p->prepare) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s: prepare mode is not built yet",
+                         key->pub.key_id);
+    }
+    if ((p->digests >> (unsigned)q->digest_alg & 1u) == 0) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s does not sign %s digests", key->pub.key_id,
+                         tdsa_hash_name(q->digest_alg));
+    }
+    if (p->low_s && !q->low_s) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s makes low-S signatures only", key->pub.key_id);
+    }
+    if (p->derivation == MPC_DERIVE_NONE && q->path_len != 0) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s has no derivation: the path must be empty",
+                         key->pub.key_id);
+    }
+    if (p->derivation == MPC_DERIVE_BIP32 && q->path_len < p->min_path) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s signs below paths of %u elements only",
+                         key->pub.key_id, p->min_path);
+    }
+    return TDSA_OK;
+}
+
+/* h from the digest, or from the message where the key signs messages. */
+static tdsa_status compute_h(mpc_context *out, const mpc_key *key, const mpc_request *q,
+                             tdsa_err *err)
+{
+    uint8_t digest[TDSA_DIGEST_LEN_MAX];
+    const size_t len = tdsa_hash_len(q->digest_alg);
+    tdsa_status st = TDSA_OK;
+
+    if (key->pub.policy.purpose == MPC_PURPOSE_MESSAGE) {
+        st = tdsa_hash(digest, q->digest_alg, q->payload, q->payload_len, err);
+    } else if (q->payload_len != len) {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a %s digest has %zu bytes, not %zu",
+                       tdsa_hash_name(q->digest_alg), len, q->payload_len);
+    } else {
+        memcpy(digest, q->payload, len);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    grp_digest_to_scalar(key->g, &out->h, digest, len);
+    if (grp_scalar_is_zero(key->g, &out->h)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the digest is 0 modulo q");
+    }
+    return TDSA_OK;
+}
+
+/* H('cc', cc): 32 bytes. */
+static tdsa_status hash_cc(uint8_t out[32], const mpc_key *key, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+
+    tdsa_stmt_begin(&b, "cc");
+    tdsa_stmt_octets(&b, key->pub.cc, sizeof key->pub.cc);
+    return tdsa_hash32_stmt(out, &b, err);
+}
+
+/* T = H('sign', version, cluster-id, curve, Q, beta, index, R, Y, H('cc', cc), epsilon, Y', C, t,
+ * no coin list). */
+static tdsa_status hash_transcript(mpc_context *out, const mpc_key *key, const mpc_request *q,
+                                   const grp_point *big_r, const uint8_t *q_bytes, size_t q_len,
+                                   tdsa_err *err)
+{
+    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+    uint8_t cc_hash[32];
+    tdsa_status st = hash_cc(cc_hash, key, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    tdsa_stmt_begin(&b, "sign");
+    tdsa_stmt_uint(&b, MPC_VERSION);
+    tdsa_stmt_octets(&b, key->pub.cluster_id, sizeof key->pub.cluster_id);
+    tdsa_stmt_text(&b, grp_curve_name(key->pub.curve));
+    tdsa_stmt_octets(&b, q_bytes, q_len);
+    tdsa_stmt_octets(&b, q->beta, sizeof q->beta);
+    tdsa_stmt_uint(&b, q->index);
+    mpc_put_points(&b, key->g, big_r, 1);
+    mpc_put_point(&b, key->g, &key->pub.y);
+    tdsa_stmt_octets(&b, cc_hash, sizeof cc_hash);
+    mpc_put_scalar(&b, key->g, &out->epsilon);
+    mpc_put_point(&b, key->g, &out->y_final);
+    tdsa_stmt_uint_list(&b, q->committee, q->committee_count);
+    tdsa_stmt_uint(&b, key->pub.t);
+    tdsa_stmt_absent(&b);
+    return tdsa_hash_stmt(out->transcript, &b, err);
+}
+
+/* delta = H2S('delta', T), R^ = R + delta*G, r = F(R^). */
+static tdsa_status compute_r(mpc_context *out, const mpc_key *key, const grp_point *big_r,
+                             tdsa_err *err)
+{
+    TDSA_SCOPED_BUF field = TDSA_BUF_EMPTY;
+    grp_point hat;
+    tdsa_status st;
+
+    tdsa_stmt_octets(&field, out->transcript, sizeof out->transcript);
+    st = tdsa_buf_check(&field, err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    st = grp_hash_to_scalar(key->g, &out->delta, "delta", field.data, field.len, err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (grp_scalar_is_zero(key->g, &out->delta)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "delta is 0");
+    }
+    st = grp_mul_base(key->g, &hat, &out->delta, err);
+    if (st == TDSA_OK) {
+        st = grp_point_add_vartime(key->g, &hat, &hat, big_r, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (grp_point_is_identity(&hat)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the re-randomised nonce is the identity");
+    }
+    grp_point_x_mod_q(key->g, &out->r, &hat);
+    if (grp_scalar_is_zero(key->g, &out->r)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "r is 0");
+    }
+    return TDSA_OK;
+}
+
+/* The decoded form must say what the bytes say: T covers the bytes, h and epsilon come from q. */
+static tdsa_status check_same(const mpc_request *q, const uint8_t *q_bytes, size_t q_len,
+                              tdsa_err *err)
+{
+    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+    tdsa_status st;
+
+    mpc_request_encode(&b, q);
+    st = tdsa_buf_check(&b, err);
+    if (st == TDSA_OK && (b.len != q_len || memcmp(b.data, q_bytes, q_len) != 0)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the request and its bytes differ");
+    }
+    return st;
+}
+
+tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key, const mpc_batch *batch,
+                            const mpc_request *q, const uint8_t *q_bytes, size_t q_len,
+                            tdsa_err *err)
+{
+    mpc_context c = {.low_s = q->low_s};
+    grp_point big_r;
+    tdsa_status st;
+
+    memset(out, 0, sizeof *out);
+    st = check_same(q, q_bytes, q_len, err);
+    if (st == TDSA_OK) {
+        st = check_names(key, batch, q, err);
+    }
+    if (st == TDSA_OK) {
+        st = check_policy(key, q, err);
+    }
+    if (st == TDSA_OK) {
+        st = batch_r(&big_r, batch, q->index, err); /* own record, never the request */
+    }
+    if (st == TDSA_OK) {
+        st = mpc_bip32_path_vartime(&c.epsilon, &c.y_final, key, q->path, q->path_len, err);
+    }
+    if (st == TDSA_OK) {
+        st = compute_h(&c, key, q, err);
+    }
+    if (st == TDSA_OK) {
+        st = hash_transcript(&c, key, q, &big_r, q_bytes, q_len, err);
+    }
+    if (st == TDSA_OK) {
+        st = compute_r(&c, key, &big_r, err);
+    }
+    if (st == TDSA_OK) {
+        *out = c;
+    }
+    return st;
+}

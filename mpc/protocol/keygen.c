@@ -1,0 +1,322 @@
+#include "protocol/keygen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/statement.h"
+#include "protocol/keygen_internal.h"
+
+_Static_assert(sizeof(keygen_secret) <= TDSA_SECRET_LEN_MAX, "the secrets of a run fit");
+
+typedef tdsa_status (*send_fn)(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_err *err);
+typedef tdsa_status (*take_fn)(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
+                               tdsa_err *err);
+typedef tdsa_status (*end_fn)(mpc_keygen *run, tdsa_err *err);
+
+static tdsa_status end_random(mpc_keygen *run, tdsa_err *err);
+
+/* The round table. A wrong length is blamed before the handler sees a byte, but in round "deal",
+ * where it is a complaint. */
+static const struct {
+    const char *name;
+    bool length_is_complaint;
+    bool may_complain; /* the shorter form, a complaint, is allowed too */
+    send_fn send;
+    take_fn take;
+    end_fn end; /* NULL: nothing to compute between this round and the next */
+} rounds[MPC_KEYGEN_ROUNDS] = {
+    {"random", false, false, keygen_send_random, keygen_take_random, end_random},
+    {"sid", false, false, keygen_send_sid, keygen_take_sid, keygen_deal_make},
+    {"commit", false, false, keygen_send_commit, keygen_take_commit, NULL},
+    {"deal", true, false, keygen_send_deal, keygen_take_deal, keygen_close_deals},
+    {"report", false, true, keygen_send_report, keygen_take_report, keygen_finish_key},
+    {"stored", false, false, keygen_send_stored, keygen_take_stored, NULL},
+};
+
+/* The fields of sid up to the random values, in the order of the specification. */
+static void put_inputs(const mpc_key_public *pub, tdsa_buf *b)
+{
+    TDSA_SCOPED_BUF policy = TDSA_BUF_EMPTY;
+    size_t list = 0;
+
+    tdsa_stmt_uint(b, MPC_VERSION);
+    tdsa_stmt_text(b, "keygen");
+    tdsa_stmt_text(b, grp_curve_name(pub->curve));
+    tdsa_stmt_text(b, mpc_scheme_name(pub->scheme));
+    list = tdsa_stmt_list_begin(b);
+    for (uint16_t i = 0; i < pub->n; i++) {
+        const size_t one = tdsa_stmt_list_begin(b);
+
+        tdsa_stmt_uint(b, i);
+        tdsa_stmt_uint(b, i + 1u);
+        tdsa_stmt_octets(b, pub->members[i].x25519, sizeof pub->members[i].x25519);
+        tdsa_stmt_octets(b, pub->members[i].x448, sizeof pub->members[i].x448);
+        tdsa_stmt_list_end(b, one);
+    }
+    tdsa_stmt_list_end(b, list);
+    tdsa_stmt_uint(b, pub->n);
+    tdsa_stmt_uint(b, pub->t);
+    tdsa_stmt_text(b, pub->key_id);
+    tdsa_stmt_uint(b, pub->epoch);
+    mpc_policy_encode(&policy, &pub->policy);
+    tdsa_stmt_octets(b, policy.data, policy.len);
+    if (policy.failed) {
+        b->failed = true;
+    }
+}
+
+static tdsa_status hash_inputs(mpc_keygen *run, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+
+    tdsa_stmt_begin(&b, "inputs");
+    put_inputs(&run->key->pub, &b);
+    return tdsa_hash_stmt(run->inputs, &b, err);
+}
+
+/* All random values are in: sid. */
+static tdsa_status end_random(mpc_keygen *run, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+    size_t list = 0;
+    tdsa_status st;
+
+    tdsa_stmt_begin(&b, "sid");
+    put_inputs(&run->key->pub, &b);
+    list = tdsa_stmt_list_begin(&b);
+    for (uint16_t i = 0; i < run->key->pub.n; i++) {
+        tdsa_stmt_octets(&b, run->random[i], sizeof run->random[i]);
+    }
+    tdsa_stmt_list_end(&b, list);
+    st = tdsa_hash_stmt(run->sid, &b, err);
+    if (st == TDSA_OK) {
+        memcpy(run->key->pub.cluster_id, run->sid, sizeof run->key->pub.cluster_id);
+    }
+    return st;
+}
+
+static tdsa_status check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err)
+{
+    const uint32_t digests_known = (1u << ((unsigned)TDSA_HASH_SHA512 + 1)) - 1;
+
+    if (cfg->scheme != MPC_SCHEME_ECDSA || cfg->epoch != 0) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key generation makes ECDSA keys of epoch 0 only");
+    }
+    if (!mpc_key_sizes_valid(cfg->n, cfg->t, cfg->me)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "n = %u, t = %u, participant %u: 2t+1 <= n <= %u and 1 <= t <= %u", cfg->n,
+                         cfg->t, cfg->me, GRP_PARTIES_MAX, GRP_THRESHOLD_MAX);
+    }
+    if (!mpc_key_id_valid(cfg->key_id)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "a key id is 1 to %u printable ASCII characters without blanks",
+                         MPC_KEY_ID_MAX);
+    }
+    for (uint16_t i = 0; i < cfg->n; i++) {
+        if (cfg->members[i].index != i) {
+            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "members are not participants 0..%u in order",
+                             cfg->n - 1u);
+        }
+    }
+    if (cfg->policy.digests == 0 || (cfg->policy.digests & ~digests_known) != 0 ||
+        cfg->policy.min_path > MPC_PATH_MAX || cfg->policy.min_path_xpub > MPC_PATH_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "policy: no known digest, or a path minimum over %u", MPC_PATH_MAX);
+    }
+    if (cfg->policy.prepare) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "policy: prepare mode is not built yet");
+    }
+    return TDSA_OK;
+}
+
+static void fill_public(mpc_key_public *pub, const mpc_keygen_cfg *cfg)
+{
+    pub->scheme = cfg->scheme;
+    memcpy(pub->key_id, cfg->key_id, strlen(cfg->key_id) + 1);
+    pub->epoch = cfg->epoch;
+    pub->n = cfg->n;
+    pub->t = cfg->t;
+    pub->me = cfg->me;
+    memcpy(pub->members, cfg->members, cfg->n * sizeof cfg->members[0]);
+    pub->policy = cfg->policy;
+}
+
+static tdsa_status alloc_run(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_err *err)
+{
+    mpc_keygen *run = calloc(1, sizeof *run);
+    grp_set sets[GRP_MY_SETS_MAX];
+    void *bytes = NULL;
+    tdsa_status st;
+
+    *out = run; /* the caller frees it whatever comes */
+    if (run == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a key generation");
+    }
+    run->g = cfg->g;
+    run->rng = cfg->rng;
+    run->round = (mpc_round){
+        .round_count = MPC_KEYGEN_ROUNDS, .me = cfg->me, .members = (uint16_t)((1u << cfg->n) - 1)};
+    st = mpc_key_alloc(&run->key, cfg->g, true, err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    st = tdsa_secret_new(&run->sec_mem, sizeof *run->sec, err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    bytes = tdsa_secret_bytes(run->sec_mem); /* starts a page: aligned for anything */
+    run->sec = bytes;
+    fill_public(&run->key->pub, cfg);
+    run->key->sec->set_count = mpc_key_my_sets(sets, cfg->n, cfg->t, cfg->me);
+    for (size_t i = 0; i < run->key->sec->set_count; i++) {
+        run->key->sec->sets[i].set = sets[i];
+    }
+    return TDSA_OK;
+}
+
+tdsa_status mpc_keygen_new(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_err *err)
+{
+    mpc_keygen *run = NULL;
+    tdsa_status st;
+
+    *out = NULL;
+    st = check_cfg(cfg, err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    st = alloc_run(&run, cfg, err);
+    if (st == TDSA_OK) {
+        st = hash_inputs(run, err);
+    }
+    if (st == TDSA_OK) {
+        st = tdsa_rng_fill(&run->rng, run->random[cfg->me], sizeof run->random[0], err);
+    }
+    if (st != TDSA_OK) {
+        mpc_keygen_free(run);
+        return st;
+    }
+    tdsa_declassify(run->random[cfg->me], sizeof run->random[0]); /* everybody gets it */
+    *out = run;
+    return TDSA_OK;
+}
+
+void mpc_keygen_free(mpc_keygen *run)
+{
+    if (run == NULL) {
+        return;
+    }
+    mpc_key_free(run->key);
+    tdsa_secret_free(run->sec_mem);
+    for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        tdsa_buf_clear(&run->open[i]);
+    }
+    tdsa_wipe(run, sizeof *run);
+    free(run);
+}
+
+/* A dead run keeps nothing that could be used. */
+static void kill_run(mpc_keygen *run)
+{
+    run->round.dead = true;
+    tdsa_wipe(run->sec, sizeof *run->sec);
+    tdsa_wipe(run->key->sec, sizeof *run->key->sec);
+}
+
+unsigned mpc_keygen_round(const mpc_keygen *run)
+{
+    return run->round.round;
+}
+
+tdsa_status mpc_keygen_send(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_err *err)
+{
+    const size_t before = out->len;
+    tdsa_status st = mpc_round_may_send(&run->round, to, err);
+
+    if (st == TDSA_OK) {
+        st = rounds[run->round.round].send(run, to, out, err);
+    }
+    if (st == TDSA_OK) {
+        st = tdsa_buf_check(out, err);
+    }
+    if (st != TDSA_OK && !out->failed && out->len > before) {
+        tdsa_wipe(out->data + before, out->len - before);
+        out->len = before;
+    }
+    return st;
+}
+
+tdsa_status mpc_keygen_take(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
+                            tdsa_err *err)
+{
+    const unsigned round = run->round.round;
+    tdsa_status st = mpc_round_may_take(&run->round, from, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (!rounds[round].length_is_complaint) {
+        st = mpc_round_check_len(rounds[round].name, from, len, keygen_message_len(run, round),
+                                 rounds[round].may_complain ? keygen_complaint_len() : 0, err);
+    }
+    if (st == TDSA_OK) {
+        st = rounds[round].take(run, from, in, len, err);
+    }
+    if (st != TDSA_OK) {
+        kill_run(run);
+        return mpc_round_blame(st, rounds[round].name, from, err);
+    }
+    mpc_round_mark(&run->round, from);
+    return TDSA_OK;
+}
+
+bool mpc_keygen_round_complete(const mpc_keygen *run)
+{
+    return mpc_round_complete(&run->round);
+}
+
+bool mpc_keygen_has(const mpc_keygen *run, uint16_t from)
+{
+    return mpc_round_has(&run->round, from);
+}
+
+tdsa_status mpc_keygen_advance(mpc_keygen *run, tdsa_err *err)
+{
+    const unsigned round = run->round.round;
+    tdsa_status st = mpc_round_may_advance(&run->round, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (round == MPC_KEYGEN_ROUND_STORED && !run->stored) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the key is not marked as stored yet");
+    }
+    if (rounds[round].end != NULL) {
+        st = rounds[round].end(run, err);
+    }
+    if (st != TDSA_OK) {
+        kill_run(run);
+        return st;
+    }
+    mpc_round_next(&run->round);
+    return TDSA_OK;
+}
+
+const mpc_key *mpc_keygen_key(const mpc_keygen *run)
+{
+    TDSA_ASSERT(run->round.round >= MPC_KEYGEN_ROUND_STORED);
+    return run->key;
+}
+
+void mpc_keygen_mark_stored(mpc_keygen *run)
+{
+    TDSA_ASSERT(run->round.round >= MPC_KEYGEN_ROUND_STORED);
+    run->stored = true;
+}
+
+const uint8_t *mpc_keygen_sid(const mpc_keygen *run)
+{
+    TDSA_ASSERT(run->round.round >= 1);
+    return run->sid;
+}

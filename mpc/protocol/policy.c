@@ -1,0 +1,146 @@
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/statement.h"
+#include "protocol/key.h"
+
+#define DIGEST_COUNT    5u /* of tdsa_hash_alg */
+#define POLICY_WORD_MAX 16u
+
+_Static_assert((unsigned)TDSA_HASH_SHA512 + 1 == DIGEST_COUNT, "policy knows every digest");
+
+static const char *purpose_word(mpc_purpose p)
+{
+    return p == MPC_PURPOSE_MESSAGE ? "message" : "digest";
+}
+
+static const char *derivation_word(mpc_derivation d)
+{
+    return d == MPC_DERIVE_BIP32 ? "bip32" : "none";
+}
+
+const char *mpc_scheme_name(mpc_scheme scheme)
+{
+    (void)scheme; /* there is one */
+    return "ecdsa";
+}
+
+void mpc_policy_encode(tdsa_buf *out, const mpc_policy *p)
+{
+    size_t mark = 0;
+
+    tdsa_stmt_begin(out, "policy");
+    tdsa_stmt_text(out, purpose_word(p->purpose));
+    tdsa_stmt_text(out, derivation_word(p->derivation));
+    tdsa_stmt_uint(out, p->min_path);
+    tdsa_stmt_uint(out, p->min_path_xpub);
+    tdsa_stmt_uint(out, p->prepare ? 1 : 0);
+    tdsa_stmt_uint(out, p->exportable ? 1 : 0);
+    tdsa_stmt_uint(out, p->reshare ? 1 : 0);
+    tdsa_stmt_uint(out, p->low_s ? 1 : 0);
+    mark = tdsa_stmt_list_begin(out);
+    for (unsigned i = 0; i < DIGEST_COUNT; i++) {
+        if ((p->digests >> i & 1u) != 0) {
+            tdsa_stmt_text(out, tdsa_hash_name((tdsa_hash_alg)i));
+        }
+    }
+    tdsa_stmt_list_end(out, mark);
+}
+
+static uint32_t read_path_min(tdsa_reader *r)
+{
+    const uint64_t v = tdsa_stmt_read_uint(r);
+
+    if (v > MPC_PATH_MAX) {
+        r->failed = true;
+        return 0;
+    }
+    return (uint32_t)v;
+}
+
+static bool read_flag(tdsa_reader *r)
+{
+    const uint64_t v = tdsa_stmt_read_uint(r);
+
+    if (v > 1) {
+        r->failed = true;
+    }
+    return v == 1;
+}
+
+static void read_words(tdsa_reader *r, mpc_policy *out)
+{
+    char purpose[POLICY_WORD_MAX];
+    char derivation[POLICY_WORD_MAX];
+
+    tdsa_stmt_read_text(r, purpose, sizeof purpose);
+    tdsa_stmt_read_text(r, derivation, sizeof derivation);
+    out->purpose = strcmp(purpose, "message") == 0 ? MPC_PURPOSE_MESSAGE : MPC_PURPOSE_DIGEST;
+    out->derivation = strcmp(derivation, "bip32") == 0 ? MPC_DERIVE_BIP32 : MPC_DERIVE_NONE;
+    if (strcmp(purpose, purpose_word(out->purpose)) != 0 ||
+        strcmp(derivation, derivation_word(out->derivation)) != 0) {
+        r->failed = true;
+    }
+}
+
+/* Names in the order of tdsa_hash_alg, each at most once: one record has one encoding. */
+static void read_digests(tdsa_reader *r, mpc_policy *out)
+{
+    tdsa_reader list = tdsa_stmt_read_list(r);
+    unsigned next = 0;
+
+    while (tdsa_reader_left(&list) > 0) {
+        char name[POLICY_WORD_MAX];
+        tdsa_hash_alg alg = TDSA_HASH_SHA1;
+
+        tdsa_stmt_read_text(&list, name, sizeof name);
+        if (!tdsa_hash_by_name(&alg, name) || (unsigned)alg < next) {
+            list.failed = true;
+            break;
+        }
+        out->digests |= 1u << (unsigned)alg;
+        next = (unsigned)alg + 1;
+    }
+    if (list.failed) {
+        r->failed = true;
+    }
+}
+
+tdsa_status mpc_policy_decode(mpc_policy *out, const uint8_t *in, size_t len, tdsa_err *err)
+{
+    tdsa_reader r = tdsa_reader_of(in, len);
+    mpc_policy p = {.purpose = MPC_PURPOSE_DIGEST, .derivation = MPC_DERIVE_NONE};
+    tdsa_status st;
+
+    *out = p;
+    tdsa_stmt_expect(&r, "policy");
+    read_words(&r, &p);
+    p.min_path = read_path_min(&r);
+    p.min_path_xpub = read_path_min(&r);
+    p.prepare = read_flag(&r);
+    p.exportable = read_flag(&r);
+    p.reshare = read_flag(&r);
+    p.low_s = read_flag(&r);
+    read_digests(&r, &p);
+    st = tdsa_reader_finish(&r, "policy record", err);
+    if (st == TDSA_OK) {
+        *out = p;
+    }
+    return st;
+}
+
+tdsa_status mpc_policy_tag(uint8_t tag[32], const mpc_policy *p, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF record = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF stmt = TDSA_BUF_EMPTY;
+    tdsa_status st;
+
+    mpc_policy_encode(&record, p);
+    st = tdsa_buf_check(&record, err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    tdsa_stmt_begin(&stmt, "policy-tag");
+    tdsa_stmt_octets(&stmt, record.data, record.len);
+    return tdsa_hash32_stmt(tag, &stmt, err);
+}

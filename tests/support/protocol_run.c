@@ -1,0 +1,394 @@
+#include "support/protocol_run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+
+#include "base/statement.h"
+
+/* A failure of the test itself, not of what it tests. */
+static void must(bool ok, const char *what)
+{
+    if (!ok) {
+        (void)fprintf(stderr, "test support: %s\n", what);
+        abort();
+    }
+}
+
+mpc_policy run_policy(void)
+{
+    return (mpc_policy){.purpose = MPC_PURPOSE_DIGEST,
+                        .derivation = MPC_DERIVE_NONE,
+                        .min_path = 1,
+                        .min_path_xpub = 3,
+                        .digests = 1u << TDSA_HASH_SHA256 | 1u << TDSA_HASH_SHA384 |
+                                   1u << TDSA_HASH_SHA512};
+}
+
+static void init_participant(protocol_run *r, uint16_t i, const char *seed)
+{
+    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+    tdsa_rng rng;
+    tdsa_err err;
+
+    tdsa_stmt_begin(&b, "rng");
+    tdsa_stmt_text(&b, "participant");
+    tdsa_stmt_uint(&b, i);
+    tdsa_stmt_text(&b, seed);
+    must(tdsa_test_rng_init(&r->rng[i], b.data, b.len, &err) == TDSA_OK, "generator");
+    rng = tdsa_test_rng_of(&r->rng[i]);
+    r->members[i].index = i;
+    must(tdsa_rng_fill(&rng, r->members[i].x25519, 32, &err) == TDSA_OK, "key");
+    must(tdsa_rng_fill(&rng, r->members[i].x448, 56, &err) == TDSA_OK, "key");
+}
+
+void run_init(protocol_run *r, grp_curve curve, uint16_t n, uint16_t t, const char *seed)
+{
+    tdsa_err err;
+
+    memset(r, 0, sizeof *r);
+    must(grp_open(&r->g, curve, &err) == TDSA_OK, "curve");
+    r->n = n;
+    r->t = t;
+    r->policy = run_policy();
+    r->count = 3;
+    r->compressed_wire = true;
+    r->committee_count = (uint16_t)(2 * t + 1);
+    for (uint16_t i = 0; i < r->committee_count; i++) {
+        r->committee[i] = i;
+    }
+    for (uint16_t i = 0; i < n; i++) {
+        init_participant(r, i, seed);
+    }
+}
+
+static void drop_batches(protocol_run *r)
+{
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        mpc_batch_free(r->batch[i]);
+        r->batch[i] = NULL;
+        mpc_presign_free(r->presign[i]);
+        r->presign[i] = NULL;
+        tdsa_buf_clear(&r->data[i]);
+    }
+}
+
+static void drop_keys(protocol_run *r)
+{
+    drop_batches(r);
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        mpc_keygen_free(r->keygen[i]);
+        r->keygen[i] = NULL;
+        r->key[i] = NULL;
+    }
+}
+
+void run_clear(protocol_run *r)
+{
+    drop_keys(r);
+    grp_close(r->g);
+    r->g = NULL;
+}
+
+/* ---- key generation ---- */
+
+mpc_keygen_cfg run_keygen_cfg(const protocol_run *r, uint16_t i, const char *key_id)
+{
+    protocol_run *mine = (protocol_run *)(uintptr_t)r; /* the generator moves on */
+
+    return (mpc_keygen_cfg){.g = r->g,
+                            .scheme = MPC_SCHEME_ECDSA,
+                            .n = r->n,
+                            .t = r->t,
+                            .me = i,
+                            .members = r->members,
+                            .key_id = key_id,
+                            .epoch = 0,
+                            .policy = r->policy,
+                            .rng = tdsa_test_rng_of(&mine->rng[i])};
+}
+
+static void keygen_exchange(protocol_run *r, uint16_t from, uint16_t to, unsigned round)
+{
+    TDSA_SCOPED_BUF m = TDSA_BUF_EMPTY;
+    tdsa_err err;
+
+    if (mpc_keygen_send(r->keygen[from], to, &m, &err) != TDSA_OK) {
+        return;
+    }
+    if (r->hook != NULL) {
+        r->hook(r->hook_ctx, STEP_KEYGEN, round, from, to, &m);
+    }
+    if (r->status[to] == TDSA_OK && mpc_keygen_round(r->keygen[to]) == round && m.len > 0) {
+        r->status[to] = mpc_keygen_take(r->keygen[to], from, m.data, m.len, &r->err[to]);
+    }
+}
+
+size_t run_keygen_drive(protocol_run *r)
+{
+    size_t done = 0;
+
+    for (unsigned round = 0; round < MPC_KEYGEN_ROUNDS; round++) {
+        for (uint16_t from = 0; from < r->n; from++) {
+            for (uint16_t to = 0; to < r->n; to++) {
+                if (from != to && r->status[from] == TDSA_OK &&
+                    mpc_keygen_round(r->keygen[from]) == round) {
+                    keygen_exchange(r, from, to, round);
+                }
+            }
+        }
+        for (uint16_t i = 0; i < r->n; i++) {
+            if (r->status[i] == TDSA_OK && mpc_keygen_round_complete(r->keygen[i])) {
+                r->status[i] = mpc_keygen_advance(r->keygen[i], &r->err[i]);
+            }
+            if (r->status[i] == TDSA_OK &&
+                mpc_keygen_round(r->keygen[i]) == MPC_KEYGEN_ROUND_STORED) {
+                mpc_keygen_mark_stored(r->keygen[i]);
+            }
+        }
+    }
+    for (uint16_t i = 0; i < r->n; i++) {
+        if (r->status[i] == TDSA_OK && mpc_keygen_round(r->keygen[i]) == MPC_KEYGEN_ROUNDS) {
+            r->key[i] = mpc_keygen_key(r->keygen[i]);
+            done++;
+        }
+    }
+    return done;
+}
+
+size_t run_keygen(protocol_run *r, const char *key_id)
+{
+    drop_keys(r);
+    for (uint16_t i = 0; i < r->n; i++) {
+        const mpc_keygen_cfg cfg = run_keygen_cfg(r, i, key_id);
+
+        r->status[i] = mpc_keygen_new(&r->keygen[i], &cfg, &r->err[i]);
+        must(r->status[i] == TDSA_OK, "new key generation");
+    }
+    return run_keygen_drive(r);
+}
+
+/* ---- presignatures ---- */
+
+mpc_presign_cfg run_presign_cfg(const protocol_run *r, uint16_t i, uint64_t lane, uint64_t seq)
+{
+    protocol_run *mine = (protocol_run *)(uintptr_t)r; /* the generator moves on */
+    mpc_presign_cfg cfg = {.key = r->key[i],
+                           .lane = lane,
+                           .seq = seq,
+                           .count = r->count,
+                           .compressed_wire = r->compressed_wire,
+                           .rng = tdsa_test_rng_of(&mine->rng[i])};
+
+    memcpy(cfg.committee, r->committee, sizeof cfg.committee);
+    return cfg;
+}
+
+static void presign_exchange(protocol_run *r, uint16_t from, uint16_t to, unsigned round)
+{
+    TDSA_SCOPED_BUF m = TDSA_BUF_EMPTY;
+    tdsa_err err;
+
+    if (mpc_presign_send(r->presign[from], to, &m, &err) != TDSA_OK) {
+        return;
+    }
+    if (r->hook != NULL) {
+        r->hook(r->hook_ctx, STEP_PRESIGN, round, from, to, &m);
+    }
+    if (r->status[to] == TDSA_OK && mpc_presign_round(r->presign[to]) == round && m.len > 0) {
+        r->status[to] = mpc_presign_take(r->presign[to], from, m.data, m.len, &r->err[to]);
+    }
+}
+
+static void presign_round(protocol_run *r, unsigned round)
+{
+    for (uint16_t a = 0; a < r->committee_count; a++) {
+        for (uint16_t b = 0; b < r->committee_count; b++) {
+            const uint16_t from = r->committee[a];
+
+            if (a != b && r->status[from] == TDSA_OK &&
+                mpc_presign_round(r->presign[from]) == round) {
+                presign_exchange(r, from, r->committee[b], round);
+            }
+        }
+    }
+    for (uint16_t a = 0; a < r->committee_count; a++) {
+        const uint16_t i = r->committee[a];
+
+        if (r->status[i] == TDSA_OK && mpc_presign_round_complete(r->presign[i])) {
+            r->status[i] = mpc_presign_advance(r->presign[i], &r->err[i]);
+        }
+    }
+}
+
+size_t run_presign_drive(protocol_run *r)
+{
+    size_t done = 0;
+
+    for (unsigned round = 0; round < MPC_PRESIGN_ROUNDS; round++) {
+        presign_round(r, round);
+    }
+    for (uint16_t a = 0; a < r->committee_count; a++) {
+        const uint16_t i = r->committee[a];
+        tdsa_err err;
+
+        if (r->status[i] != TDSA_OK || mpc_presign_round(r->presign[i]) != MPC_PRESIGN_ROUNDS) {
+            continue;
+        }
+        must(mpc_presign_data(r->presign[i], &r->data[i], &err) == TDSA_OK, "batch data");
+        must(mpc_batch_new(&r->batch[i], r->key[i], mpc_presign_beta(r->presign[i]), r->count,
+                           r->data[i].data, r->data[i].len, &err) == TDSA_OK,
+             "batch");
+        done++;
+    }
+    return done;
+}
+
+size_t run_presign(protocol_run *r, uint64_t lane, uint64_t seq)
+{
+    drop_batches(r);
+    for (uint16_t a = 0; a < r->committee_count; a++) {
+        const uint16_t i = r->committee[a];
+        const mpc_presign_cfg cfg = run_presign_cfg(r, i, lane, seq);
+
+        r->status[i] = mpc_presign_new(&r->presign[i], &cfg, &r->err[i]);
+        must(r->status[i] == TDSA_OK, "new presignature run");
+    }
+    return run_presign_drive(r);
+}
+
+/* ---- signing ---- */
+
+mpc_request run_request(const protocol_run *r, uint32_t index, const uint8_t *payload, size_t len)
+{
+    const uint16_t first = r->committee[0];
+    mpc_request q = {.index = index,
+                     .committee_count = r->committee_count,
+                     .digest_alg = TDSA_HASH_SHA256,
+                     .payload = payload,
+                     .payload_len = len};
+    tdsa_err err;
+
+    must(mpc_request_for_key(&q, r->key[first], &err) == TDSA_OK, "request");
+    memcpy(q.beta, mpc_batch_beta(r->batch[first]), sizeof q.beta);
+    memcpy(q.committee, r->committee, sizeof q.committee);
+    return q;
+}
+
+/* One member decodes the bytes, checks them and answers. */
+static tdsa_status answer(protocol_run *r, uint16_t i, const tdsa_buf *q_bytes, tdsa_buf *out,
+                          mpc_context *ctx, tdsa_err *err)
+{
+    mpc_request q;
+    tdsa_status st = mpc_request_decode(&q, q_bytes->data, q_bytes->len, err);
+
+    if (st == TDSA_OK) {
+        st = mpc_context_new(ctx, r->key[i], r->batch[i], &q, q_bytes->data, q_bytes->len, err);
+    }
+    if (st == TDSA_OK) {
+        st = mpc_sign_reply(out, r->key[i], r->batch[i], &q, ctx, err);
+    }
+    return st;
+}
+
+static tdsa_status collect(protocol_run *r, mpc_combine **combine, const tdsa_buf *q_bytes,
+                           mpc_context *first_ctx, tdsa_err *err)
+{
+    const uint16_t first = r->committee[0];
+    tdsa_status st = TDSA_OK;
+
+    for (uint16_t a = 0; a < r->committee_count && st == TDSA_OK; a++) {
+        const uint16_t i = r->committee[a];
+        TDSA_SCOPED_BUF reply = TDSA_BUF_EMPTY;
+        mpc_context ctx;
+
+        st = answer(r, i, q_bytes, &reply, &ctx, err);
+        if (st == TDSA_OK && i == first) {
+            *first_ctx = ctx;
+            st = mpc_combine_new(combine, r->key[first], r->batch[first], &ctx, err);
+        }
+        if (st == TDSA_OK && r->hook != NULL) {
+            r->hook(r->hook_ctx, STEP_REPLY, 0, i, first, &reply);
+        }
+        if (st == TDSA_OK) {
+            st = mpc_combine_take(*combine, i, reply.data, reply.len, err);
+        }
+    }
+    return st;
+}
+
+tdsa_status run_sign(protocol_run *r, const mpc_request *q, mpc_signature *sig, mpc_context *ctx,
+                     tdsa_err *err)
+{
+    TDSA_SCOPED_BUF q_bytes = TDSA_BUF_EMPTY;
+    mpc_combine *combine = NULL;
+    tdsa_status st;
+
+    memset(sig, 0, sizeof *sig);
+    mpc_request_encode(&q_bytes, q);
+    must(!q_bytes.failed, "request bytes");
+    st = collect(r, &combine, &q_bytes, ctx, err);
+    if (st == TDSA_OK) {
+        st = mpc_combine_finish(combine, sig, err);
+    }
+    mpc_combine_free(combine);
+    return st;
+}
+
+/* ---- OpenSSL as an independent judge ---- */
+
+static EVP_PKEY *to_pkey(const grp *g, const grp_point *y)
+{
+    const grp_info *info = grp_get_info(g);
+    uint8_t raw[GRP_POINT_RAW_MAX];
+    char name[16];
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY *pkey = NULL;
+    OSSL_PARAM params[3];
+
+    (void)snprintf(name, sizeof name, "%s", info->curve == GRP_P256 ? "P-256" : "secp256k1");
+    grp_point_encode_raw(g, raw, y);
+    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name, 0);
+    params[1] =
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, raw, info->point_raw_len);
+    params[2] = OSSL_PARAM_construct_end();
+    must(ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1, "OpenSSL key");
+    must(EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1, "OpenSSL key");
+    EVP_PKEY_CTX_free(ctx);
+    return pkey;
+}
+
+bool run_openssl_verifies(const grp *g, const grp_point *y, const uint8_t *digest, size_t len,
+                          const mpc_signature *sig)
+{
+    const int scalar_len = (int)grp_get_info(g)->scalar_len;
+    EVP_PKEY *pkey = to_pkey(g, y);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
+    ECDSA_SIG *es = ECDSA_SIG_new();
+    uint8_t bytes[GRP_SCALAR_LEN_MAX];
+    unsigned char *der = NULL;
+    BIGNUM *r = NULL;
+    BIGNUM *s = NULL;
+    int der_len = 0;
+    bool ok = false;
+
+    grp_scalar_encode(g, bytes, &sig->r);
+    r = BN_bin2bn(bytes, scalar_len, NULL);
+    grp_scalar_encode(g, bytes, &sig->s);
+    s = BN_bin2bn(bytes, scalar_len, NULL);
+    must(es != NULL && ECDSA_SIG_set0(es, r, s) == 1, "OpenSSL signature");
+    der_len = i2d_ECDSA_SIG(es, &der);
+    must(der_len > 0 && ctx != NULL && EVP_PKEY_verify_init(ctx) == 1, "OpenSSL verify");
+    ok = EVP_PKEY_verify(ctx, der, (size_t)der_len, digest, len) == 1;
+    OPENSSL_free(der);
+    ECDSA_SIG_free(es);
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(pkey);
+    return ok;
+}
