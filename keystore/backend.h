@@ -46,6 +46,7 @@ typedef struct {
     ks_batch_state state; /* 0: any */
     bool unspent;         /* only next < count */
     bool any_epoch, any_lane;
+    bool with_data; /* fill `sealed`; it is the large part of a batch */
     uint32_t epoch;
     uint64_t lane;
     size_t limit; /* 0: no limit; oldest (lane, seq) first */

@@ -82,6 +82,9 @@ void ks_close(ks *s);
  */
 TDSA_MUST_USE tdsa_status ks_unlock(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
     __attribute__((nonnull(1, 4)));
+/** True when the encryptor wants a PIN (pkcs11). Other stores are unlocked by ks_open, and ks_unlock
+ * opens them again after ks_lock whatever the PIN says: there is no PIN to compare it with. */
+bool ks_needs_login(const ks *s) TDSA_NONNULL;
 /** Wipes the data key. Public data stays readable; sealed data gives TDSA_E_LOGIN. */
 void ks_lock(ks *s) TDSA_NONNULL;
 bool ks_is_unlocked(ks *s) TDSA_NONNULL;
@@ -167,11 +170,10 @@ TDSA_MUST_USE tdsa_status ks_batch_move(ks *s, const uint8_t beta[KS_BETA_LEN], 
                                         ks_batch_state to, tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out,
                                        tdsa_err *err) TDSA_NONNULL;
-/** The oldest FREE batch of `lane` (NULL: of any lane) with next < count; data opened.
+/** The oldest FREE batch of my lane or of any (any_lane) with next < count; data opened.
  * Errors: TDSA_E_NOT_FOUND. */
-TDSA_MUST_USE tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch,
-                                        const uint64_t *lane, ks_batch **out, tdsa_err *err)
-    __attribute__((nonnull(1, 2, 5, 6)));
+TDSA_MUST_USE tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, bool any_lane,
+                                        ks_batch **out, tdsa_err *err) TDSA_NONNULL;
 /** Presignatures of FREE batches not leased yet. */
 TDSA_MUST_USE tdsa_status ks_batch_available(ks *s, const char *key_id, uint64_t *out,
                                              tdsa_err *err) TDSA_NONNULL;

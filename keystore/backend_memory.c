@@ -1,0 +1,425 @@
+#include "keystore/backend_memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+ks_memory *ks_memory_of(ks_backend *b)
+{
+    return (ks_memory *)(void *)b;
+}
+
+bool ks_memory_copy(uint8_t **out, size_t *out_len, const uint8_t *bytes, size_t len)
+{
+    uint8_t *copy = NULL;
+
+    if (len > 0) {
+        copy = malloc(len);
+        if (copy == NULL) {
+            return false;
+        }
+        memcpy(copy, bytes, len);
+    }
+    if (*out != NULL) {
+        tdsa_wipe(*out, *out_len);
+    }
+    free(*out);
+    *out = copy;
+    *out_len = len;
+    return true;
+}
+
+static void drop_bytes(uint8_t **bytes, size_t *len)
+{
+    (void)ks_memory_copy(bytes, len, NULL, 0); /* needs no memory */
+}
+
+static tdsa_status no_memory(tdsa_err *err)
+{
+    return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the in-memory database");
+}
+
+static tdsa_status memory_open(ks_backend **out, const ks_cfg *cfg, tdsa_err *err)
+{
+    ks_memory *m = calloc(1, sizeof *m);
+
+    (void)cfg;
+    *out = NULL;
+    if (m == NULL) {
+        return no_memory(err);
+    }
+    m->base.ops = &ks_backend_memory;
+    *out = &m->base;
+    return TDSA_OK;
+}
+
+static void free_key(memory_key *k)
+{
+    drop_bytes(&k->public_part, &k->public_len);
+    drop_bytes(&k->attrs, &k->attrs_len);
+    drop_bytes(&k->sealed, &k->sealed_len);
+    free(k);
+}
+
+static void memory_close(ks_backend *b)
+{
+    ks_memory *m = ks_memory_of(b);
+
+    while (m->keys != NULL) {
+        memory_key *k = m->keys;
+
+        m->keys = k->next;
+        free_key(k);
+    }
+    ks_memory_drop_batches(m, NULL);
+    while (m->lanes != NULL) {
+        memory_lane *l = m->lanes;
+
+        m->lanes = l->next;
+        free(l);
+    }
+    while (m->metas != NULL) {
+        memory_meta *v = m->metas;
+
+        m->metas = v->next;
+        drop_bytes(&v->value, &v->len);
+        free(v);
+    }
+    free(m);
+}
+
+static tdsa_status memory_ping(ks_backend *b, tdsa_err *err)
+{
+    (void)b;
+    (void)err;
+    return TDSA_OK;
+}
+
+static tdsa_status memory_change_counter(ks_backend *b, uint64_t *out, tdsa_err *err)
+{
+    (void)err;
+    *out = ks_memory_of(b)->key_changes;
+    return TDSA_OK;
+}
+
+memory_key *ks_memory_find_key(ks_memory *m, const char *key_id)
+{
+    for (memory_key *k = m->keys; k != NULL; k = k->next) {
+        if (strcmp(k->key_id, key_id) == 0) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
+static memory_key *find_live(ks_memory *m, const char *key_id, tdsa_err *err)
+{
+    memory_key *k = ks_memory_find_key(m, key_id);
+
+    if (k == NULL || k->state == KS_KEY_DELETED) {
+        (void)TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", key_id);
+        return NULL;
+    }
+    return k;
+}
+
+static tdsa_status key_insert(ks_backend *b, const ks_key_row *row, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    memory_key **at = &m->keys;
+    memory_key *k = NULL;
+
+    while (*at != NULL && strcmp((*at)->key_id, row->key_id) < 0) {
+        at = &(*at)->next;
+    }
+    if (*at != NULL && strcmp((*at)->key_id, row->key_id) == 0) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s exists already", row->key_id);
+    }
+    k = calloc(1, sizeof *k);
+    if (k == NULL ||
+        !ks_memory_copy(&k->public_part, &k->public_len, row->public_part, row->public_len) ||
+        !ks_memory_copy(&k->attrs, &k->attrs_len, row->attrs, row->attrs_len)) {
+        if (k != NULL) {
+            free_key(k);
+        }
+        return no_memory(err);
+    }
+    (void)strncpy(k->key_id, row->key_id, KS_KEY_ID_MAX);
+    (void)strncpy(k->label, row->label, KS_LABEL_MAX);
+    k->epoch = row->epoch;
+    k->state = row->state;
+    k->created_ms = row->created_ms;
+    k->presignature_limit = row->presignature_limit;
+    k->next = *at;
+    *at = k;
+    m->key_changes++;
+    return TDSA_OK;
+}
+
+/* The live key, when it has this epoch and state. */
+static tdsa_status find_in_state(ks_memory *m, memory_key **out, const char *key_id, uint32_t epoch,
+                                 ks_key_state state, tdsa_err *err)
+{
+    memory_key *k = find_live(m, key_id, err);
+
+    *out = NULL;
+    if (k == NULL) {
+        return err->status;
+    }
+    if (k->epoch != epoch) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s of epoch %u", key_id, epoch);
+    }
+    if (k->state != state) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is in state %d, not %d", key_id,
+                         (int)k->state, (int)state);
+    }
+    *out = k;
+    return TDSA_OK;
+}
+
+static tdsa_status key_update(ks_backend *b, const ks_key_row *row, ks_key_state from,
+                              tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    memory_key *k = NULL;
+    tdsa_status st = find_in_state(m, &k, row->key_id, row->epoch, from, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (!ks_memory_copy(&k->public_part, &k->public_len, row->public_part, row->public_len) ||
+        !ks_memory_copy(&k->sealed, &k->sealed_len, row->sealed, row->sealed_len)) {
+        return no_memory(err);
+    }
+    k->state = row->state;
+    m->key_changes++;
+    return TDSA_OK;
+}
+
+static tdsa_status key_move(ks_backend *b, const char *key_id, uint32_t epoch, ks_key_state from,
+                            ks_key_state to, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    memory_key *k = NULL;
+    tdsa_status st = find_in_state(m, &k, key_id, epoch, from, err);
+
+    if (st == TDSA_OK) {
+        k->state = to;
+        m->key_changes++;
+    }
+    return st;
+}
+
+static tdsa_status key_set_attrs(ks_backend *b, const char *key_id, const char *label,
+                                 const uint8_t *attrs, size_t attrs_len, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    memory_key *k = find_live(m, key_id, err);
+
+    if (k == NULL) {
+        return err->status;
+    }
+    if (!ks_memory_copy(&k->attrs, &k->attrs_len, attrs, attrs_len)) {
+        return no_memory(err);
+    }
+    memset(k->label, 0, sizeof k->label);
+    (void)strncpy(k->label, label, KS_LABEL_MAX);
+    m->key_changes++;
+    return TDSA_OK;
+}
+
+static tdsa_status key_set_limit(ks_backend *b, const char *key_id, int64_t limit, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    memory_key *k = find_live(m, key_id, err);
+
+    if (k == NULL) {
+        return err->status;
+    }
+    k->presignature_limit = limit;
+    m->key_changes++;
+    return TDSA_OK;
+}
+
+static bool give_key(const memory_key *k, ks_key_row_fn fn, void *ctx)
+{
+    const ks_key_row row = {
+        .key_id = k->key_id,
+        .epoch = k->epoch,
+        .state = k->state,
+        .label = k->label,
+        .created_ms = k->created_ms,
+        .presignature_limit = k->presignature_limit,
+        .public_part = k->public_part,
+        .attrs = k->attrs,
+        .sealed = k->sealed,
+        .public_len = k->public_len,
+        .attrs_len = k->attrs_len,
+        .sealed_len = k->sealed_len,
+    };
+
+    return fn(ctx, &row);
+}
+
+static tdsa_status key_get(ks_backend *b, const char *key_id, ks_key_row_fn fn, void *ctx,
+                           tdsa_err *err)
+{
+    const memory_key *k = ks_memory_find_key(ks_memory_of(b), key_id);
+
+    if (k == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", key_id);
+    }
+    (void)give_key(k, fn, ctx);
+    return TDSA_OK;
+}
+
+static tdsa_status key_each(ks_backend *b, const char *after, size_t limit, ks_key_row_fn fn,
+                            void *ctx, tdsa_err *err)
+{
+    size_t given = 0;
+
+    (void)err;
+    for (const memory_key *k = ks_memory_of(b)->keys; k != NULL && given < limit; k = k->next) {
+        if (after != NULL && strcmp(k->key_id, after) <= 0) {
+            continue;
+        }
+        given++;
+        if (!give_key(k, fn, ctx)) {
+            break;
+        }
+    }
+    return TDSA_OK;
+}
+
+static void drop_lanes(ks_memory *m, const char *key_id)
+{
+    memory_lane **at = &m->lanes;
+
+    while (*at != NULL) {
+        memory_lane *l = *at;
+
+        if (strcmp(l->key_id, key_id) == 0) {
+            *at = l->next;
+            free(l);
+        } else {
+            at = &l->next;
+        }
+    }
+}
+
+static tdsa_status key_delete(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    memory_key **at = &m->keys;
+    memory_key *k = NULL;
+
+    while (*at != NULL && strcmp((*at)->key_id, key_id) != 0) {
+        at = &(*at)->next;
+    }
+    k = *at;
+    if (k == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", key_id);
+    }
+    ks_memory_drop_batches(m, key_id);
+    drop_lanes(m, key_id);
+    m->key_changes++;
+    if (!tombstone) {
+        *at = k->next;
+        free_key(k);
+        return TDSA_OK;
+    }
+    drop_bytes(&k->public_part, &k->public_len);
+    drop_bytes(&k->attrs, &k->attrs_len);
+    drop_bytes(&k->sealed, &k->sealed_len);
+    memset(k->label, 0, sizeof k->label);
+    k->state = KS_KEY_DELETED;
+    return TDSA_OK;
+}
+
+static memory_meta *find_meta(ks_memory *m, const char *name)
+{
+    for (memory_meta *v = m->metas; v != NULL; v = v->next) {
+        if (strcmp(v->name, name) == 0) {
+            return v;
+        }
+    }
+    return NULL;
+}
+
+static tdsa_status meta_put(ks_backend *b, const char *name, const uint8_t *value, size_t len,
+                            tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    memory_meta *v = find_meta(m, name);
+
+    if (v == NULL) {
+        v = calloc(1, sizeof *v);
+        if (v == NULL) {
+            return no_memory(err);
+        }
+        (void)strncpy(v->name, name, sizeof v->name - 1);
+        v->next = m->metas;
+        m->metas = v;
+    }
+    return ks_memory_copy(&v->value, &v->len, value, len) ? TDSA_OK : no_memory(err);
+}
+
+static tdsa_status meta_create(ks_backend *b, const char *name, const uint8_t *value, size_t len,
+                               tdsa_err *err)
+{
+    if (find_meta(ks_memory_of(b), name) != NULL) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "the value %s exists already", name);
+    }
+    return meta_put(b, name, value, len, err);
+}
+
+static tdsa_status meta_get(ks_backend *b, const char *name, tdsa_buf *out, tdsa_err *err)
+{
+    const memory_meta *v = find_meta(ks_memory_of(b), name);
+
+    if (v == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no value named %s is stored", name);
+    }
+    tdsa_buf_append(out, v->value, v->len);
+    return tdsa_buf_check(out, err);
+}
+
+static tdsa_status counter_next(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+
+    (void)err;
+    TDSA_ASSERT(strcmp(name, KS_COUNTER_START) == 0); /* the only counter so far */
+    *out = ++m->starts;
+    return TDSA_OK;
+}
+
+const ks_backend_ops ks_backend_memory = {
+    .name = "memory",
+    .open = memory_open,
+    .close = memory_close,
+    .abandon = memory_close, /* its memory is a copy of the parent's */
+    .ping = memory_ping,
+    .change_counter = memory_change_counter,
+    .key_insert = key_insert,
+    .key_update = key_update,
+    .key_move = key_move,
+    .key_set_attrs = key_set_attrs,
+    .key_set_limit = key_set_limit,
+    .key_get = key_get,
+    .key_each = key_each,
+    .key_delete = key_delete,
+    .batch_insert = ks_memory_batch_insert,
+    .batch_move = ks_memory_batch_move,
+    .batch_each = ks_memory_batch_each,
+    .batch_purge = ks_memory_batch_purge,
+    .batch_void_made = ks_memory_batch_void_made,
+    .lease = ks_memory_lease,
+    .burn = ks_memory_burn,
+    .seq_raise = ks_memory_seq_raise,
+    .meta_put = meta_put,
+    .meta_create = meta_create,
+    .meta_get = meta_get,
+    .counter_next = counter_next,
+};

@@ -1,0 +1,81 @@
+#ifndef KS_BACKEND_MEMORY_H
+#define KS_BACKEND_MEMORY_H
+
+#include "keystore/internal.h"
+
+/** Only for the files backend_memory*.c: lists, each sorted as queries want it. */
+typedef struct memory_key memory_key;
+struct memory_key {
+    memory_key *next; /* ascending key_id; one epoch per key */
+    char key_id[KS_KEY_ID_MAX + 1];
+    char label[KS_LABEL_MAX + 1];
+    uint32_t epoch;
+    ks_key_state state;
+    uint64_t created_ms;
+    int64_t presignature_limit;
+    uint8_t *public_part, *attrs, *sealed;
+    size_t public_len, attrs_len, sealed_len;
+};
+
+typedef struct memory_batch memory_batch;
+struct memory_batch {
+    memory_batch *next; /* ascending (lane, seq) as signed numbers */
+    uint8_t beta[KS_BETA_LEN];
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint32_t epoch;
+    ks_batch_state state;
+    uint64_t lane, seq;
+    uint32_t count, leased;
+    uint64_t masks[KS_BATCH_COUNT_MAX / KS_BLOCK_SIZE];
+    uint8_t *sealed;
+    size_t sealed_len;
+};
+
+typedef struct memory_lane memory_lane;
+struct memory_lane {
+    memory_lane *next;
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint32_t epoch;
+    uint64_t lane, seq;
+};
+
+typedef struct memory_meta memory_meta;
+struct memory_meta {
+    memory_meta *next;
+    char name[KS_META_NAME_MAX + 1];
+    uint8_t *value;
+    size_t len;
+};
+
+typedef struct {
+    ks_backend base;
+    memory_key *keys;
+    memory_batch *batches;
+    memory_lane *lanes;
+    memory_meta *metas;
+    uint64_t starts, key_changes;
+} ks_memory;
+
+ks_memory *ks_memory_of(ks_backend *b) TDSA_NONNULL;
+/** Replaces *out, whose old bytes are wiped; false (nothing changed) without memory. */
+bool ks_memory_copy(uint8_t **out, size_t *out_len, const uint8_t *bytes, size_t len);
+memory_key *ks_memory_find_key(ks_memory *m, const char *key_id) TDSA_NONNULL;
+/** All batches of a key, or all (NULL). */
+void ks_memory_drop_batches(ks_memory *m, const char *key_id);
+
+tdsa_status ks_memory_batch_insert(ks_backend *b, const ks_batch_row *row, tdsa_err *err);
+tdsa_status ks_memory_batch_move(ks_backend *b, const uint8_t *beta, ks_batch_state from,
+                                 ks_batch_state to, tdsa_err *err);
+tdsa_status ks_memory_batch_each(ks_backend *b, const ks_batch_query *q, ks_batch_row_fn fn,
+                                 void *ctx, tdsa_err *err);
+tdsa_status ks_memory_batch_purge(ks_backend *b, const char *key_id, bool only_spent,
+                                  uint64_t *dropped, tdsa_err *err);
+tdsa_status ks_memory_batch_void_made(ks_backend *b, uint64_t lane_only, tdsa_err *err);
+tdsa_status ks_memory_lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
+                            tdsa_err *err);
+tdsa_status ks_memory_burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
+                           tdsa_err *err);
+tdsa_status ks_memory_seq_raise(ks_backend *b, const char *key_id, uint32_t epoch, uint64_t lane,
+                                uint64_t seq, tdsa_err *err);
+
+#endif

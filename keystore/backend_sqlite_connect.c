@@ -1,0 +1,292 @@
+#define _GNU_SOURCE 1 /* asprintf, strerrordesc_np */
+#include "keystore/backend_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* "TDSA": tells our files from other programs'. */
+#define APPLICATION_ID 0x54445341
+#define FILE_MODE      (S_IRUSR | S_IWUSR)
+#define RETRY_MS       10
+
+static tdsa_status check_folder(const ks_sqlite *q, tdsa_err *err)
+{
+    const char *slash = strrchr(q->path, '/');
+    char *folder = NULL;
+    struct stat info;
+    bool ok = false;
+
+    if (slash == NULL || slash == q->path) {
+        return TDSA_OK; /* here, or the root */
+    }
+    folder = strndup(q->path, (size_t)(slash - q->path));
+    if (folder == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the database");
+    }
+    ok = stat(folder, &info) == 0 && S_ISDIR(info.st_mode);
+    free(folder);
+    if (!ok) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s: its folder does not exist", q->path);
+    }
+    return TDSA_OK;
+}
+
+/*
+ * Makes the file with mode 0600 whatever the umask says; its -wal and -shm take the same mode. An
+ * existing file is never opened and closed here: in another connection of this process that would
+ * drop its POSIX locks.
+ */
+static tdsa_status prepare_file(const ks_sqlite *q, bool create, tdsa_err *err)
+{
+    struct stat info;
+    int fd = -1;
+
+    if (create) {
+        fd = open(q->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+        if (fd >= 0) {
+            const bool ok = fchmod(fd, FILE_MODE) == 0;
+
+            (void)close(fd);
+            return ok ? TDSA_OK
+                      : TDSA_FAIL(err, TDSA_E_STORE, "database %.120s: cannot set mode 0600",
+                                  q->path);
+        }
+        if (errno != EEXIST) {
+            return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s cannot be made: %s", q->path,
+                             strerrordesc_np(errno));
+        }
+    }
+    if (stat(q->path, &info) != 0) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s: %s%s", q->path,
+                         strerrordesc_np(errno),
+                         errno == ENOENT ? " (create-tables makes a new one)" : "");
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s is not a file", q->path);
+    }
+    if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0 && chmod(q->path, FILE_MODE) != 0) {
+        return TDSA_FAIL(err, TDSA_E_STORE,
+                         "database %.120s may be read by others: set its mode to 0600", q->path);
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status open_handle(ks_sqlite *q, tdsa_err *err)
+{
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_PRIVATECACHE |
+                      SQLITE_OPEN_EXRESCODE;
+    /* with "./" in front, a name like "file:x" is never taken for a URI */
+    char *name = NULL;
+    int rc;
+
+    if (asprintf(&name, "%s%s", q->path[0] == '/' ? "" : "./", q->path) < 0) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the database");
+    }
+    rc = sqlite3_open_v2(name, &q->db, flags, "unix");
+    free(name);
+    if (rc != SQLITE_OK) {
+        return ks_sqlite_fail(q, rc, "open", err);
+    }
+    (void)sqlite3_busy_timeout(q->db, (int)q->busy_timeout_ms);
+    (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    if (sqlite3_db_readonly(q->db, "main") != 0) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s cannot be written", q->path);
+    }
+    return TDSA_OK;
+}
+
+/* Runs one statement and gives its first column as a number or compares it as text. */
+static int pragma(ks_sqlite *q, const char *sql, int64_t *number, const char *expect)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(q->db, sql, -1, &stmt, NULL);
+
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+    }
+    if (rc == SQLITE_ROW) {
+        rc = SQLITE_OK;
+        if (number != NULL) {
+            *number = sqlite3_column_int64(stmt, 0);
+        }
+        if (expect != NULL) {
+            const unsigned char *got = sqlite3_column_text(stmt, 0);
+
+            if (got == NULL || sqlite3_stricmp((const char *)got, expect) != 0) {
+                rc = SQLITE_CANTOPEN;
+            }
+        }
+    } else if (rc == SQLITE_DONE) {
+        rc = SQLITE_OK;
+    }
+    (void)sqlite3_finalize(stmt);
+    return rc;
+}
+
+/* Changing to WAL needs the file alone, and SQLite does not wait for that by itself. */
+static int switch_to_wal(ks_sqlite *q)
+{
+    int rc = SQLITE_BUSY;
+
+    for (uint32_t waited = 0; (rc & 0xff) == SQLITE_BUSY && waited <= q->busy_timeout_ms;
+         waited += RETRY_MS) {
+        rc = pragma(q, "PRAGMA journal_mode = WAL", NULL, "wal");
+        if ((rc & 0xff) == SQLITE_BUSY) {
+            (void)sqlite3_sleep(RETRY_MS);
+        }
+    }
+    return rc;
+}
+
+static tdsa_status set_up(ks_sqlite *q, tdsa_err *err)
+{
+    static const char *const pragmas[] = {
+        "PRAGMA synchronous = FULL",
+        "PRAGMA secure_delete = ON",
+        "PRAGMA temp_store = MEMORY", /* no temporary file ever holds a row */
+        "PRAGMA cell_size_check = ON",
+    };
+    int rc = switch_to_wal(q);
+
+    for (size_t i = 0; rc == SQLITE_OK && i < sizeof pragmas / sizeof pragmas[0]; i++) {
+        rc = pragma(q, pragmas[i], NULL, NULL);
+    }
+    if (rc == SQLITE_NOTADB) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "%.120s is not a SQLite database", q->path);
+    }
+    return rc == SQLITE_OK ? TDSA_OK : ks_sqlite_fail(q, rc, "set-up", err);
+}
+
+typedef struct {
+    int64_t application, version, tables;
+} identity;
+
+static tdsa_status read_identity(ks_sqlite *q, identity *id, tdsa_err *err)
+{
+    int rc = pragma(q, "PRAGMA application_id", &id->application, NULL);
+
+    if (rc == SQLITE_OK) {
+        rc = pragma(q, "PRAGMA user_version", &id->version, NULL);
+    }
+    if (rc == SQLITE_OK) {
+        rc = pragma(q, "SELECT count(*) FROM sqlite_schema", &id->tables, NULL);
+    }
+    if (rc == SQLITE_NOTADB) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "%.120s is not a SQLite database", q->path);
+    }
+    return rc == SQLITE_OK ? TDSA_OK : ks_sqlite_fail(q, rc, "reading its version", err);
+}
+
+/* Inside BEGIN IMMEDIATE, so that of several processes one makes the tables. */
+static tdsa_status make_tables(ks_sqlite *q, tdsa_err *err)
+{
+    identity id = {0, 0, 0};
+    char stamp[96];
+    int rc = sqlite3_exec(q->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    tdsa_status st;
+
+    if (rc != SQLITE_OK) {
+        return ks_sqlite_fail(q, rc, "making tables", err);
+    }
+    st = read_identity(q, &id, err);
+    if (st == TDSA_OK && id.tables == 0) {
+        (void)snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %u",
+                       APPLICATION_ID, KS_SCHEMA_VERSION);
+        rc = sqlite3_exec(q->db, ks_sqlite_schema, NULL, NULL, NULL);
+        if (rc == SQLITE_OK) {
+            rc = sqlite3_exec(q->db, stamp, NULL, NULL, NULL);
+        }
+    }
+    if (st == TDSA_OK && rc == SQLITE_OK) {
+        rc = sqlite3_exec(q->db, "COMMIT", NULL, NULL, NULL);
+    }
+    if (st == TDSA_OK && rc != SQLITE_OK) {
+        st = ks_sqlite_fail(q, rc, "making tables", err);
+    }
+    if (sqlite3_get_autocommit(q->db) == 0) {
+        (void)sqlite3_exec(q->db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return st;
+}
+
+static tdsa_status check_version(ks_sqlite *q, bool create_tables, tdsa_err *err)
+{
+    identity id = {0, 0, 0};
+    tdsa_status st = read_identity(q, &id, err);
+
+    if (st == TDSA_OK && id.tables == 0) {
+        if (!create_tables) {
+            return TDSA_FAIL(err, TDSA_E_STORE,
+                             "database %.120s has no tables (create-tables makes them)", q->path);
+        }
+        st = make_tables(q, err);
+        if (st == TDSA_OK) {
+            st = read_identity(q, &id, err);
+        }
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (id.application != APPLICATION_ID) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s belongs to another program", q->path);
+    }
+    if (id.version != (int64_t)KS_SCHEMA_VERSION) {
+        return TDSA_FAIL(err, TDSA_E_STORE,
+                         "database %.120s has schema version %lld; this program knows version %u%s",
+                         q->path, (long long)id.version, KS_SCHEMA_VERSION,
+                         id.version > (int64_t)KS_SCHEMA_VERSION ? ": install a newer one" : "");
+    }
+    return TDSA_OK;
+}
+
+static void popcount(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    (void)argc;
+    sqlite3_result_int(ctx, __builtin_popcountll((unsigned long long)sqlite3_value_int64(argv[0])));
+}
+
+static tdsa_status prepare_all(ks_sqlite *q, tdsa_err *err)
+{
+    int rc = sqlite3_create_function(q->db, "popcount", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
+                                     popcount, NULL, NULL);
+
+    for (size_t i = 0; rc == SQLITE_OK && i < SQL_COUNT; i++) {
+        rc = sqlite3_prepare_v3(q->db, ks_sqlite_text[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                &q->stmt[i], NULL);
+    }
+    if ((rc & 0xff) == SQLITE_ERROR) { /* tables that are gone are never made again: see README */
+        return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s is damaged: %.80s; restore a backup",
+                         q->path, sqlite3_errmsg(q->db));
+    }
+    return rc == SQLITE_OK ? TDSA_OK : ks_sqlite_fail(q, rc, "preparing", err);
+}
+
+tdsa_status ks_sqlite_connect(ks_sqlite *q, bool create_tables, tdsa_err *err)
+{
+    tdsa_status st = check_folder(q, err);
+
+    if (st == TDSA_OK) {
+        st = prepare_file(q, create_tables, err);
+    }
+    if (st == TDSA_OK) {
+        st = open_handle(q, err);
+    }
+    if (st == TDSA_OK) {
+        st = set_up(q, err);
+    }
+    if (st == TDSA_OK) {
+        st = check_version(q, create_tables, err);
+    }
+    if (st == TDSA_OK) {
+        st = prepare_all(q, err);
+    }
+    return st;
+}

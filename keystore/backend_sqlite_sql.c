@@ -1,0 +1,91 @@
+#include "keystore/backend_sqlite.h"
+
+#define KEY_COLUMNS \
+    "key_id, epoch, state, label, created_ms, presignature_limit, public_part, attrs"
+#define BATCH_COLUMNS "beta, key_id, epoch, state, lane, seq, count, next"
+/* ?2 any state, ?3 whole or part, ?4 any epoch or one */
+#define BATCH_WANTED \
+    " AND (?2 = 0 OR state = ?2) AND (?3 = 0 OR next < count) AND (?4 = 1 OR epoch = ?5)"
+#define KEY_ALIVE     "EXISTS (SELECT 1 FROM key WHERE key_id = ?1 AND state <> 4)"
+#define PURGED_OF_KEY "beta IN (SELECT beta FROM batch WHERE key_id = ?1 AND state = -1)"
+#define USED                                                                                     \
+    "max(next, coalesce((SELECT sum(popcount(mask)) FROM block WHERE block.beta = batch.beta), " \
+    "0))"
+/* ?2: only those that are used up or void */
+#define PURGE_WANTED "key_id = ?1 AND (?2 = 0 OR state = 3 OR " USED " >= count)"
+
+const char *const ks_sqlite_text[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_DATA_VERSION] = "PRAGMA data_version",
+
+    [SQL_KEY_CHANGED] = "INSERT INTO counter (name, value) VALUES ('key-changes', 1)"
+                        " ON CONFLICT (name) DO UPDATE SET value = value + 1",
+    [SQL_KEY_CHANGES] = "SELECT value FROM counter WHERE name = 'key-changes'",
+    [SQL_KEY_INSERT] = "INSERT INTO key (" KEY_COLUMNS ")"
+                       " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
+                       " WHERE NOT EXISTS (SELECT 1 FROM key WHERE key_id = ?1)",
+    [SQL_KEY_UPDATE] = "UPDATE key SET state = ?3, public_part = ?4, sealed = ?5"
+                       " WHERE key_id = ?1 AND epoch = ?2 AND state = ?6",
+    [SQL_KEY_MOVE] = "UPDATE key SET state = ?4 WHERE key_id = ?1 AND epoch = ?2 AND state = ?3",
+    [SQL_KEY_SET_ATTRS] = "UPDATE key SET label = ?2, attrs = ?3 WHERE key_id = ?1 AND state <> 4",
+    [SQL_KEY_SET_LIMIT] = "UPDATE key SET presignature_limit = ?2 WHERE key_id = ?1 AND state <> 4",
+    [SQL_KEY_STATE] = "SELECT state FROM key WHERE key_id = ?1 AND epoch = ?2",
+    [SQL_KEY_LIVE] = "SELECT 1 FROM key WHERE key_id = ?1 AND state <> 4",
+    [SQL_KEY_GET] = "SELECT " KEY_COLUMNS ", sealed FROM key WHERE key_id = ?1"
+                    " ORDER BY epoch DESC LIMIT 1",
+    [SQL_KEY_EACH] = "SELECT " KEY_COLUMNS ", NULL FROM key WHERE key_id > ?1"
+                     " AND NOT EXISTS (SELECT 1 FROM key newer"
+                     " WHERE newer.key_id = key.key_id AND newer.epoch > key.epoch)"
+                     " ORDER BY key_id LIMIT ?2",
+    [SQL_KEY_DELETE] = "DELETE FROM key WHERE key_id = ?1",
+    [SQL_KEY_DELETE_OLD] = "DELETE FROM key WHERE key_id = ?1"
+                           " AND epoch < (SELECT max(epoch) FROM key WHERE key_id = ?1)",
+    [SQL_KEY_BURY] = "UPDATE key SET state = 4, label = '', public_part = NULL, attrs = NULL,"
+                     " sealed = NULL WHERE key_id = ?1",
+    [SQL_LANE_DELETE] = "DELETE FROM lane WHERE key_id = ?1",
+
+    [SQL_BATCH_INSERT] =
+        "INSERT INTO batch (key_id, beta, epoch, state, lane, seq, count, next)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE " KEY_ALIVE " ON CONFLICT (beta) DO NOTHING",
+    [SQL_BATCH_DATA_INSERT] = "INSERT INTO batch_data (beta, sealed) VALUES (?1, ?2)",
+    [SQL_BATCH_DATA] = "SELECT sealed FROM batch_data WHERE beta = ?1",
+    [SQL_BATCH_MOVE] = "UPDATE batch SET state = ?3 WHERE beta = ?1 AND state = ?2",
+    [SQL_BATCH_STATE] = "SELECT state FROM batch WHERE beta = ?1",
+    [SQL_BATCH_BY_BETA] = "SELECT " BATCH_COLUMNS " FROM batch WHERE beta = ?1" BATCH_WANTED
+                          " AND (?6 = 1 OR lane = ?7) AND (?8 IS NULL OR key_id = ?8)",
+    [SQL_BATCH_BY_LANE] = "SELECT " BATCH_COLUMNS " FROM batch WHERE key_id = ?1" BATCH_WANTED
+                          " AND lane = ?6 ORDER BY seq LIMIT ?7",
+    [SQL_BATCH_BY_KEY] = "SELECT " BATCH_COLUMNS " FROM batch WHERE key_id = ?1" BATCH_WANTED
+                         " ORDER BY lane, seq LIMIT ?6",
+    [SQL_BATCH_ALL] = "SELECT " BATCH_COLUMNS " FROM batch WHERE ?1 IS NULL" BATCH_WANTED
+                      " AND (?6 = 1 OR lane = ?7) ORDER BY lane, seq LIMIT ?8",
+
+    [SQL_PURGE_COUNT] = "SELECT coalesce(sum(count - " USED "), 0) FROM batch WHERE state <> 3"
+                        " AND " PURGE_WANTED,
+    [SQL_PURGE_MARK] = "UPDATE batch SET state = -1 WHERE " PURGE_WANTED,
+    [SQL_PURGE_BLOCK] = "DELETE FROM block WHERE " PURGED_OF_KEY,
+    [SQL_PURGE_DATA] = "DELETE FROM batch_data WHERE " PURGED_OF_KEY,
+    [SQL_PURGE_BATCH] = "DELETE FROM batch WHERE key_id = ?1 AND state = -1",
+    [SQL_VOID_MADE] = "UPDATE batch SET state = 3 WHERE state = 1 AND (?1 = 0 OR lane = ?1)",
+
+    [SQL_LEASE] = "UPDATE batch SET next = ?3"
+                  " WHERE beta = ?1 AND next = ?2 AND state = 2 AND ?3 <= count",
+    /* ?4 is the highest index that is burnt */
+    [SQL_BURN] = "INSERT INTO block (beta, block, mask) SELECT ?1, ?2, ?3"
+                 " WHERE EXISTS (SELECT 1 FROM batch WHERE beta = ?1 AND state = 2 AND ?4 < count)"
+                 " ON CONFLICT (beta, block) DO UPDATE SET mask = mask | excluded.mask"
+                 " WHERE (mask & excluded.mask) = 0",
+    [SQL_SEQ_RAISE] = "INSERT INTO lane (key_id, epoch, lane, seq) SELECT ?1, ?2, ?3, ?4"
+                      " WHERE " KEY_ALIVE " ON CONFLICT (key_id, epoch, lane)"
+                      " DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
+
+    [SQL_META_PUT] = "INSERT INTO meta (name, value) VALUES (?1, ?2)"
+                     " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    [SQL_META_CREATE] = "INSERT INTO meta (name, value) VALUES (?1, ?2)"
+                        " ON CONFLICT (name) DO NOTHING",
+    [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
+    [SQL_COUNTER_NEXT] = "INSERT INTO counter (name, value) VALUES (?1, 1)"
+                         " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+};

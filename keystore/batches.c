@@ -1,0 +1,307 @@
+#include "keystore/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/statement.h"
+
+#define BATCH_TABLE "batch"
+#define BLOCKS_MAX  (KS_BATCH_COUNT_MAX / KS_BLOCK_SIZE)
+
+_Static_assert(KS_BATCH_COUNT_MAX % KS_BLOCK_SIZE == 0, "a batch has whole blocks");
+_Static_assert(KS_BLOCK_SIZE == 64, "a block's mask is one 64-bit number");
+
+void ks_batch_free(ks_batch *b)
+{
+    if (b != NULL) {
+        if (b->data != NULL) {
+            tdsa_wipe(b->data, b->data_len);
+        }
+        free(b->data);
+        free(b);
+    }
+}
+
+/* The columns that never change are bound to the sealed data. */
+static tdsa_status bind_columns(tdsa_buf *out, const ks_batch_row *row, tdsa_err *err)
+{
+    tdsa_stmt_begin(out, "batch");
+    tdsa_stmt_text(out, row->key_id);
+    tdsa_stmt_uint(out, row->lane);
+    tdsa_stmt_uint(out, row->seq);
+    tdsa_stmt_uint(out, row->count);
+    return tdsa_buf_check(out, err);
+}
+
+static ks_seal_place batch_place(const ks_batch_row *row, const tdsa_buf *bound)
+{
+    return (ks_seal_place){BATCH_TABLE, row->beta,   KS_BETA_LEN,
+                           row->epoch,  bound->data, bound->len};
+}
+
+static tdsa_status check_batch(const ks_batch *b, tdsa_err *err)
+{
+    tdsa_status st = ks_check_key_id(b->key_id, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (b->count == 0 || b->count > KS_BATCH_COUNT_MAX || b->next > b->count) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a batch has 1 to %u presignatures, not %u",
+                         KS_BATCH_COUNT_MAX, b->count);
+    }
+    if (b->seq > KS_SEQ_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the sequence number of a batch is too large");
+    }
+    if (b->data_len > KS_BATCH_DATA_MAX || (b->data == NULL && b->data_len > 0)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the data of a batch has at most %u bytes",
+                         KS_BATCH_DATA_MAX);
+    }
+    if (b->state != KS_BATCH_MADE && b->state != KS_BATCH_FREE) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a new batch is MADE or FREE");
+    }
+    return TDSA_OK;
+}
+
+tdsa_status ks_batch_insert(ks *s, const ks_batch *b, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF bound = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF sealed = TDSA_BUF_EMPTY;
+    ks_batch_row row = {b->beta, b->key_id, b->epoch, b->state, b->lane,
+                        b->seq,  b->count,  b->next,  NULL,     0};
+    ks_seal_place place;
+    tdsa_status st = check_batch(b, err);
+
+    if (st == TDSA_OK) {
+        st = bind_columns(&bound, &row, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    place = batch_place(&row, &bound);
+    ks_enter(s);
+    st = ks_seal_row(s, &sealed, &place, b->data, b->data_len, err);
+    if (st == TDSA_OK) {
+        row.sealed = sealed.data;
+        row.sealed_len = sealed.len;
+        st = s->backend->ops->batch_insert(s->backend, &row, err);
+    }
+    return ks_leave_commit(s, st);
+}
+
+tdsa_status ks_batch_move(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch_state from,
+                          ks_batch_state to, tdsa_err *err)
+{
+    /* never back: a VOID batch may have been used by somebody who saw it FREE */
+    const bool legal = (from == KS_BATCH_MADE && (to == KS_BATCH_FREE || to == KS_BATCH_VOID)) ||
+                       (from == KS_BATCH_FREE && to == KS_BATCH_VOID);
+
+    if (!legal) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a batch does not move from state %d to %d",
+                         (int)from, (int)to);
+    }
+    ks_enter(s);
+    return ks_leave_commit(s, s->backend->ops->batch_move(s->backend, beta, from, to, err));
+}
+
+typedef struct {
+    ks *s;
+    ks_batch *batch;
+    tdsa_err *err;
+    tdsa_status st;
+} take_one;
+
+static tdsa_status open_row(ks *s, ks_batch *b, const ks_batch_row *row, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF bound = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
+    ks_seal_place place;
+    tdsa_status st = bind_columns(&bound, row, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    place = batch_place(row, &bound);
+    st = ks_unseal_row(s, &plain, &place, row->sealed, row->sealed_len, err);
+    if (st != TDSA_OK || plain.len == 0) {
+        return st;
+    }
+    b->data = malloc(plain.len);
+    if (b->data == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a batch");
+    }
+    memcpy(b->data, plain.data, plain.len);
+    b->data_len = plain.len;
+    return TDSA_OK;
+}
+
+static bool take_batch(void *ctx, const ks_batch_row *row)
+{
+    take_one *t = ctx;
+    ks_batch *b = NULL;
+
+    t->st = ks_refused(t->s, ks_check_batch_row(row, t->err), t->err);
+    if (t->st != TDSA_OK) {
+        return false;
+    }
+    b = calloc(1, sizeof *b);
+    if (b == NULL) {
+        t->st = TDSA_FAIL(t->err, TDSA_E_NO_MEMORY, "no memory for a batch");
+        return false;
+    }
+    memcpy(b->beta, row->beta, KS_BETA_LEN);
+    (void)strncpy(b->key_id, row->key_id, KS_KEY_ID_MAX);
+    b->epoch = row->epoch;
+    b->state = row->state;
+    b->lane = row->lane;
+    b->seq = row->seq;
+    b->count = row->count;
+    b->next = row->next;
+    t->st = open_row(t->s, b, row, t->err);
+    if (t->st != TDSA_OK) {
+        ks_batch_free(b);
+        return false;
+    }
+    t->batch = b;
+    return false;
+}
+
+static tdsa_status first_batch(ks *s, const ks_batch_query *q, ks_batch **out, const char *missing,
+                               tdsa_err *err)
+{
+    take_one t = {s, NULL, err, TDSA_OK};
+    tdsa_status st;
+
+    *out = NULL;
+    ks_enter(s);
+    st = s->backend->ops->batch_each(s->backend, q, take_batch, &t, err);
+    ks_leave(s);
+    if (st == TDSA_OK) {
+        st = t.st;
+    }
+    if (st == TDSA_OK && t.batch == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "%s", missing);
+    }
+    if (st == TDSA_OK) {
+        *out = t.batch;
+    }
+    return st;
+}
+
+tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out, tdsa_err *err)
+{
+    const ks_batch_query q = {
+        .beta = beta, .any_epoch = true, .any_lane = true, .with_data = true, .limit = 1};
+
+    return first_batch(s, &q, out, "no such batch of presignatures", err);
+}
+
+tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, bool any_lane, ks_batch **out,
+                          tdsa_err *err)
+{
+    const ks_batch_query q = {.key_id = key_id,
+                              .state = KS_BATCH_FREE,
+                              .unspent = true,
+                              .any_lane = any_lane,
+                              .with_data = true,
+                              .epoch = epoch,
+                              .lane = s->lane,
+                              .limit = 1};
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    *out = NULL;
+    if (st != TDSA_OK) {
+        return st;
+    }
+    return first_batch(s, &q, out, "the key has no free presignatures", err);
+}
+
+static bool add_available(void *ctx, const ks_batch_row *row)
+{
+    uint64_t *sum = ctx;
+
+    if (row->next < row->count && row->count <= KS_BATCH_COUNT_MAX) { /* else a damaged row */
+        *sum += row->count - row->next;
+    }
+    return true;
+}
+
+tdsa_status ks_batch_available(ks *s, const char *key_id, uint64_t *out, tdsa_err *err)
+{
+    const ks_batch_query q = {.key_id = key_id,
+                              .state = KS_BATCH_FREE,
+                              .unspent = true,
+                              .any_epoch = true,
+                              .any_lane = true};
+    uint64_t sum = 0;
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    *out = 0;
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    st = s->backend->ops->batch_each(s->backend, &q, add_available, &sum, err);
+    ks_leave(s);
+    if (st == TDSA_OK) {
+        *out = sum;
+    }
+    return st;
+}
+
+tdsa_status ks_batch_purge(ks *s, const char *key_id, bool only_spent, uint64_t *dropped,
+                           tdsa_err *err)
+{
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    *dropped = 0;
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    st = s->backend->ops->batch_purge(s->backend, key_id, only_spent, dropped, err);
+    return ks_leave_commit(s, st);
+}
+
+tdsa_status ks_batch_void_made(ks *s, uint64_t lane_only, tdsa_err *err)
+{
+    ks_enter(s);
+    return ks_leave_commit(s, s->backend->ops->batch_void_made(s->backend, lane_only, err));
+}
+
+tdsa_status ks_lease(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t from, uint32_t to,
+                     tdsa_err *err)
+{
+    if (from >= to || to > KS_BATCH_COUNT_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "cannot lease presignatures %u to %u", from, to);
+    }
+    ks_enter(s);
+    return ks_leave_commit(s, s->backend->ops->lease(s->backend, beta, from, to, err));
+}
+
+tdsa_status ks_burn(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block, uint64_t bits,
+                    tdsa_err *err)
+{
+    if (block >= BLOCKS_MAX || bits == 0) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "cannot burn in block %u", block);
+    }
+    ks_enter(s);
+    return ks_leave_commit(s, s->backend->ops->burn(s->backend, beta, block, bits, err));
+}
+
+tdsa_status ks_seq_raise(ks *s, const char *key_id, uint32_t epoch, uint64_t lane, uint64_t seq,
+                         tdsa_err *err)
+{
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (seq > KS_SEQ_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the sequence number of a batch is too large");
+    }
+    ks_enter(s);
+    return ks_leave_commit(s,
+                           s->backend->ops->seq_raise(s->backend, key_id, epoch, lane, seq, err));
+}

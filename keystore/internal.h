@@ -1,0 +1,76 @@
+#ifndef KS_INTERNAL_H
+#define KS_INTERNAL_H
+
+#include <pthread.h>
+
+#include "keystore/backend.h"
+#include "keystore/encryptor.h"
+#include "keystore/seal.h"
+
+/** Only for the files of keystore/. */
+struct ks {
+    pthread_mutex_t mu;        /* everything below it */
+    pthread_mutex_t unlock_mu; /* one unlocking at a time; taken before mu */
+    ks_backend *backend;
+    tdsa_secret *data_key; /* NULL: locked, or rows_clear */
+    bool unlocked;
+    ks_stats stats;
+
+    /* set at open, never changed */
+    ks_encryptor *encryptor; /* NULL: rows_clear */
+    bool rows_clear;
+    tdsa_rng rng;
+    tdsa_clock clock;
+    const tdsa_log *log;
+    uint64_t lane;
+};
+
+#define KS_LOGGER "keystore"
+/** Longest name of a meta value. Names that start with KS_META_OWN belong to the keystore. */
+#define KS_META_NAME_MAX 64u
+#define KS_META_OWN      "ks."
+#define KS_META_DATA_KEY KS_META_OWN "data-key"
+#define KS_META_STORE_ID KS_META_OWN "store-id"
+#define KS_COUNTER_START "starts"
+/** Largest value that every backend can compare. */
+#define KS_SEQ_MAX ((uint64_t)INT64_MAX)
+/** Largest `data` of a batch. */
+#define KS_BATCH_DATA_MAX (2u << 20)
+
+/** Place of the highest bit that is set; bits != 0. */
+static inline uint32_t ks_top_bit(uint64_t bits)
+{
+    return 63u - (uint32_t)__builtin_clzll(bits);
+}
+
+void ks_enter(ks *s) TDSA_NONNULL;
+void ks_leave(ks *s) TDSA_NONNULL;
+/** Counts a durable commit when st says so, leaves, and gives st back. */
+tdsa_status ks_leave_commit(ks *s, tdsa_status st) TDSA_NONNULL;
+
+/** 1..KS_KEY_ID_MAX of [A-Za-z0-9_.-]; else TDSA_E_BAD_INPUT. */
+TDSA_MUST_USE tdsa_status ks_check_key_id(const char *key_id, tdsa_err *err) TDSA_NONNULL;
+
+/** Everything that the rest of the code relies on in a row; else TDSA_E_STORE. */
+TDSA_MUST_USE tdsa_status ks_check_key_row(const ks_key_row *row, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status ks_check_batch_row(const ks_batch_row *row, tdsa_err *err) TDSA_NONNULL;
+/** Counts and logs a row that is refused (TDSA_E_STORE); gives st back; call inside. */
+tdsa_status ks_refused(ks *s, tdsa_status st, const tdsa_err *err) TDSA_NONNULL;
+
+/** Seals with the store's data key; call inside. Errors: TDSA_E_LOGIN when locked. */
+TDSA_MUST_USE tdsa_status ks_seal_row(ks *s, tdsa_buf *out, const ks_seal_place *place,
+                                      const uint8_t *plain, size_t len, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 3, 6)));
+/** Opens a row, counts and logs one that is refused; call inside. Errors: TDSA_E_LOGIN,
+ * TDSA_E_STORE. */
+TDSA_MUST_USE tdsa_status ks_unseal_row(ks *s, tdsa_buf *out, const ks_seal_place *place,
+                                        const uint8_t *record, size_t len, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 3, 6)));
+
+/** The data key: made or unwrapped, checked against the one in use, kept. Call outside. */
+TDSA_MUST_USE tdsa_status ks_data_key_load(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
+    __attribute__((nonnull(1, 4)));
+/** Fails when the stored data key belongs to another encryptor than the configured one. */
+TDSA_MUST_USE tdsa_status ks_data_key_check(ks *s, tdsa_err *err) TDSA_NONNULL;
+
+#endif

@@ -1,0 +1,399 @@
+#include "keystore/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+#define KEY_TABLE "key"
+/* Rows fetched at a time, so that a caller's function runs without the lock. */
+#define PAGE_ROWS 32u
+
+void ks_key_free(ks_key *k)
+{
+    if (k != NULL) {
+        free(k->public_part);
+        free(k->attrs);
+        free(k);
+    }
+}
+
+static bool copy_bytes(uint8_t **out, size_t *out_len, const uint8_t *bytes, size_t len)
+{
+    *out = NULL;
+    *out_len = 0;
+    if (len == 0) {
+        return true;
+    }
+    *out = malloc(len);
+    if (*out == NULL) {
+        return false;
+    }
+    memcpy(*out, bytes, len);
+    *out_len = len;
+    return true;
+}
+
+/* The public columns of a row in memory of their own. */
+static tdsa_status key_of_row(ks *s, ks_key **out, const ks_key_row *row, tdsa_err *err)
+{
+    ks_key *k = NULL;
+    tdsa_status st = ks_refused(s, ks_check_key_row(row, err), err);
+
+    *out = NULL;
+    if (st != TDSA_OK) {
+        return st;
+    }
+    k = calloc(1, sizeof *k);
+    if (k == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a key");
+    }
+    (void)strncpy(k->key_id, row->key_id, KS_KEY_ID_MAX);
+    (void)strncpy(k->label, row->label, KS_LABEL_MAX);
+    k->epoch = row->epoch;
+    k->state = row->state;
+    k->created_ms = row->created_ms;
+    k->presignature_limit = row->presignature_limit;
+    if (!copy_bytes(&k->public_part, &k->public_len, row->public_part, row->public_len) ||
+        !copy_bytes(&k->attrs, &k->attrs_len, row->attrs, row->attrs_len)) {
+        ks_key_free(k);
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a key");
+    }
+    *out = k;
+    return TDSA_OK;
+}
+
+static ks_seal_place key_place(const char *key_id, uint32_t epoch, const uint8_t *public_part,
+                               size_t public_len)
+{
+    return (ks_seal_place){KEY_TABLE, key_id, strlen(key_id), epoch, public_part, public_len};
+}
+
+static tdsa_status check_label(const char *label, tdsa_err *err)
+{
+    if (strnlen(label, KS_LABEL_MAX + 1) > KS_LABEL_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a label has at most %u bytes", KS_LABEL_MAX);
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status check_attrs(const uint8_t *attrs, size_t len, tdsa_err *err)
+{
+    if (len > KS_ATTRS_MAX || (attrs == NULL && len > 0)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the attributes of a key have at most %u bytes",
+                         KS_ATTRS_MAX);
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status check_public(const uint8_t *public_part, size_t len, tdsa_err *err)
+{
+    if (len > KS_PUBLIC_MAX || (public_part == NULL && len > 0)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the public part of a key has at most %u bytes",
+                         KS_PUBLIC_MAX);
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status check_limit(int64_t limit, tdsa_err *err)
+{
+    if (limit < -1) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a presignature limit is -1 (none) or more");
+    }
+    return TDSA_OK;
+}
+
+tdsa_status ks_key_register(ks *s, const ks_key *k, tdsa_err *err)
+{
+    ks_key_row row = {0};
+    tdsa_status st = ks_check_key_id(k->key_id, err);
+
+    if (st == TDSA_OK) {
+        st = check_label(k->label, err);
+    }
+    if (st == TDSA_OK) {
+        st = check_public(k->public_part, k->public_len, err);
+    }
+    if (st == TDSA_OK) {
+        st = check_attrs(k->attrs, k->attrs_len, err);
+    }
+    if (st == TDSA_OK) {
+        st = check_limit(k->presignature_limit, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    row.key_id = k->key_id;
+    row.epoch = k->epoch;
+    row.state = KS_KEY_REGISTERED;
+    row.label = k->label;
+    row.created_ms = k->created_ms;
+    row.presignature_limit = k->presignature_limit;
+    row.public_part = k->public_part;
+    row.public_len = k->public_len;
+    row.attrs = k->attrs;
+    row.attrs_len = k->attrs_len;
+    ks_enter(s);
+    return ks_leave_commit(s, s->backend->ops->key_insert(s->backend, &row, err));
+}
+
+tdsa_status ks_key_store(ks *s, const char *key_id, uint32_t epoch, const uint8_t *public_part,
+                         size_t public_len, const tdsa_secret *share, tdsa_err *err)
+{
+    const ks_seal_place place = key_place(key_id, epoch, public_part, public_len);
+    TDSA_SCOPED_BUF sealed = TDSA_BUF_EMPTY;
+    ks_key_row row = {0};
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    if (st == TDSA_OK) {
+        st = check_public(public_part, public_len, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    st = ks_seal_row(s, &sealed, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
+    if (st == TDSA_OK) {
+        row.key_id = key_id;
+        row.epoch = epoch;
+        row.state = KS_KEY_PENDING;
+        row.public_part = public_part;
+        row.public_len = public_len;
+        row.sealed = sealed.data;
+        row.sealed_len = sealed.len;
+        st = s->backend->ops->key_update(s->backend, &row, KS_KEY_REGISTERED, err);
+    }
+    return ks_leave_commit(s, st);
+}
+
+tdsa_status ks_key_move(ks *s, const char *key_id, uint32_t epoch, ks_key_state from,
+                        ks_key_state to, tdsa_err *err)
+{
+    const ks_backend_ops *ops = s->backend->ops;
+    ks_key_row row = {0};
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (from == KS_KEY_PENDING && to == KS_KEY_ACTIVE) {
+        ks_enter(s);
+        return ks_leave_commit(s, ops->key_move(s->backend, key_id, epoch, from, to, err));
+    }
+    if (from == KS_KEY_PENDING && to == KS_KEY_REGISTERED) {
+        /* an abandoned generation: the half-made share goes with it */
+        row.key_id = key_id;
+        row.epoch = epoch;
+        row.state = to;
+        ks_enter(s);
+        return ks_leave_commit(s, ops->key_update(s->backend, &row, from, err));
+    }
+    return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a key does not move from state %d to %d", (int)from,
+                     (int)to);
+}
+
+typedef struct {
+    ks *s;
+    ks_key *key;
+    tdsa_err *err;
+    tdsa_status st;
+} get_one;
+
+static bool take_key(void *ctx, const ks_key_row *row)
+{
+    get_one *got = ctx;
+
+    got->st = key_of_row(got->s, &got->key, row, got->err);
+    return false;
+}
+
+tdsa_status ks_key_get(ks *s, const char *key_id, ks_key **out, tdsa_err *err)
+{
+    get_one got = {s, NULL, err, TDSA_OK};
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    *out = NULL;
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    st = s->backend->ops->key_get(s->backend, key_id, take_key, &got, err);
+    ks_leave(s);
+    if (st == TDSA_OK) {
+        st = got.st;
+    }
+    if (st == TDSA_OK) {
+        *out = got.key;
+    }
+    return st;
+}
+
+typedef struct {
+    ks *s;
+    uint32_t epoch;
+    tdsa_buf *plain;
+    tdsa_err *err;
+    tdsa_status st;
+} open_one;
+
+static bool open_share(void *ctx, const ks_key_row *row)
+{
+    open_one *o = ctx;
+    ks_seal_place place;
+
+    o->st = ks_refused(o->s, ks_check_key_row(row, o->err), o->err);
+    if (o->st != TDSA_OK) {
+        return false;
+    }
+    place = key_place(row->key_id, row->epoch, row->public_part, row->public_len);
+    if (row->state == KS_KEY_DELETED) {
+        o->st = TDSA_FAIL(o->err, TDSA_E_NOT_FOUND, "key %s was deleted", row->key_id);
+    } else if (row->epoch != o->epoch) {
+        o->st = TDSA_FAIL(o->err, TDSA_E_NOT_FOUND, "key %s has epoch %u, not %u", row->key_id,
+                          row->epoch, o->epoch);
+    } else if (row->sealed_len == 0 && row->state == KS_KEY_REGISTERED) {
+        o->st = TDSA_FAIL(o->err, TDSA_E_NOT_FOUND, "key %s has no share yet", row->key_id);
+    } else {
+        o->st = ks_unseal_row(o->s, o->plain, &place, row->sealed, row->sealed_len, o->err);
+        if (o->st != TDSA_OK) {
+            o->st = tdsa_err_wrap(o->err, "key %s", row->key_id);
+        }
+    }
+    return false;
+}
+
+tdsa_status ks_key_open(ks *s, const char *key_id, uint32_t epoch, tdsa_secret **out, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
+    open_one o = {s, epoch, &plain, err, TDSA_OK};
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    *out = NULL;
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    st = s->backend->ops->key_get(s->backend, key_id, open_share, &o, err);
+    ks_leave(s);
+    if (st == TDSA_OK) {
+        st = o.st;
+    }
+    if (st == TDSA_OK) {
+        st = tdsa_secret_copy(out, plain.data, plain.len, err);
+    }
+    return st;
+}
+
+tdsa_status ks_key_set_attrs(ks *s, const char *key_id, const char *label, const uint8_t *attrs,
+                             size_t attrs_len, tdsa_err *err)
+{
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    if (st == TDSA_OK) {
+        st = check_label(label, err);
+    }
+    if (st == TDSA_OK) {
+        st = check_attrs(attrs, attrs_len, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    return ks_leave_commit(
+        s, s->backend->ops->key_set_attrs(s->backend, key_id, label, attrs, attrs_len, err));
+}
+
+tdsa_status ks_key_set_limit(ks *s, const char *key_id, int64_t limit, tdsa_err *err)
+{
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    if (st == TDSA_OK) {
+        st = check_limit(limit, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    return ks_leave_commit(s, s->backend->ops->key_set_limit(s->backend, key_id, limit, err));
+}
+
+typedef struct {
+    ks *s;
+    ks_key *rows[PAGE_ROWS];
+    size_t count;
+    tdsa_err *err;
+    tdsa_status st;
+} page;
+
+static bool take_page_row(void *ctx, const ks_key_row *row)
+{
+    page *p = ctx;
+
+    TDSA_ASSERT(p->count < PAGE_ROWS);
+    p->st = key_of_row(p->s, &p->rows[p->count], row, p->err);
+    if (p->st != TDSA_OK) {
+        return false;
+    }
+    p->count++;
+    return true;
+}
+
+static tdsa_status fetch_page(ks *s, page *p, const char *after, size_t limit, tdsa_err *err)
+{
+    tdsa_status st;
+
+    *p = (page){s, {NULL}, 0, err, TDSA_OK};
+    ks_enter(s);
+    st = s->backend->ops->key_each(s->backend, after, limit, take_page_row, p, err);
+    ks_leave(s);
+    return st == TDSA_OK ? p->st : st;
+}
+
+/* Hands the rows of a page to the caller and frees them; false when the caller wants no more. */
+static bool give_page(page *p, bool ok, ks_key_fn fn, void *ctx)
+{
+    bool more = ok;
+
+    for (size_t i = 0; i < p->count; i++) {
+        more = more && fn(ctx, p->rows[i]);
+        ks_key_free(p->rows[i]);
+    }
+    return more;
+}
+
+tdsa_status ks_key_each(ks *s, const char *after, size_t limit, ks_key_fn fn, void *ctx,
+                        tdsa_err *err)
+{
+    char last[KS_KEY_ID_MAX + 1] = "";
+    tdsa_status st = TDSA_OK;
+    size_t left = limit;
+    bool more = true;
+
+    if (after != NULL) {
+        (void)strncpy(last, after, KS_KEY_ID_MAX);
+    }
+    while (more && left > 0) {
+        const size_t want = left < PAGE_ROWS ? left : PAGE_ROWS;
+        page p;
+
+        st = fetch_page(s, &p, last, want, err);
+        left -= p.count < left ? p.count : left;
+        more = st == TDSA_OK && p.count == want;
+        if (p.count > 0) {
+            memcpy(last, p.rows[p.count - 1]->key_id, sizeof last);
+        }
+        more = give_page(&p, st == TDSA_OK, fn, ctx) && more;
+    }
+    return st;
+}
+
+tdsa_status ks_key_delete(ks *s, const char *key_id, bool tombstone, tdsa_err *err)
+{
+    tdsa_status st = ks_check_key_id(key_id, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    return ks_leave_commit(s, s->backend->ops->key_delete(s->backend, key_id, tombstone, err));
+}

@@ -1,0 +1,76 @@
+#include "keystore/internal.h"
+
+#include <string.h>
+
+#define META_TABLE     "meta"
+#define META_VALUE_MAX (64u * 1024u)
+
+static tdsa_status check_name(const char *name, tdsa_err *err)
+{
+    const size_t len = strnlen(name, KS_META_NAME_MAX + 1);
+
+    if (len == 0 || len > KS_META_NAME_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the name of a stored value has 1 to %u characters",
+                         KS_META_NAME_MAX);
+    }
+    if (strncmp(name, KS_META_OWN, strlen(KS_META_OWN)) == 0) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "names that start with " KS_META_OWN " belong to the keystore");
+    }
+    return TDSA_OK;
+}
+
+static ks_seal_place meta_place(const char *name)
+{
+    return (ks_seal_place){META_TABLE, name, strlen(name), 0, NULL, 0};
+}
+
+tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *value, size_t len,
+                        tdsa_err *err)
+{
+    TDSA_SCOPED_BUF record = TDSA_BUF_EMPTY;
+    tdsa_status st = check_name(name, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (len > META_VALUE_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a stored value has at most %u bytes",
+                         META_VALUE_MAX);
+    }
+    ks_enter(s);
+    if (sealed) {
+        const ks_seal_place place = meta_place(name);
+
+        st = ks_seal_row(s, &record, &place, value, len, err);
+    } else {
+        tdsa_buf_append(&record, value, len);
+        st = tdsa_buf_check(&record, err);
+    }
+    if (st == TDSA_OK) {
+        st = s->backend->ops->meta_put(s->backend, name, record.data, record.len, err);
+    }
+    return ks_leave_commit(s, st);
+}
+
+tdsa_status ks_meta_get(ks *s, const char *name, bool sealed, tdsa_buf *out, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF record = TDSA_BUF_EMPTY;
+    tdsa_status st = check_name(name, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    st = s->backend->ops->meta_get(s->backend, name, &record, err);
+    if (st == TDSA_OK && sealed) {
+        const ks_seal_place place = meta_place(name);
+
+        st = ks_unseal_row(s, out, &place, record.data, record.len, err);
+    } else if (st == TDSA_OK) {
+        tdsa_buf_append(out, record.data, record.len);
+        st = tdsa_buf_check(out, err);
+    }
+    ks_leave(s);
+    return st;
+}

@@ -1,0 +1,53 @@
+#include "keystore/internal.h"
+
+#include <string.h>
+
+/* Rows come from a file that others may have edited: nothing in them is believed before it was
+ * looked at, and nothing is copied before its length was. */
+
+static bool text_ok(const char *text, size_t max)
+{
+    return text != NULL && strnlen(text, max + 1) <= max;
+}
+
+static bool blob_ok(const uint8_t *bytes, size_t len, size_t max)
+{
+    return len <= max && (bytes != NULL || len == 0);
+}
+
+tdsa_status ks_check_key_row(const ks_key_row *row, tdsa_err *err)
+{
+    if (!text_ok(row->key_id, KS_KEY_ID_MAX) || ks_check_key_id(row->key_id, err) != TDSA_OK) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "a row of table key has a damaged key id");
+    }
+    if (!text_ok(row->label, KS_LABEL_MAX) ||
+        !blob_ok(row->public_part, row->public_len, KS_PUBLIC_MAX) ||
+        !blob_ok(row->attrs, row->attrs_len, KS_ATTRS_MAX) ||
+        !blob_ok(row->sealed, row->sealed_len, TDSA_SECRET_LEN_MAX + KS_SEAL_OVERHEAD) ||
+        row->state < KS_KEY_REGISTERED || row->state > KS_KEY_DELETED) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "the row of key %s is damaged", row->key_id);
+    }
+    return TDSA_OK;
+}
+
+tdsa_status ks_check_batch_row(const ks_batch_row *row, tdsa_err *err)
+{
+    if (!text_ok(row->key_id, KS_KEY_ID_MAX) || ks_check_key_id(row->key_id, err) != TDSA_OK) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "a row of table batch has a damaged key id");
+    }
+    if (row->beta == NULL || row->count == 0 || row->count > KS_BATCH_COUNT_MAX ||
+        row->next > row->count || row->state < KS_BATCH_MADE || row->state > KS_BATCH_VOID ||
+        !blob_ok(row->sealed, row->sealed_len, KS_BATCH_DATA_MAX + KS_SEAL_OVERHEAD)) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "a batch of key %s is damaged", row->key_id);
+    }
+    return TDSA_OK;
+}
+
+tdsa_status ks_refused(ks *s, tdsa_status st, const tdsa_err *err)
+{
+    if (st == TDSA_E_STORE) {
+        s->stats.rows_refused++;
+        tdsa_logf(s->log, TDSA_LOG_ERROR, KS_LOGGER, "%s", err->text);
+    }
+    return st;
+}

@@ -1,0 +1,284 @@
+#include "keystore/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+void ks_enter(ks *s)
+{
+    TDSA_ASSERT(pthread_mutex_lock(&s->mu) == 0);
+}
+
+void ks_leave(ks *s)
+{
+    TDSA_ASSERT(pthread_mutex_unlock(&s->mu) == 0);
+}
+
+tdsa_status ks_leave_commit(ks *s, tdsa_status st)
+{
+    if (st == TDSA_OK) {
+        s->stats.commits++;
+    }
+    ks_leave(s);
+    return st;
+}
+
+tdsa_status ks_check_key_id(const char *key_id, tdsa_err *err)
+{
+    static const char legal[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789_.-";
+    const size_t len = strnlen(key_id, KS_KEY_ID_MAX + 1);
+
+    if (len == 0 || len > KS_KEY_ID_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a key id has 1 to %u characters", KS_KEY_ID_MAX);
+    }
+    if (strspn(key_id, legal) != len) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "a key id has letters, digits, '_', '.' and '-' only");
+    }
+    return TDSA_OK;
+}
+
+static const ks_backend_ops *find_backend(const char *name)
+{
+    static const ks_backend_ops *const all[] = {&ks_backend_sqlite, &ks_backend_memory};
+
+    for (size_t i = 0; name != NULL && i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(all[i]->name, name) == 0) {
+            return all[i];
+        }
+    }
+    return NULL;
+}
+
+static tdsa_status open_backend(ks *s, const ks_cfg *cfg, tdsa_err *err)
+{
+    const ks_backend_ops *ops = find_backend(cfg->backend);
+
+    if (ops == NULL) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "no database backend '%.40s'; there are sqlite, memory",
+                         cfg->backend != NULL ? cfg->backend : "");
+    }
+    return ops->open(&s->backend, cfg, err);
+}
+
+static tdsa_status open_encryptor(ks *s, const ks_cfg *cfg, tdsa_err *err)
+{
+    switch (cfg->encryptor) {
+    case KS_ENCRYPTOR_NONE:
+        s->rows_clear = true;
+        tdsa_logf(s->log, TDSA_LOG_WARN, KS_LOGGER,
+                  "NO ENCRYPTION KEY: key shares are stored in clear; set encryptionKey or a "
+                  "wrapping key");
+        return TDSA_OK;
+    case KS_ENCRYPTOR_AESGCM:
+        return ks_encryptor_aesgcm.open(&s->encryptor, cfg, err);
+    case KS_ENCRYPTOR_PKCS11:
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "encryptor pkcs11 is not part of this build");
+    }
+    return TDSA_FAIL(err, TDSA_E_CONFIG, "unknown encryptor %d", (int)cfg->encryptor);
+}
+
+/* A random number made with the database: lanes of different databases differ too. */
+static tdsa_status store_id(ks *s, uint64_t *out, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF value = TDSA_BUF_EMPTY;
+    const ks_backend_ops *ops = s->backend->ops;
+    uint8_t fresh[sizeof *out];
+    tdsa_reader r;
+    tdsa_status st = ops->meta_get(s->backend, KS_META_STORE_ID, &value, err);
+
+    if (st == TDSA_E_NOT_FOUND) {
+        st = tdsa_rng_fill(&s->rng, fresh, sizeof fresh, err);
+        if (st == TDSA_OK) {
+            st = ops->meta_create(s->backend, KS_META_STORE_ID, fresh, sizeof fresh, err);
+        }
+        if (st == TDSA_OK || st == TDSA_E_CONFLICT) { /* or another process was first */
+            st = ops->meta_get(s->backend, KS_META_STORE_ID, &value, err);
+        }
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    r = tdsa_reader_of(value.data, value.len);
+    *out = tdsa_read_u64(&r);
+    if (tdsa_reader_finish(&r, "store id", err) != TDSA_OK) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "the store id of the database is damaged");
+    }
+    return TDSA_OK;
+}
+
+/* A bijection on 64 bits (the finaliser of splitmix64), so that lanes do not look like counters
+ * and different starts never share one. */
+static uint64_t mix64(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+static tdsa_status raise_start_counter(ks *s, tdsa_err *err)
+{
+    uint64_t id = 0;
+    uint64_t starts = 0;
+    tdsa_status st = store_id(s, &id, err);
+
+    if (st == TDSA_OK) {
+        st = s->backend->ops->counter_next(s->backend, KS_COUNTER_START, &starts, err);
+    }
+    if (st == TDSA_OK) {
+        s->stats.start_counter = starts;
+        s->lane = mix64(id + starts);
+    }
+    return st;
+}
+
+static tdsa_status check_cfg(const ks_cfg *cfg, tdsa_err *err)
+{
+    if (cfg->rng.fill == NULL) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "the keystore was given no random numbers");
+    }
+    return TDSA_OK;
+}
+
+tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err)
+{
+    ks *s = NULL;
+    tdsa_status st = check_cfg(cfg, err);
+
+    *out = NULL;
+    if (st != TDSA_OK) {
+        return st;
+    }
+    s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the keystore");
+    }
+    TDSA_ASSERT(pthread_mutex_init(&s->mu, NULL) == 0);
+    TDSA_ASSERT(pthread_mutex_init(&s->unlock_mu, NULL) == 0);
+    s->rng = cfg->rng;
+    s->clock = cfg->clock;
+    s->log = cfg->log;
+    st = open_encryptor(s, cfg, err);
+    if (st == TDSA_OK) {
+        st = open_backend(s, cfg, err);
+    }
+    if (st == TDSA_OK) {
+        st = ks_data_key_check(s, err);
+    }
+    if (st == TDSA_OK && (cfg->unlock_at_open || !ks_needs_login(s))) {
+        st = ks_data_key_load(s, NULL, 0, err);
+    }
+    if (st == TDSA_OK) {
+        st = raise_start_counter(s, err);
+    }
+    if (st != TDSA_OK) {
+        ks_close(s);
+        return st;
+    }
+    *out = s;
+    return TDSA_OK;
+}
+
+static void forget(ks *s)
+{
+    tdsa_secret_free(s->data_key);
+    if (s->encryptor != NULL) {
+        s->encryptor->ops->close(s->encryptor);
+    }
+    (void)pthread_mutex_destroy(&s->unlock_mu);
+    (void)pthread_mutex_destroy(&s->mu);
+    free(s);
+}
+
+void ks_close(ks *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    if (s->backend != NULL) {
+        s->backend->ops->close(s->backend);
+    }
+    forget(s);
+}
+
+void ks_abandon(ks *s)
+{
+    /* A thread of the parent may have been inside a call when the process forked. It does not
+     * exist here, so the lock stays taken and the object may be half changed: leave it all. */
+    if (s == NULL || pthread_mutex_trylock(&s->mu) != 0) {
+        return;
+    }
+    if (pthread_mutex_trylock(&s->unlock_mu) != 0) {
+        ks_leave(s);
+        return;
+    }
+    s->backend->ops->abandon(s->backend);
+    TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
+    ks_leave(s);
+    forget(s); /* memory of this process alone: the parent's copy stays */
+}
+
+tdsa_status ks_unlock(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
+{
+    return ks_data_key_load(s, pin, pin_len, err);
+}
+
+void ks_lock(ks *s)
+{
+    ks_enter(s);
+    tdsa_secret_free(s->data_key);
+    s->data_key = NULL;
+    s->unlocked = false;
+    ks_leave(s);
+}
+
+bool ks_is_unlocked(ks *s)
+{
+    bool yes = false;
+
+    ks_enter(s);
+    yes = s->unlocked;
+    ks_leave(s);
+    return yes;
+}
+
+bool ks_needs_login(const ks *s)
+{
+    return s->encryptor != NULL && s->encryptor->ops->needs_login;
+}
+
+tdsa_status ks_ping(ks *s, tdsa_err *err)
+{
+    tdsa_status st;
+
+    ks_enter(s);
+    st = s->backend->ops->ping(s->backend, err);
+    ks_leave(s);
+    return st;
+}
+
+tdsa_status ks_change_counter(ks *s, uint64_t *out, tdsa_err *err)
+{
+    tdsa_status st;
+
+    *out = 0;
+    ks_enter(s);
+    st = s->backend->ops->change_counter(s->backend, out, err);
+    ks_leave(s);
+    return st;
+}
+
+uint64_t ks_lane(const ks *s)
+{
+    return s->lane;
+}
+
+void ks_get_stats(ks *s, ks_stats *out)
+{
+    ks_enter(s);
+    *out = s->stats;
+    ks_leave(s);
+}

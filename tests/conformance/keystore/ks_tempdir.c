@@ -1,0 +1,27 @@
+#define _GNU_SOURCE 1 /* nftw */
+#include "ks_tempdir.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int ks_tempdir_make(char *out, size_t cap)
+{
+    const char *base = getenv("TMPDIR");
+    const int n = snprintf(out, cap, "%s/tdsa-keystore-XXXXXX", base != NULL ? base : "/tmp");
+
+    return n > 0 && (size_t)n < cap && mkdtemp(out) != NULL ? 0 : -1;
+}
+
+static int drop(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    (void)info;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+void ks_tempdir_remove(const char *dir)
+{
+    (void)nftw(dir, drop, 16, FTW_DEPTH | FTW_PHYS);
+}
