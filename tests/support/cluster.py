@@ -1,0 +1,264 @@
+"""A cluster of real processes in a temporary folder, for end-to-end and kill tests.
+
+Keys, tokens and configurations come from examples/lib/cluster.sh; the daemons are children of the
+test, so that it sees how they end.
+"""
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PORTS_FIRST, PORTS_BLOCK, PORTS_BLOCKS = 25300, 10, 60
+
+
+class Problem(Exception):
+    """A test found something wrong."""
+
+
+def need(condition, text):
+    if not condition:
+        raise Problem(text)
+
+
+def wait_for(condition, seconds, what):
+    """Polls until condition() is true; the limit is for a machine that hangs, not a measurement."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Problem(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+
+
+class Ports:
+    """A block of ports that no other test of this machine uses at the same time."""
+
+    def __init__(self):
+        folder = pathlib.Path(tempfile.gettempdir(), "tdsa-test-ports")
+        folder.mkdir(exist_ok=True)
+        for block in range(PORTS_BLOCKS):
+            self.lock = open(folder / str(block), "w", encoding="ascii")
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.first = PORTS_FIRST + block * PORTS_BLOCK
+                return
+            except BlockingIOError:
+                self.lock.close()
+        raise Problem("no free block of ports")
+
+
+class Cluster:
+    """Three participants; kind "client": the module is 0, daemons 1 and 2; "servers": daemons 0, 1, 2."""
+
+    def __init__(self, build, kind="client"):
+        self.build = pathlib.Path(build)
+        self.kind = kind
+        self.ports_lock = Ports()
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="tdsa-cluster-"))
+        self.dir = self.home / "c"
+        self.keep = False
+        self.servers = [1, 2] if kind == "client" else [0, 1, 2]
+        self.process = {}
+        self.shell(f'cluster_make "{self.dir}" {kind} {self.ports_lock.first}')
+        self.ports = [line.split() for line in (self.dir / "ports").read_text().splitlines()]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.close(failed=kind is not None)
+
+    def shell(self, script):
+        """Runs a line of bash with the functions of examples/lib."""
+        env = dict(os.environ, TDSA_BUILD=str(self.build), ROOT=str(ROOT))
+        text = ('set -euo pipefail; . "$ROOT/examples/lib/common.sh"; . "$ROOT/examples/lib/cluster.sh"; '
+                + script)
+        done = subprocess.run(["bash", "-c", text], env=env, stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, check=False, timeout=120)
+        need(done.returncode == 0, f"{script}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    # ---- daemons
+
+    def log_path(self, index):
+        return self.dir / "logs" / f"participant{index}.log"
+
+    def log(self, index):
+        path = self.log_path(index)
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def softhsm_env(self, index):
+        return {"SOFTHSM2_CONF": str(self.dir / f"participant{index}/softhsm/softhsm2.conf")}
+
+    def start(self, index, env=None, wait=True):
+        with open(self.log_path(index), "ab") as log:
+            self.process[index] = subprocess.Popen(
+                [self.build / "service/daemon/tdsa-service", "server",
+                 self.dir / f"participant{index}/config.yml"],
+                env={**os.environ, **self.softhsm_env(index), **(env or {})},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if wait:
+            self.wait_up(index)
+
+    def start_all(self, env=None):
+        for index in self.servers:
+            self.start(index, env, wait=False)
+        for index in self.servers:
+            self.wait_up(index)
+        for index in self.servers:
+            self.wait_ready(index)
+
+    def running(self, index):
+        return index in self.process and self.process[index].poll() is None
+
+    def wait_up(self, index):
+        wait_for(lambda: not self.running(index) or self.get(index, "admin", "/healthcheck")[0],
+                 30, f"participant {index} to answer")
+        need(self.running(index), f"participant {index} ended: {self.log(index)[-2000:]}")
+
+    def wait_ready(self, index):
+        wait_for(lambda: not self.running(index) or self.get(index, "admin", "/health/ready")[0] == 200,
+                 30, f"participant {index} to be ready; it says {self.get(index, 'admin', '/health/ready')}")
+
+    def stop(self, index, number=signal.SIGTERM):
+        """Sends a signal and waits; gives the exit code (negative: the signal that ended it)."""
+        self.process[index].send_signal(number)
+        try:
+            return self.process[index].wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process[index].kill()
+            raise Problem(f"participant {index} did not end within 30 s of signal {number}") from None
+
+    def close(self, failed=False):
+        for index in list(self.process):
+            if self.running(index):
+                self.process[index].kill()
+                self.process[index].wait()
+        if failed or self.keep:
+            print(f"logs are kept in {self.dir}/logs", file=sys.stderr)
+        else:
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    # ---- HTTP
+
+    def url(self, index, port, path=""):
+        number = self.ports[index][{"protocol": 0, "api": 1, "admin": 2}[port]]
+        return f"http://127.0.0.1:{number}{path}"
+
+    def get(self, index, port, path):
+        return self.call("GET", index, port, path)
+
+    def call(self, method, index, port, path, body=None, seconds=30):
+        """(status, parsed or raw answer); (0, reason) when nothing answers."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url(index, port, path), data=data, method=method)
+        if data is not None:
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
+                status, raw = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, raw = error.code, error.read()
+        except (urllib.error.URLError, OSError) as error:
+            return 0, str(error)
+        try:
+            return status, json.loads(raw)
+        except ValueError:
+            return status, raw.decode(errors="replace")
+
+    # ---- the module
+
+    @property
+    def module(self):
+        return str(self.build / "pkcs11-provider/libtdsa-pkcs11.so")
+
+    @property
+    def pin(self):
+        return (self.dir / "participant0/pin").read_text().strip()
+
+    @property
+    def config(self):
+        return self.dir / "participant0/config.yml"
+
+    def module_env(self, **more):
+        return {**os.environ, **self.softhsm_env(0), "TDSA_PKCS11_CONFIG": str(self.config), **more}
+
+    def run(self, *command, seconds=60, env=None):
+        """Runs an application with the module in its environment; never raises for its exit code."""
+        return subprocess.run([str(c) for c in command], env=env or self.module_env(), text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False,
+                              errors="replace", cwd=self.home)
+
+    def tool(self, *arguments, login=True, pin=None, seconds=60, env=None):
+        login_arguments = ["--login", "--pin", pin or self.pin] if login else []
+        return self.run("pkcs11-tool", "--module", self.module, "--token-label", "TDSA", *login_arguments,
+                        *arguments, seconds=seconds, env=env)
+
+    def tool_ok(self, *arguments, **options):
+        done = self.tool(*arguments, **options)
+        need(done.returncode == 0, f"pkcs11-tool {arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+
+class Caller:
+    """tests/support/p11_caller: an application that is told line by line what to do."""
+
+    def __init__(self, cluster, env=None):
+        self.output = open(cluster.dir / "logs" / "caller.log", "ab")
+        self.process = subprocess.Popen(
+            [cluster.build / "tests/support/p11_caller", cluster.module, "TDSA", cluster.pin],
+            env=cluster.module_env(**(env or {})), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.output, text=True, bufsize=1)
+        self.ready = self.process.stdout.readline().strip() == "ok ready"
+
+    def ask(self, line, answers=1):
+        """The answer lines; fewer when the process died."""
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return []
+        found = []
+        for _ in range(answers):
+            text = self.process.stdout.readline()
+            if not text:
+                break
+            found.append(text.strip())
+        return found
+
+    def close(self):
+        """Exit code; a process that was killed gives the negative signal."""
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        try:
+            code = self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self.process.stdout.close()
+        self.output.close()
+        return code
+
+
+def run_facts(facts):
+    """Runs functions whose names are facts; prints one line each; exit code for sys.exit."""
+    failed = 0
+    for fact in facts:
+        started = time.monotonic()
+        try:
+            fact()
+            print(f"ok      {fact.__name__} ({time.monotonic() - started:.1f} s)", flush=True)
+        except (Problem, subprocess.TimeoutExpired, OSError) as problem:
+            failed += 1
+            print(f"FAILED  {fact.__name__}: {problem}", flush=True)
+    return 1 if failed else 0
