@@ -48,8 +48,8 @@ tdsa_status tdsa_dh_public(tdsa_dh_kind kind, uint8_t *pub, const uint8_t *priv,
     return TDSA_OK;
 }
 
-static bool derive(const tdsa_crypto *c, tdsa_dh_kind kind, uint8_t *shared, const uint8_t *priv,
-                   const uint8_t *peer_pub)
+static bool dh_derive(const tdsa_crypto *c, tdsa_dh_kind kind, uint8_t *shared, const uint8_t *priv,
+                      const uint8_t *peer_pub)
 {
     const size_t len = tdsa_dh_len(kind);
     size_t got = len;
@@ -84,7 +84,7 @@ tdsa_status tdsa_dh_shared(tdsa_dh_kind kind, uint8_t *shared, const uint8_t *pr
     }
     memset(shared, 0xff, len); /* so that zeros below are the result, not an untouched buffer */
     (void)ERR_set_mark();
-    ok = derive(c, kind, shared, priv, peer_pub);
+    ok = dh_derive(c, kind, shared, priv, peer_pub);
     (void)ERR_pop_to_mark();
     is_zero = tdsa_ct_equal(shared, zero, len);
     tdsa_declassify(&is_zero, sizeof is_zero); /* a low-order peer key is refused in public */

@@ -66,7 +66,7 @@ static void work_end(work *w)
     }
 }
 
-static bool load(const work *w, EC_POINT *to, const grp_point *p)
+static bool p256_load(const work *w, EC_POINT *to, const grp_point *p)
 {
     return BN_bin2bn(p->raw, FIELD_LEN, w->x) != NULL &&
            BN_bin2bn(p->raw + FIELD_LEN, FIELD_LEN, w->y) != NULL &&
@@ -74,7 +74,7 @@ static bool load(const work *w, EC_POINT *to, const grp_point *p)
 }
 
 /* out = w->acc, which may be the identity. */
-static bool store(const work *w, grp_point *out)
+static bool p256_store(const work *w, grp_point *out)
 {
     grp_point_set_identity(out);
     if (EC_POINT_is_at_infinity(w->group, w->acc) == 1) {
@@ -117,8 +117,8 @@ static tdsa_status p256_mul_base(const grp *g, grp_point *out, const grp_scalar 
     work w;
     bool ok = work_begin(&w, g);
 
-    ok =
-        ok && k != NULL && EC_POINT_mul(w.group, w.acc, k, NULL, NULL, w.bn) == 1 && store(&w, out);
+    ok = ok && k != NULL && EC_POINT_mul(w.group, w.acc, k, NULL, NULL, w.bn) == 1 &&
+         p256_store(&w, out);
     work_end(&w);
     BN_clear_free(k);
     tdsa_declassify(out, sizeof *out); /* a*G is made to be shown; finding a is the hard problem */
@@ -133,8 +133,8 @@ static tdsa_status p256_mul_add(const grp *g, grp_point *out, const grp_scalar *
     work w;
     bool ok = work_begin(&w, g);
 
-    ok = ok && m != NULL && (k != NULL || grp_scalar_is_zero(g, a)) && load(&w, w.in, p) &&
-         EC_POINT_mul(w.group, w.acc, k, w.in, m, w.bn) == 1 && store(&w, out);
+    ok = ok && m != NULL && (k != NULL || grp_scalar_is_zero(g, a)) && p256_load(&w, w.in, p) &&
+         EC_POINT_mul(w.group, w.acc, k, w.in, m, w.bn) == 1 && p256_store(&w, out);
     work_end(&w);
     BN_clear_free(k);
     BN_clear_free(m);
@@ -178,10 +178,10 @@ static tdsa_status p256_sum(const grp *g, grp_point *out, const grp_point *const
     memset(point, 0, count * sizeof point[0]);
     for (size_t i = 0; ok && i < count; i++) {
         point[i] = EC_POINT_new(w.group);
-        ok = point[i] != NULL && load(&w, point[i], p[i]) &&
+        ok = point[i] != NULL && p256_load(&w, point[i], p[i]) &&
              (coeff[i] > 0 || EC_POINT_invert(w.group, point[i], w.bn) == 1);
     }
-    ok = ok && sum_bits(&w, point, coeff, count) && store(&w, out);
+    ok = ok && sum_bits(&w, point, coeff, count) && p256_store(&w, out);
     for (size_t i = 0; i < count; i++) {
         EC_POINT_free(point[i]);
     }
@@ -232,7 +232,7 @@ static tdsa_status p256_decode(const grp *g, grp_point *out, const uint8_t *in, 
         out->identity = 0;
         memcpy(out->raw, in + 1, XY_LEN); /* canonical, so the input is our form */
     } else if (valid) {
-        ok = store(&w, out);
+        ok = p256_store(&w, out);
     }
     work_end(&w);
     if (!ok) {

@@ -1,0 +1,113 @@
+#include "ct/ct.h"
+
+#include "base/secret.h"
+#include "group/prss.h"
+
+static tdsa_err err;
+
+static tdsa_status secret_fill(void *ctx, uint8_t *out, size_t len, tdsa_err *e)
+{
+    (void)ctx;
+    (void)e;
+    for (size_t i = 0; i < len; i++) {
+        out[i] = (uint8_t)(i * 37 + 11);
+    }
+    ct_secret(out, len);
+    return TDSA_OK;
+}
+
+static const tdsa_rng secret_rng = {secret_fill, NULL};
+
+static void check_scalars(const grp *g)
+{
+    uint8_t bytes[GRP_SCALAR_LEN_MAX];
+    grp_scalar a;
+    grp_scalar b;
+    grp_scalar c;
+    bool verdict = false;
+
+    ct_require(grp_scalar_random(g, &a, &secret_rng, &err) == TDSA_OK, "random");
+    ct_leak(&a);
+    grp_scalar_set_u64(g, &b, 7);
+    ct_secret(&b, sizeof b);
+    grp_scalar_add(g, &c, &a, &b);
+    grp_scalar_sub(g, &c, &c, &b);
+    grp_scalar_mul(g, &c, &c, &b);
+    grp_scalar_neg(g, &c, &c);
+    grp_scalar_inv(g, &c, &c);
+    verdict = grp_scalar_is_zero(g, &c);
+    ct_public(&verdict, sizeof verdict);
+    ct_require(!verdict, "zero");
+    verdict = grp_scalar_equal(g, &a, &c);
+    ct_public(&verdict, sizeof verdict);
+    grp_scalar_encode(g, bytes, &c);
+    ct_require(grp_scalar_decode(g, &b, bytes, grp_get_info(g)->scalar_len, &err) == TDSA_OK,
+               "decode");
+    grp_scalar_clear(&a);
+}
+
+static void check_polynomials(const grp *g)
+{
+    grp_poly f;
+    grp_scalar share;
+    grp_point commitment[GRP_THRESHOLD_MAX + 1];
+    grp_point r;
+
+    ct_require(grp_poly_random(g, &f, 2, &secret_rng, &err) == TDSA_OK, "poly");
+    grp_poly_eval(g, &share, &f, 3);
+    ct_require(grp_poly_commit(g, commitment, &f, &err) == TDSA_OK, "commit");
+    ct_require(grp_mul_base(g, &r, &share, &err) == TDSA_OK, "base");
+    ct_require(!grp_point_is_identity(&r), "identity");
+    grp_poly_clear(&f);
+}
+
+static void check_prss_and_pads(const grp *g)
+{
+    static const uint16_t committee[3] = {0, 1, 2};
+    static const uint8_t beta[32] = {1};
+    static const uint8_t transcript[64] = {2};
+    grp_set_key keys[2] = {{.set = {2, {0, 1}}}, {.set = {2, {0, 2}}}};
+    uint8_t pair[3][32] = {{0}};
+    const grp_prss_cfg cfg = {.keys = keys,
+                              .key_count = 2,
+                              .committee = committee,
+                              .committee_count = 3,
+                              .me = 0,
+                              .name = "k",
+                              .beta = beta};
+    const grp_pad_cfg pad_cfg = {.committee = committee,
+                                 .committee_count = 3,
+                                 .me = 0,
+                                 .pair_keys = (const uint8_t(*)[32])pair,
+                                 .word = "mu",
+                                 .transcript = transcript};
+    grp_prss *p = NULL;
+    grp_scalar shares[5];
+    grp_scalar pad;
+    grp_point r;
+
+    ct_secret(keys[0].key, 32);
+    ct_secret(keys[1].key, 32);
+    ct_secret(pair, sizeof pair);
+    ct_require(grp_prss_new(&p, g, &cfg, &err) == TDSA_OK, "prss");
+    ct_require(grp_prss_shares(p, shares, 3, 5, &err) == TDSA_OK, "shares");
+    grp_prss_free(p);
+    ct_require(grp_pad(g, &pad, &pad_cfg, &err) == TDSA_OK, "pad");
+    ct_require(grp_mul_base(g, &r, &shares[4], &err) == TDSA_OK, "base");
+}
+
+int main(void)
+{
+    static const grp_curve curves[2] = {GRP_P256, GRP_SECP256K1};
+
+    for (size_t i = 0; i < 2; i++) {
+        grp *g = NULL;
+
+        ct_require(grp_open(&g, curves[i], &err) == TDSA_OK, "open");
+        check_scalars(g);
+        check_polynomials(g);
+        check_prss_and_pads(g);
+        grp_close(g);
+    }
+    return EXIT_SUCCESS;
+}
