@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "bench.h"
 #include "protocol/keygen.h"
 #include "protocol/presign.h"
