@@ -245,7 +245,7 @@ static tdsa_status read_secret(mpc_key *k, const tdsa_secret *secret, tdsa_err *
     tdsa_stmt_expect(&r, "key-secret");
     tdsa_stmt_read_exact(&r, cluster, sizeof cluster);
     me = tdsa_stmt_read_uint(&r);
-    if (r.failed || me != k->pub.me || memcmp(cluster, k->pub.cluster_id, sizeof cluster) != 0) {
+    if (r.failed || me != k->pub.me || !tdsa_ct_equal(cluster, k->pub.cluster_id, sizeof cluster)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key %s: the secret half belongs to another key",
                          k->pub.key_id);
     }

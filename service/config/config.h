@@ -42,16 +42,20 @@ void cfg_free(cfg *c);
 
 /** True when the document itself (or an override) sets the value, not only the table's default. */
 bool cfg_is_set(const cfg *c, const char *path) TDSA_NONNULL;
-/** Elements of an array, or 0. */
+/** Elements of an array or entries of a map of free names, or 0. */
 size_t cfg_count(const cfg *c, const char *path) TDSA_NONNULL;
 /** Text of a value; NULL when it is neither set nor has a default (or is YAML null). */
 const char *cfg_str(const cfg *c, const char *path) TDSA_NONNULL;
 int64_t cfg_int(const cfg *c, const char *path) TDSA_NONNULL;
+double cfg_number(const cfg *c, const char *path) TDSA_NONNULL; /* health.monitors[].min, max */
 bool cfg_bool(const cfg *c, const char *path) TDSA_NONNULL;
 /** Milliseconds of a duration ("30s", "500ms"; integer keys such as sessionTimeout in their unit). */
 int64_t cfg_duration_ms(const cfg *c, const char *path) TDSA_NONNULL;
 /** Bytes of a size ("8KiB"). */
 int64_t cfg_size(const cfg *c, const char *path) TDSA_NONNULL;
+/** Name of entry `index` of a map of free names (logging.loggers, database.properties); NULL beyond
+ * the end. Its value has the path "logging.loggers[<index>]". */
+const char *cfg_map_key(const cfg *c, const char *path, size_t index) TDSA_NONNULL;
 /** Builds "a[0].b" style paths: cfg_path(buf, sizeof buf, "server.adminConnectors[%zu].port", i). */
 const char *cfg_path(char *out, size_t cap, const char *fmt, ...) TDSA_PRINTF(3, 4) TDSA_NONNULL;
 

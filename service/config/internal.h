@@ -1,0 +1,30 @@
+#ifndef CFG_INTERNAL_H
+#define CFG_INTERNAL_H
+
+#include "base/dh.h"
+#include "config/participant_cfg.h"
+
+/** The parts of cfg_participant_new; each fills its own piece. Errors: TDSA_E_CONFIG with the path. */
+
+struct cfg_participant {
+    part_engine_cfg engine; /* roster holds the private keys */
+    ks_cfg store;
+    peer_keys *clients;
+    char *db_path;
+};
+
+/** Fails when the value at `path` is a vault selector. */
+TDSA_MUST_USE tdsa_status cfg_refuse_selector(const cfg *c, const char *path, tdsa_err *err)
+    TDSA_NONNULL;
+/** Reads one private or public key; says so when its base64 has another form than documented. */
+TDSA_MUST_USE tdsa_status cfg_read_key(const cfg *c, const char *path, tdsa_dh_kind kind,
+                                       bool is_private, uint8_t *out, const tdsa_log *log,
+                                       tdsa_err *err) __attribute__((nonnull(1, 2, 5, 7)));
+TDSA_MUST_USE tdsa_status cfg_fill_roster(peer_roster *out, const cfg *c, const tdsa_log *log,
+                                          tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
+TDSA_MUST_USE tdsa_status cfg_fill_store(cfg_participant *p, const cfg *c, const tdsa_log *log,
+                                         tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
+TDSA_MUST_USE tdsa_status cfg_fill_http(peer_http_cfg *out, const cfg *c, tdsa_err *err)
+    TDSA_NONNULL;
+
+#endif
