@@ -37,30 +37,43 @@ void peer_dh_cache_free(peer_dh_cache *c)
     }
 }
 
-tdsa_status peer_dh_cache_x448(peer_dh_cache *c, uint8_t *shared, const uint8_t *my_private,
-                               const uint8_t *my_public, const uint8_t *peer_public, tdsa_err *err)
+/* Where the pair of public keys stands, or `count`. */
+static size_t find_entry(const peer_dh_cache *c, const uint8_t *mine, const uint8_t *peer)
 {
-    tdsa_status st;
-    uint8_t *kept = NULL;
+    size_t i = 0;
 
-    for (size_t i = 0; c != NULL && i < c->count; i++) {
-        if (memcmp(c->of[i].peer, peer_public, TDSA_X448_LEN) == 0 &&
-            memcmp(c->of[i].mine, my_public, TDSA_X448_LEN) == 0) {
-            memcpy(shared, tdsa_secret_bytes(c->secrets) + i * TDSA_X448_LEN, TDSA_X448_LEN);
-            return TDSA_OK;
-        }
+    while (i < c->count && (memcmp(c->of[i].peer, peer, TDSA_X448_LEN) != 0 ||
+                            memcmp(c->of[i].mine, mine, TDSA_X448_LEN) != 0)) {
+        i++;
     }
-    st = tdsa_dh_shared(TDSA_DH_X448, shared, my_private, peer_public, err);
-    if (st != TDSA_OK || c == NULL) {
-        return st;
-    }
-    memcpy(c->of[c->next].mine, my_public, TDSA_X448_LEN);
-    memcpy(c->of[c->next].peer, peer_public, TDSA_X448_LEN);
-    kept = tdsa_secret_bytes(c->secrets) + c->next * TDSA_X448_LEN;
-    memcpy(kept, shared, TDSA_X448_LEN);
+    return i;
+}
+
+static void remember(peer_dh_cache *c, const uint8_t *shared, const uint8_t *mine,
+                     const uint8_t *peer)
+{
+    memcpy(c->of[c->next].mine, mine, TDSA_X448_LEN);
+    memcpy(c->of[c->next].peer, peer, TDSA_X448_LEN);
+    memcpy(tdsa_secret_bytes(c->secrets) + c->next * TDSA_X448_LEN, shared, TDSA_X448_LEN);
     c->next = (c->next + 1) % PEER_DH_CACHE_MAX;
     if (c->count < PEER_DH_CACHE_MAX) {
         c->count++;
     }
-    return TDSA_OK;
+}
+
+tdsa_status peer_dh_cache_x448(peer_dh_cache *c, uint8_t *shared, const uint8_t *my_private,
+                               const uint8_t *my_public, const uint8_t *peer_public, tdsa_err *err)
+{
+    const size_t at = c == NULL ? 0 : find_entry(c, my_public, peer_public);
+    tdsa_status st;
+
+    if (c != NULL && at < c->count) {
+        memcpy(shared, tdsa_secret_view(c->secrets) + at * TDSA_X448_LEN, TDSA_X448_LEN);
+        return TDSA_OK;
+    }
+    st = tdsa_dh_shared(TDSA_DH_X448, shared, my_private, peer_public, err);
+    if (st == TDSA_OK && c != NULL) {
+        remember(c, shared, my_public, peer_public);
+    }
+    return st;
 }

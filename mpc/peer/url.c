@@ -65,7 +65,8 @@ static bool parse_authority(peer_url *u, const char *text, size_t len)
     memcpy(u->host, start, host_len);
     u->host[host_len] = '\0';
     u->literal = inet_pton(v6 ? AF_INET6 : AF_INET, u->host, address) == 1;
-    if (v6 ? !u->literal : strspn(u->host, HOST_CHARS) != host_len) {
+    /* A trailing dot: libcurl looks such a name up without it, so ours would not be found. */
+    if (v6 ? !u->literal : strspn(u->host, HOST_CHARS) != host_len || end[-1] == '.') {
         return false;
     }
     return parse_port(&u->port, text + used, len - used);

@@ -5,15 +5,22 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "http/http.h"
 #include "peer/exchange.h"
+#include "unit/peer/raw_server.h"
 
 #define SESSION "session-0123456789"
 
@@ -138,11 +145,641 @@ static void an_error_code_is_an_answer(void **state)
     http_server_free(s);
 }
 
+static size_t count_dir(const char *path)
+{
+    DIR *d = opendir(path);
+    size_t n = 0;
+
+    assert_non_null(d);
+    while (readdir(d) != NULL) {
+        n++;
+    }
+    (void)closedir(d);
+    return n;
+}
+
+/* Two requests that each wait for the other can only end together. */
+static http_request *met;
+static pthread_mutex_t met_lock = PTHREAD_MUTEX_INITIALIZER;
+static size_t tasks_during;
+
+static void meet(void *ctx, http_request *r)
+{
+    http_request *other = NULL;
+
+    (void)ctx;
+    (void)pthread_mutex_lock(&met_lock);
+    other = met;
+    met = other == NULL ? r : NULL;
+    tasks_during = count_dir("/proc/self/task");
+    (void)pthread_mutex_unlock(&met_lock);
+    if (other != NULL) {
+        http_reply(other, 200, NULL, "1", 1);
+        http_reply(r, 200, NULL, "2", 1);
+    }
+}
+
+static const http_route meet_routes[] = {{"POST", "/*", meet, 0, NULL}};
+
+static void count_done(void *ctx, peer_request *r)
+{
+    assert_true(r->done);
+    (*(size_t *)ctx)++;
+}
+
+static void two_requests_run_at_the_same_time(void **state)
+{
+    const http_cfg http = {.name = "test",
+                           .host = "127.0.0.1",
+                           .body_max = 100,
+                           .routes = meet_routes,
+                           .route_count = 1};
+    http_server *s = NULL;
+    peer_http *h = client();
+    char url[64];
+    peer_request a, b;
+    peer_request *both[2] = {&a, &b};
+    size_t ended = 0;
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(http_server_start(&s, &http, &err), TDSA_OK);
+    url_of(url, "127.0.0.1", http_server_port(s), "/x");
+    a = request(url, "a", 1);
+    b = request(url, "b", 1);
+    peer_http_run(h, both, 2, 5000, NULL, count_done, &ended);
+    assert_int_equal(ended, 2);
+    assert_int_equal(a.status, TDSA_OK);
+    assert_int_equal(b.status, TDSA_OK);
+    assert_int_equal(a.reply.len + b.reply.len, 2);
+    tdsa_buf_clear(&a.reply);
+    tdsa_buf_clear(&b.reply);
+    peer_http_free(h);
+    http_server_free(s);
+}
+
+/* A name that resolves to this host, if there is one beside "localhost", which is special to
+ * libcurl. */
+static void name_of_this_host(char *out, size_t cap)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+
+    if (gethostname(out, cap) != 0 || getaddrinfo(out, NULL, &hints, &found) != 0) {
+        (void)snprintf(out, cap, "localhost");
+        return;
+    }
+    freeaddrinfo(found);
+}
+
+/* From here on the kernel refuses to make threads for the calling thread. */
+static bool forbid_threads(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+typedef struct {
+    char url[512];
+    bool forbidden, none_made, all_ok;
+} no_threads;
+
+static void *nothing(void *ctx)
+{
+    return ctx;
+}
+
+static void *run_without_threads(void *ctx)
+{
+    no_threads *t = ctx;
+    peer_http *h = client();
+    const size_t before = count_dir("/proc/self/task");
+    pthread_t thread;
+
+    t->forbidden = forbid_threads() && pthread_create(&thread, NULL, nothing, NULL) != 0;
+    t->none_made = true;
+    t->all_ok = true;
+    for (int i = 0; i < 3; i++) {
+        peer_request a = request(t->url, "a", 1);
+        peer_request b = request(t->url, "b", 1);
+        peer_request *both[2] = {&a, &b};
+
+        peer_http_run(h, both, 2, 60000, NULL, NULL, NULL);
+        t->all_ok = t->all_ok && a.status == TDSA_OK && b.status == TDSA_OK;
+        t->none_made = t->none_made && tasks_during == before;
+        tdsa_buf_clear(&a.reply);
+        tdsa_buf_clear(&b.reply);
+    }
+    peer_http_free(h);
+    return NULL;
+}
+
+/* libcurl starts a thread for a name that it has to resolve itself. */
+static void no_thread_is_made_even_for_a_name(void **state)
+{
+    const http_cfg http = {
+        .name = "test", .body_max = 100, .routes = meet_routes, .route_count = 1};
+    char host[256] = "";
+    http_server *s = NULL;
+    no_threads t = {.forbidden = false};
+    pthread_t thread;
+    tdsa_err err;
+
+    (void)state;
+    name_of_this_host(host, sizeof host);
+    assert_int_equal(http_server_start(&s, &http, &err), TDSA_OK);
+    (void)snprintf(t.url, sizeof t.url, "http://%s:%u/x", host, http_server_port(s));
+    assert_int_equal(pthread_create(&thread, NULL, run_without_threads, &t), 0);
+    (void)pthread_join(thread, NULL);
+    assert_true(t.all_ok);
+    assert_true(t.none_made);
+    if (!t.forbidden) {
+        print_message("no seccomp here: threads were only counted\n");
+    }
+    http_server_free(s);
+}
+
+static void an_unknown_name_is_unavailable(void **state)
+{
+    peer_http *h = client();
+    peer_request r = request("http://no-such-host.invalid/", "", 0);
+
+    (void)state;
+    run_one(h, &r, 20000);
+    assert_int_equal(r.status, TDSA_E_UNAVAILABLE);
+    assert_non_null(strstr(r.detail, "no-such-host.invalid"));
+    peer_http_free(h);
+}
+
+static void a_refused_connection_is_unavailable_at_once(void **state)
+{
+    uint16_t port = 0;
+    http_server *s = serve(&port, "127.0.0.1");
+    peer_http *h = client();
+    char url[64];
+    peer_request r;
+
+    (void)state;
+    http_server_free(s); /* nobody listens there now */
+    url_of(url, "127.0.0.1", port, "/");
+    r = request(url, "x", 1);
+    run_one(h, &r, 600000);
+    assert_int_equal(r.status, TDSA_E_UNAVAILABLE);
+    assert_non_null(strstr(r.detail, "127.0.0.1"));
+    assert_int_equal(r.http_code, 0);
+    peer_http_free(h);
+}
+
+static void bad_urls_and_sessions_are_refused(void **state)
+{
+    peer_http *h = client();
+    peer_request r = request("ftp://127.0.0.1/", "", 0);
+
+    (void)state;
+    run_one(h, &r, 1000);
+    assert_int_equal(r.status, TDSA_E_CONFIG);
+    r = request("file:///etc/passwd", "", 0);
+    run_one(h, &r, 1000);
+    assert_int_equal(r.status, TDSA_E_CONFIG);
+    r = request("http://user:secret@127.0.0.1/", "", 0);
+    run_one(h, &r, 1000);
+    assert_int_equal(r.status, TDSA_E_CONFIG);
+    assert_null(strstr(r.detail, "secret"));
+    r = request("http://localhost.:80/", "", 0); /* libcurl would look it up without the dot */
+    run_one(h, &r, 1000);
+    assert_int_equal(r.status, TDSA_E_CONFIG);
+    r = request("http://127.0.0.1/", "", 0);
+    r.session_id = "0123456789abcdef\r\nX-Evil: 1";
+    run_one(h, &r, 1000);
+    assert_int_equal(r.status, TDSA_E_BAD_INPUT);
+    peer_http_free(h);
+}
+
+static void close_at_once(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    (void)fd;
+    (void)nth;
+}
+
+static void garbage(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    (void)raw_read_request(fd);
+    raw_send(fd, "\x16\x03\x01 this is not HTTP\r\n\r\n");
+    raw_wait_closed(fd);
+}
+
+static void half_reply(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    (void)raw_read_request(fd);
+    raw_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
+}
+
+static void announces_too_much(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    (void)raw_read_request(fd);
+    raw_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 4294967296\r\n\r\n");
+    raw_wait_closed(fd);
+}
+
+static void sends_too_much(raw_server *s, int fd, unsigned nth)
+{
+    static const char chunk[4096] = "x";
+    ssize_t sent = 1;
+
+    (void)s;
+    (void)nth;
+    (void)raw_read_request(fd);
+    raw_send(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+    while (sent > 0) { /* until the client has had enough */
+        sent = send(fd, chunk, sizeof chunk, MSG_NOSIGNAL);
+    }
+}
+
+static void endless_headers(raw_server *s, int fd, unsigned nth)
+{
+    char line[2048];
+    ssize_t sent = 1;
+
+    (void)s;
+    (void)nth;
+    (void)raw_read_request(fd);
+    raw_send(fd, "HTTP/1.1 200 OK\r\n");
+    memset(line, 'a', sizeof line);
+    memcpy(line, "X: ", 3);
+    memcpy(line + sizeof line - 2, "\r\n", 2);
+    while (sent > 0) {
+        sent = send(fd, line, sizeof line, MSG_NOSIGNAL);
+    }
+}
+
+static void redirects(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    (void)raw_read_request(fd);
+    raw_send(fd, "HTTP/1.1 307 Elsewhere\r\nLocation: http://192.0.2.1/\r\n"
+                 "Content-Length: 0\r\n\r\n");
+    raw_wait_closed(fd);
+}
+
+static void never_answers(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    raw_wait_closed(fd);
+}
+
+static void drips(raw_server *s, int fd, unsigned nth)
+{
+    const struct timespec pause = {0, 5000000};
+
+    (void)nth;
+    (void)s;
+    (void)raw_read_request(fd);
+    raw_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+    while (send(fd, "x", 1, MSG_NOSIGNAL) == 1) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* One request to a misbehaving server. */
+static void misbehaves(void (*serve_it)(raw_server *, int, unsigned), uint32_t timeout_ms,
+                       tdsa_status expected, long code)
+{
+    raw_server s;
+    peer_http *h = client();
+    char url[64];
+    peer_request r;
+
+    raw_server_start(&s, serve_it);
+    url_of(url, "127.0.0.1", s.port, "/");
+    r = request(url, "x", 1);
+    run_one(h, &r, timeout_ms);
+    assert_int_equal(r.status, expected);
+    assert_int_equal(r.http_code, code);
+    assert_true(r.status == TDSA_OK || r.detail[0] != '\0');
+    assert_true(r.status == TDSA_OK || r.reply.len == 0);
+    tdsa_buf_clear(&r.reply);
+    peer_http_free(h);
+    raw_server_stop(&s);
+}
+
+static void misbehaving_servers_get_a_clear_verdict(void **state)
+{
+    (void)state;
+    misbehaves(close_at_once, 60000, TDSA_E_UNAVAILABLE, 0);
+    misbehaves(garbage, 60000, TDSA_E_BAD_INPUT, 0);
+    misbehaves(half_reply, 60000, TDSA_E_UNAVAILABLE, 0);
+    misbehaves(announces_too_much, 60000, TDSA_E_BAD_INPUT, 0);
+    misbehaves(sends_too_much, 60000, TDSA_E_BAD_INPUT, 0);
+    misbehaves(endless_headers, 60000, TDSA_E_UNAVAILABLE, 0);
+    misbehaves(redirects, 60000, TDSA_OK, 307);
+    misbehaves(never_answers, 200, TDSA_E_TIMEOUT, 0);
+    misbehaves(drips, 200, TDSA_E_TIMEOUT, 0);
+}
+
+static void a_deadline_of_zero_ends_at_once(void **state)
+{
+    (void)state;
+    misbehaves(never_answers, 0, TDSA_E_TIMEOUT, 0);
+}
+
+static void the_request_timeout_of_the_configuration_counts(void **state)
+{
+    peer_http_cfg quick = cfg;
+    peer_http *h = NULL;
+    raw_server s;
+    char url[64];
+    peer_request r;
+    tdsa_err err;
+
+    (void)state;
+    quick.request_timeout_ms = 100;
+    assert_int_equal(peer_http_new(&h, &quick, &err), TDSA_OK);
+    raw_server_start(&s, never_answers);
+    url_of(url, "127.0.0.1", s.port, "/");
+    r = request(url, "x", 1);
+    run_one(h, &r, 600000);
+    assert_int_equal(r.status, TDSA_E_TIMEOUT);
+    peer_http_free(h);
+    raw_server_stop(&s);
+}
+
+static void *cancel_soon(void *ctx)
+{
+    const struct timespec pause = {0, 50000000};
+
+    (void)nanosleep(&pause, NULL);
+    __atomic_store_n((bool *)ctx, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static void a_cancelled_run_ends(void **state)
+{
+    bool cancel = false;
+    pthread_t thread;
+    raw_server s;
+    peer_http *h = client();
+    char url[64];
+    peer_request r;
+    peer_request *one = &r;
+
+    (void)state;
+    raw_server_start(&s, never_answers);
+    url_of(url, "127.0.0.1", s.port, "/");
+    r = request(url, "x", 1);
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &cancel), 0);
+    peer_http_run(h, &one, 1, 600000, &cancel, NULL, NULL);
+    (void)pthread_join(thread, NULL);
+    assert_true(r.done);
+    assert_int_equal(r.status, TDSA_E_TIMEOUT);
+    assert_non_null(strstr(r.detail, "given up"));
+    peer_http_free(h);
+    raw_server_stop(&s);
+}
+
+/* Answers once, keeps the connection, and closes it when the second request has come. */
+static void close_the_second(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    if (raw_read_request(fd)) {
+        raw_send(fd, RAW_OK);
+        if (nth == 0) {
+            (void)raw_read_request(fd);
+        } else {
+            raw_wait_closed(fd);
+        }
+    }
+}
+
+static void a_dead_kept_connection_is_tried_afresh(void **state)
+{
+    raw_server s;
+    peer_http *h = client();
+    char url[64];
+    peer_request r;
+
+    (void)state;
+    raw_server_start(&s, close_the_second);
+    url_of(url, "127.0.0.1", s.port, "/");
+    for (int i = 0; i < 2; i++) {
+        r = request(url, "x", 1);
+        run_one(h, &r, 60000);
+        assert_int_equal(r.status, TDSA_OK);
+        assert_int_equal(r.http_code, 200);
+        tdsa_buf_clear(&r.reply);
+    }
+    peer_http_free(h);
+    raw_server_stop(&s);
+    assert_int_equal(s.connections, 2);
+}
+
+static void answers_all(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    while (raw_read_request(fd)) {
+        raw_send(fd, RAW_OK);
+    }
+}
+
+/* Connections that a server saw for two requests with a pause between them. */
+static unsigned connections_used(uint32_t keep_alive_ms, long pause_ms)
+{
+    const struct timespec pause = {0, pause_ms * 1000000};
+    peer_http_cfg own = cfg;
+    peer_http *h = NULL;
+    raw_server s;
+    char url[64];
+    peer_request r;
+    tdsa_err err;
+
+    own.keep_alive_ms = keep_alive_ms;
+    assert_int_equal(peer_http_new(&h, &own, &err), TDSA_OK);
+    raw_server_start(&s, answers_all);
+    url_of(url, "127.0.0.1", s.port, "/");
+    for (int i = 0; i < 2; i++) {
+        r = request(url, "x", 1);
+        /* The server serves one connection at a time, so a second one must not wait for the first:
+         * the client closes it or the request runs into its deadline. */
+        run_one(h, &r, i == 0 ? 60000 : 300);
+        tdsa_buf_clear(&r.reply);
+        (void)nanosleep(&pause, NULL);
+    }
+    peer_http_free(h);
+    raw_server_stop(&s);
+    return s.connections;
+}
+
+static void connections_are_kept_and_not_beyond_their_age(void **state)
+{
+    (void)state;
+    assert_int_equal(connections_used(30000, 0), 1);
+    assert_int_equal(connections_used(0, 0), 2);
+    assert_int_equal(connections_used(100, 150), 2);
+}
+
+typedef struct {
+    peer_http *h;
+    char url[64];
+    unsigned ok;
+} worker;
+
+static void *work(void *ctx)
+{
+    worker *w = ctx;
+
+    for (unsigned i = 0; i < 100; i++) {
+        peer_request a = request(w->url, "abc", 3);
+        peer_request b = request(w->url, "defg", 4);
+        peer_request *both[2] = {&a, &b};
+
+        peer_http_run(w->h, both, 2, 60000, NULL, NULL, NULL);
+        w->ok += a.status == TDSA_OK && b.status == TDSA_OK && a.reply.len == 3 &&
+                 b.reply.len == 4 && memcmp(a.reply.data, "abc", 3) == 0;
+        tdsa_buf_clear(&a.reply);
+        tdsa_buf_clear(&b.reply);
+    }
+    return NULL;
+}
+
+static void many_threads_share_one_pool(void **state)
+{
+    uint16_t port = 0;
+    http_server *s = serve(&port, "127.0.0.1");
+    peer_http *h = client();
+    worker w[8];
+    pthread_t threads[8];
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        w[i] = (worker){.h = h, .ok = 0};
+        url_of(w[i].url, "127.0.0.1", port, "/protocol/round");
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &w[i]), 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        (void)pthread_join(threads[i], NULL);
+        assert_int_equal(w[i].ok, 100);
+    }
+    peer_http_free(h);
+    http_server_free(s);
+}
+
+static void more_requests_than_one_run_takes_are_refused(void **state)
+{
+    peer_http *h = client();
+    peer_request r[65];
+    peer_request *all[65];
+
+    (void)state;
+    for (size_t i = 0; i < 65; i++) {
+        r[i] = request("http://127.0.0.1:1/", "", 0);
+        all[i] = &r[i];
+    }
+    peer_http_run(h, all, 65, 1000, NULL, NULL, NULL);
+    assert_int_equal(r[64].status, TDSA_E_LIMIT);
+    peer_http_run(h, all, 0, 1000, NULL, NULL, NULL);
+    peer_http_run(h, all, 64, 10000, NULL, NULL, NULL);
+    assert_int_equal(r[0].status, TDSA_E_UNAVAILABLE);
+    assert_int_equal(r[63].status, TDSA_E_UNAVAILABLE);
+    peer_http_free(h);
+}
+
+/* More peers than slots: idle handles make room. */
+static void many_urls_take_turns(void **state)
+{
+    uint16_t port = 0;
+    http_server *s = serve(&port, "127.0.0.1");
+    peer_http *h = client();
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        char url[64];
+        peer_request r;
+
+        (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/protocol/round?%u", port, i);
+        r = request(url, "x", 1);
+        run_one(h, &r, 60000);
+        assert_int_equal(r.status, TDSA_OK);
+        tdsa_buf_clear(&r.reply);
+    }
+    peer_http_free(h);
+    http_server_free(s);
+}
+
+static void the_environment_changes_nothing(void **state)
+{
+    uint16_t port = 0;
+    http_server *s = serve(&port, "127.0.0.1");
+    peer_http *h = NULL;
+    char url[64];
+    peer_request r;
+
+    (void)state;
+    assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
+    assert_int_equal(setenv("all_proxy", "http://127.0.0.1:1", 1), 0);
+    h = client();
+    url_of(url, "127.0.0.1", port, "/protocol/round");
+    r = request(url, "x", 1);
+    run_one(h, &r, 60000);
+    assert_int_equal(r.status, TDSA_OK);
+    assert_int_equal(unsetenv("http_proxy"), 0);
+    assert_int_equal(unsetenv("all_proxy"), 0);
+    tdsa_buf_clear(&r.reply);
+    peer_http_free(h);
+    http_server_free(s);
+}
+
+static void an_unreadable_certificate_file_is_a_configuration_error(void **state)
+{
+    peer_http_cfg own = cfg;
+    peer_http *h = NULL;
+    tdsa_err err;
+
+    (void)state;
+    (void)snprintf(own.ca_file, sizeof own.ca_file, "/no/such/file.pem");
+    assert_int_equal(peer_http_new(&h, &own, &err), TDSA_E_CONFIG);
+    assert_null(h);
+    assert_non_null(strstr(err.text, "/no/such/file.pem"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_body_goes_out_and_the_reply_comes_back),
         cmocka_unit_test(an_error_code_is_an_answer),
+        cmocka_unit_test(two_requests_run_at_the_same_time),
+        cmocka_unit_test(no_thread_is_made_even_for_a_name),
+        cmocka_unit_test(an_unknown_name_is_unavailable),
+        cmocka_unit_test(a_refused_connection_is_unavailable_at_once),
+        cmocka_unit_test(bad_urls_and_sessions_are_refused),
+        cmocka_unit_test(misbehaving_servers_get_a_clear_verdict),
+        cmocka_unit_test(a_deadline_of_zero_ends_at_once),
+        cmocka_unit_test(the_request_timeout_of_the_configuration_counts),
+        cmocka_unit_test(a_cancelled_run_ends),
+        cmocka_unit_test(a_dead_kept_connection_is_tried_afresh),
+        cmocka_unit_test(connections_are_kept_and_not_beyond_their_age),
+        cmocka_unit_test(many_threads_share_one_pool),
+        cmocka_unit_test(more_requests_than_one_run_takes_are_refused),
+        cmocka_unit_test(many_urls_take_turns),
+        cmocka_unit_test(the_environment_changes_nothing),
+        cmocka_unit_test(an_unreadable_certificate_file_is_a_configuration_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
