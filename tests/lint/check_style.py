@@ -28,11 +28,14 @@ BANNED = [
     (re.compile(r"\b(system|popen)\s*\("), "starts a shell"),
     (re.compile(r"\}\s*\w+_t;|^typedef\b[^;(]*\s\w+_t;", re.M), "types have no _t"),
     (re.compile(r"\bTO" r"DO\b|\bFIX" r"ME\b|\bXX" r"X\b"), "unfinished work is not landed"),
-    (re.compile(r"\bmemcmp\s*\(" + INSIDE + r"(secret|share\b|private|kappa|psk|data_key|\bpin\b|_pin\b)"),
+    (re.compile(r"\bmemcmp\s*\(" + INSIDE + r"(secret\b|share\b|private\b|kappa|psk|data_key|\bpin\b|_pin\b)"),
      "compare secrets with tdsa_ct_equal"),
-    (re.compile(r"\bstr(n?case)?n?cmp\s*\(" + INSIDE + r"(secret|\bpin\b|_pin\b|password)"),
+    (re.compile(r"\bstr(n?case)?n?cmp\s*\(" + INSIDE + r"(secret\b|\bpin\b|_pin\b|password)"),
      "compare secrets with tdsa_ct_equal"),
 ]
+# Tests may compare what they know, and take numbers apart as they like.
+PRODUCT_ONLY = ("compare secrets with tdsa_ct_equal",
+                "does not check ranges: use tdsa_reader or strtoul")
 # Libraries do not log or print; only assert.c may, before it ends the process.
 PRINTS = re.compile(r"\b(printf|puts|putchar|perror|vprintf)\s*\(|\bfprintf\s*\(\s*std(out|err)")
 MAY_PRINT = ("mpc/base/assert.c",)
@@ -88,6 +91,8 @@ def words(root):
     for rel, text in sources(root, {".c", ".h"}):
         code = without_comments(text)
         for pattern, why in BANNED:
+            if why in PRODUCT_ONLY and rel.startswith("tests/"):
+                continue
             body = text if "unfinished" in why else code
             for hit in pattern.finditer(body):
                 number = body.count("\n", 0, hit.start()) + 1
