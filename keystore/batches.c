@@ -197,16 +197,16 @@ tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out,
     return first_batch(s, &q, out, "no such batch of presignatures", err);
 }
 
-tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, bool any_lane, ks_batch **out,
-                          tdsa_err *err)
+tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, const uint64_t *lane,
+                          ks_batch **out, tdsa_err *err)
 {
     const ks_batch_query q = {.key_id = key_id,
                               .state = KS_BATCH_FREE,
                               .unspent = true,
-                              .any_lane = any_lane,
+                              .any_lane = lane == NULL,
                               .with_data = true,
                               .epoch = epoch,
-                              .lane = s->lane,
+                              .lane = lane == NULL ? 0 : *lane,
                               .limit = 1};
     tdsa_status st = ks_check_key_id(key_id, err);
 

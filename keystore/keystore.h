@@ -170,10 +170,11 @@ TDSA_MUST_USE tdsa_status ks_batch_move(ks *s, const uint8_t beta[KS_BETA_LEN], 
                                         ks_batch_state to, tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out,
                                        tdsa_err *err) TDSA_NONNULL;
-/** The oldest FREE batch of my lane or of any (any_lane) with next < count; data opened.
+/** The oldest FREE batch of `lane` (NULL: of any lane) with next < count; data opened.
  * Errors: TDSA_E_NOT_FOUND. */
-TDSA_MUST_USE tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, bool any_lane,
-                                        ks_batch **out, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch,
+                                        const uint64_t *lane, ks_batch **out, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 5, 6)));
 /** Presignatures of FREE batches not leased yet. */
 TDSA_MUST_USE tdsa_status ks_batch_available(ks *s, const char *key_id, uint64_t *out,
                                              tdsa_err *err) TDSA_NONNULL;

@@ -1,0 +1,292 @@
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "participant/engine_internal.h"
+
+/*
+ * The lock around the event-driven participant. Whoever waits for an operation performs the
+ * exchanges that belong to it, outside the lock, and sleeps on the condition variable while others
+ * perform what it waits for. No thread is made here.
+ */
+
+#define SENDS_MAX   16u /* exchanges that one thread performs at the same time */
+#define WAIT_MIN_MS 2u
+#define WAIT_MAX_MS 1000u
+
+tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg, tdsa_err *err)
+{
+    part_engine *e = NULL;
+    pthread_condattr_t attr;
+    tdsa_status st;
+
+    *out = NULL;
+    e = calloc(1, sizeof *e);
+    if (e == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "engine");
+    }
+    if (pthread_mutex_init(&e->lock, NULL) != 0) {
+        free(e);
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "engine lock");
+    }
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (pthread_cond_init(&e->changed, &attr) != 0) {
+        (void)pthread_condattr_destroy(&attr);
+        (void)pthread_mutex_destroy(&e->lock);
+        free(e);
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "engine lock");
+    }
+    (void)pthread_condattr_destroy(&attr);
+    e->store = cfg->store;
+    e->clock = cfg->clock;
+    st = part_new(&e->part, cfg, err);
+    if (st == TDSA_OK) {
+        st = peer_http_new(&e->http, &cfg->http, err);
+    }
+    if (st != TDSA_OK) {
+        part_engine_free(e);
+        return st;
+    }
+    *out = e;
+    return TDSA_OK;
+}
+
+void part_engine_free(part_engine *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    part_engine_enter(e);
+    part_free(e->part);
+    e->part = NULL;
+    part_engine_leave(e);
+    peer_http_free(e->http);
+    (void)pthread_cond_destroy(&e->changed);
+    (void)pthread_mutex_destroy(&e->lock);
+    free(e);
+}
+
+void part_engine_abandon(part_engine *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    /* The lock may have been held by a thread that does not exist in this child: it is not touched,
+     * and what it guards may be half changed: it is not freed. Only descriptors are given back. */
+    peer_http_abandon(e->http);
+}
+
+void part_engine_enter(part_engine *e)
+{
+    TDSA_ASSERT(pthread_mutex_lock(&e->lock) == 0);
+}
+
+void part_engine_leave(part_engine *e)
+{
+    TDSA_ASSERT(pthread_mutex_unlock(&e->lock) == 0);
+}
+
+/* Hands finished answers to the protocol port. The callbacks only resume a connection; they run
+ * under the lock so that their order is the order of the answers. */
+void part_engine_flush(part_engine *e)
+{
+    part_reply r;
+
+    while (part_take_reply(e->part, &r)) {
+        part_waiter *w = r.ticket;
+        if (r.err.status == TDSA_OK) {
+            w->reply(w->ctx, r.body.data, r.body.len, &r.err);
+        } else {
+            w->reply(w->ctx, NULL, 0, &r.err);
+        }
+        tdsa_buf_clear(&r.body);
+        free(w);
+    }
+    TDSA_ASSERT(pthread_cond_broadcast(&e->changed) == 0);
+}
+
+void part_engine_stop(part_engine *e)
+{
+    struct timespec until;
+
+    part_engine_enter(e);
+    e->stopping = true;
+    e->cancel = true;
+    part_engine_flush(e);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += 1;
+    while (e->inside > 0 && pthread_cond_timedwait(&e->changed, &e->lock, &until) != ETIMEDOUT) {
+    }
+    part_engine_leave(e);
+}
+
+void part_engine_forget(part_engine *e)
+{
+    part_engine_enter(e);
+    part_forget(e->part);
+    part_engine_flush(e);
+    part_engine_leave(e);
+}
+
+/* ---- performing exchanges ---- */
+
+typedef struct {
+    part_engine *e;
+    uint64_t exchange[SENDS_MAX];
+    peer_request request[SENDS_MAX];
+    size_t count;
+    uint32_t timeout_ms;
+} flight;
+
+static void landed(void *ctx, peer_request *r)
+{
+    flight *f = ctx;
+    const size_t i = (size_t)(r - f->request);
+
+    part_engine_enter(f->e);
+    part_exchange_done(f->e->part, f->exchange[i], r->status, r->http_code, r->reply.data,
+                       r->reply.len, r->detail);
+    part_engine_flush(f->e);
+    part_engine_leave(f->e);
+    tdsa_buf_clear(&r->reply);
+}
+
+/* Takes what is to be sent for `op` (and what belongs to nobody); the lock is held. */
+static void take_sends(flight *f, uint64_t op)
+{
+    part_send s;
+
+    while (f->count < SENDS_MAX &&
+           (part_take_send(f->e->part, op, &s) || part_take_send(f->e->part, PART_OP_NONE, &s))) {
+        f->exchange[f->count] = s.exchange;
+        f->request[f->count] = (peer_request){.url = s.url,
+                                              .session_id = s.session_id,
+                                              .body = s.body,
+                                              .body_len = s.body_len,
+                                              .reply = TDSA_BUF_EMPTY};
+        f->timeout_ms = s.timeout_ms > f->timeout_ms ? s.timeout_ms : f->timeout_ms;
+        f->count++;
+    }
+}
+
+/* Performs one round of exchanges outside the lock. False when there was nothing to send. */
+static bool perform(part_engine *e, uint64_t op)
+{
+    peer_request *requests[SENDS_MAX];
+    flight f = {.e = e};
+
+    take_sends(&f, op);
+    if (f.count == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < f.count; i++) {
+        requests[i] = &f.request[i];
+    }
+    part_engine_leave(e);
+    peer_http_run(e->http, requests, f.count, f.timeout_ms, &e->cancel, landed, &f);
+    part_engine_enter(e);
+    return true;
+}
+
+/* Sleeps until something changes or is due; the lock is held. */
+static void wait_a_little(part_engine *e, uint64_t now, uint64_t due)
+{
+    struct timespec until;
+    uint64_t ms = due > now ? due - now : 0;
+
+    ms = ms < WAIT_MIN_MS ? WAIT_MIN_MS : ms;
+    ms = ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    (void)pthread_cond_timedwait(&e->changed, &e->lock, &until);
+}
+
+tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
+{
+    tdsa_err why;
+
+    e->inside++;
+    while (!part_op_poll(e->part, op, result, err)) {
+        uint64_t due = 0;
+
+        if (e->stopping) {
+            (void)TDSA_FAIL(&why, TDSA_E_BUSY, "stopping");
+            part_op_cancel(e->part, op, &why);
+            *err = why;
+            break;
+        }
+        if (perform(e, op)) {
+            continue;
+        }
+        due = part_next_due(e->part);
+        if (due <= part_engine_now(e)) {
+            part_due(e->part);
+            part_engine_flush(e);
+            due = part_next_due(e->part);
+            if (part_op_done(e->part, op)) {
+                continue;
+            }
+        }
+        wait_a_little(e, part_engine_now(e), due);
+    }
+    e->inside--;
+    part_engine_flush(e);
+    return err->status;
+}
+
+/* ---- servers ---- */
+
+void part_engine_handle(part_engine *e, const char *session_id, const uint8_t *body, size_t len,
+                        part_reply_fn reply, void *ctx)
+{
+    part_waiter *w = calloc(1, sizeof *w);
+    tdsa_err err;
+
+    if (w == NULL) {
+        (void)TDSA_FAIL(&err, TDSA_E_NO_MEMORY, "request");
+        reply(ctx, NULL, 0, &err);
+        return;
+    }
+    w->reply = reply;
+    w->ctx = ctx;
+    part_engine_enter(e);
+    if (e->stopping) {
+        (void)TDSA_FAIL(&err, TDSA_E_BUSY, "stopping");
+        reply(ctx, NULL, 0, &err);
+        free(w);
+    } else {
+        part_handle(e->part, session_id, body, len, w);
+        part_engine_flush(e);
+    }
+    part_engine_leave(e);
+}
+
+void part_engine_work(part_engine *e)
+{
+    part_engine_enter(e);
+    e->inside++;
+    while (!e->stopping) {
+        if (perform(e, PART_OP_NONE)) {
+            continue;
+        }
+        if (part_next_due(e->part) <= part_engine_now(e)) {
+            part_due(e->part);
+            part_engine_flush(e);
+        }
+        if (!e->stopping) {
+            wait_a_little(e, part_engine_now(e), part_next_due(e->part));
+        }
+    }
+    e->inside--;
+    part_engine_flush(e);
+    part_engine_leave(e);
+}

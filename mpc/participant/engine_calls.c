@@ -1,0 +1,169 @@
+#include <string.h>
+
+#include "base/assert.h"
+#include "participant/engine_internal.h"
+
+/* The blocking calls: enter, start, finish, leave. */
+
+uint64_t part_engine_now(const part_engine *e)
+{
+    return e->clock.mono_ms(e->clock.ctx);
+}
+
+/* Drives what was started, or reports why it was not. The lock is held and given back. */
+static tdsa_status finish(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
+{
+    tdsa_status st;
+
+    if (op == PART_OP_NONE) {
+        part_engine_flush(e);
+        st = err->status;
+        TDSA_ASSERT(st != TDSA_OK);
+    } else {
+        st = part_engine_finish(e, op, result, err);
+    }
+    part_engine_leave(e);
+    return st;
+}
+
+mpc_policy part_policy_default(grp_curve curve)
+{
+    return (mpc_policy){
+        .purpose = MPC_PURPOSE_DIGEST,
+        .derivation = MPC_DERIVE_NONE,
+        .reshare = true,
+        .low_s = curve == GRP_SECP256K1,
+        .digests = (1u << TDSA_HASH_SHA224) | (1u << TDSA_HASH_SHA256) | (1u << TDSA_HASH_SHA384) |
+                   (1u << TDSA_HASH_SHA512),
+    };
+}
+
+tdsa_status part_engine_register(part_engine *e, const part_key_spec *spec, uint32_t deadline_ms,
+                                 char *key_id_out, tdsa_err *err)
+{
+    part_result none;
+
+    part_engine_enter(e);
+    return finish(e, part_start_register(e->part, spec, deadline_ms, key_id_out, err), &none, err);
+}
+
+tdsa_status part_engine_generate(part_engine *e, const char *key_id, uint32_t deadline_ms,
+                                 tdsa_err *err)
+{
+    part_result none;
+
+    part_engine_enter(e);
+    return finish(e, part_start_keygen(e->part, key_id, deadline_ms, err), &none, err);
+}
+
+tdsa_status part_engine_presign(part_engine *e, const char *key_id, uint32_t count,
+                                uint32_t deadline_ms, tdsa_err *err)
+{
+    part_result none;
+
+    part_engine_enter(e);
+    return finish(e, part_start_presign(e->part, key_id, count, deadline_ms, err), &none, err);
+}
+
+tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint32_t deadline_ms,
+                               tdsa_err *err)
+{
+    part_result none;
+
+    part_engine_enter(e);
+    return finish(e, part_start_delete(e->part, key_id, deadline_ms, err), &none, err);
+}
+
+tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint32_t deadline_ms,
+                             part_sign_result *out, tdsa_err *err)
+{
+    part_result result;
+    tdsa_status st;
+
+    memset(out, 0, sizeof *out);
+    part_engine_enter(e);
+    st = finish(e, part_start_sign(e->part, req, deadline_ms, err), &result, err);
+    if (st == TDSA_OK) {
+        *out = result.sign;
+    }
+    return st;
+}
+
+tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms, bool *ok, tdsa_err *err)
+{
+    part_result result;
+    tdsa_status st;
+
+    memset(&result, 0, sizeof result);
+    part_engine_enter(e);
+    st = finish(e, part_start_ping(e->part, deadline_ms, err), &result, err);
+    memcpy(ok, result.alive, sizeof result.alive);
+    return st;
+}
+
+/* ---- local ---- */
+
+tdsa_status part_engine_available(part_engine *e, const char *key_id, uint64_t *out, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_stock(e->part, key_id, out, err);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_purge(part_engine *e, const char *key_id, uint64_t *dropped, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_purge(e->part, key_id, dropped, err);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *out, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_key_describe(e->part, key_id, out, err);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_list(part_engine *e, const char *after, size_t limit, bool all_states,
+                             part_key_fn fn, void *ctx, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_key_list(e->part, after, limit, all_states, fn, ctx, err);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_set_attrs(part_engine *e, const char *key_id, const char *label,
+                                  const uint8_t *attrs, size_t attrs_len, tdsa_err *err)
+{
+    return ks_key_set_attrs(e->store, key_id, label, attrs, attrs_len, err);
+}
+
+tdsa_status part_engine_public_key(part_engine *e, const char *key_id, const uint32_t *path,
+                                   uint16_t path_len, uint8_t *out, size_t *out_len, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_derive_public(e->part, key_id, path, path_len, out, out_len, err);
+    part_engine_leave(e);
+    return st;
+}
+
+void part_engine_stats(part_engine *e, part_stats *out)
+{
+    part_engine_enter(e);
+    part_get_stats(e->part, out);
+    part_engine_leave(e);
+}

@@ -1,0 +1,454 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "participant/internal.h"
+
+/* Exchanges: from a question (part_put) over sealing, sending and resending to its answer. */
+
+static void append(part *p, part_exchange *x)
+{
+    if (p->exchanges == NULL) {
+        p->exchanges = x;
+    } else {
+        p->exchanges_last->next = x;
+    }
+    p->exchanges_last = x;
+}
+
+static void detach(part *p, const part_exchange *x)
+{
+    part_exchange **at = &p->exchanges;
+    part_exchange *before = NULL;
+
+    while (*at != x) {
+        TDSA_ASSERT(*at != NULL);
+        before = *at;
+        at = &(*at)->next;
+    }
+    *at = x->next;
+    if (p->exchanges_last == x) {
+        p->exchanges_last = before;
+    }
+}
+
+static void exchange_free(part_exchange *x)
+{
+    tdsa_buf_clear(&x->plain);
+    tdsa_buf_clear(&x->frame);
+    free(x);
+}
+
+static part_exchange *find(part *p, uint64_t id)
+{
+    part_exchange *x = p->exchanges;
+
+    while (x != NULL && x->id != id) {
+        x = x->next;
+    }
+    return x;
+}
+
+static tdsa_status exchange_new(part *p, part_exchange **out, part_session *s, const part_link *l,
+                                uint64_t deadline_ms, tdsa_err *err)
+{
+    part_exchange *x = calloc(1, sizeof *x);
+
+    *out = NULL;
+    if (x == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "exchange");
+    }
+    x->id = p->next_exchange++;
+    x->session = s;
+    x->peer = l->peer;
+    x->deadline_ms = deadline_ms;
+    x->plain = TDSA_BUF_EMPTY;
+    x->frame = TDSA_BUF_EMPTY;
+    memcpy(x->session_id, s->id, sizeof x->session_id);
+    memcpy(x->url, l->entry->url, sizeof x->url);
+    s->used_ms = part_now(p);
+    *out = x;
+    return TDSA_OK;
+}
+
+tdsa_status part_put_handshake(part *p, part_session *s, uint16_t peer, uint64_t op,
+                               uint64_t deadline_ms, tdsa_buf *frame, tdsa_err *err)
+{
+    part_exchange *x = NULL;
+    tdsa_status st = tdsa_buf_check(frame, err);
+
+    if (st == TDSA_OK) {
+        st = exchange_new(p, &x, s, s->link[peer], deadline_ms, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    x->handshake = true;
+    x->op = op;
+    x->state = EXCHANGE_READY;
+    x->frame = *frame;
+    *frame = TDSA_BUF_EMPTY;
+    append(p, x);
+    return TDSA_OK;
+}
+
+/* Seals the ask: from here on the bytes never change, so that a resend is the same request. */
+static tdsa_status seal(part *p, part_exchange *x, part_link *l, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF aad = TDSA_BUF_EMPTY;
+    tdsa_status st;
+
+    x->seq = l->next_seq++;
+    part_frame_put_sealed_head(&aad, p->cfg.roster.me, x->peer, x->seq);
+    tdsa_buf_append(&x->frame, aad.data, aad.len);
+    st = peer_channel_seal(l->channel, PEER_REQUEST, x->seq, &aad, x->plain.data, x->plain.len,
+                           &x->frame, err);
+    if (st == TDSA_OK) {
+        st = tdsa_buf_check(&x->frame, err);
+    }
+    if (st == TDSA_OK) {
+        tdsa_buf_clear(&x->plain);
+        x->state = EXCHANGE_READY;
+    }
+    return st;
+}
+
+tdsa_status part_put(part *p, const part_question *q, tdsa_err *err)
+{
+    part_exchange *x = NULL;
+    part_link *l = NULL;
+    tdsa_status st;
+
+    st = part_link_to(p, q->session, q->peer, q->op, q->deadline_ms, &l, err);
+    if (st == TDSA_OK) {
+        st = exchange_new(p, &x, q->session, l, q->deadline_ms, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    x->op = q->op;
+    x->for_op = q->for_op;
+    x->kind = q->ask.kind;
+    x->run = q->ask.run;
+    x->round = q->ask.round;
+    part_ask_put(&x->plain, &q->ask);
+    st = tdsa_buf_check(&x->plain, err);
+    if (st == TDSA_OK && l->state == LINK_OPEN) {
+        st = seal(p, x, l, err);
+    }
+    if (st != TDSA_OK) {
+        exchange_free(x);
+        return st;
+    }
+    append(p, x);
+    return TDSA_OK;
+}
+
+void part_exchanges_ready(part *p, part_session *s, uint16_t peer)
+{
+    tdsa_err err;
+
+    for (part_exchange *x = p->exchanges; x != NULL; x = x->next) {
+        if (x->session == s && x->peer == peer && x->state == EXCHANGE_WAITING) {
+            if (seal(p, x, s->link[peer], &err) != TDSA_OK) {
+                part_exchanges_fail(p, s, peer, &err);
+                return;
+            }
+        }
+    }
+}
+
+/* ---- endings ---- */
+
+/* Tells whoever asked that there is no answer. */
+static void tell_failed(part *p, const part_exchange *x, const tdsa_err *why)
+{
+    if (x->session == NULL) {
+        return;
+    }
+    if (x->for_op != PART_OP_NONE) {
+        part_op_failed(p, x->for_op, x->peer, why);
+    } else if (x->kind == PART_ASK_KEYGEN || x->kind == PART_ASK_PRESIGN) {
+        part_run_failed(p, x->session, x->run, why);
+    }
+}
+
+static void tell_answered(part *p, const part_exchange *x, const part_answer *a)
+{
+    if (x->for_op != PART_OP_NONE) {
+        part_op_answered(p, x->for_op, x->peer, a);
+    } else if (x->kind == PART_ASK_KEYGEN || x->kind == PART_ASK_PRESIGN) {
+        part_run_answered(p, x->session, x->peer, x->run, x->round, a);
+    } else if (x->kind == PART_ASK_STATUS) {
+        part_doubt_answered(p, x->peer, a);
+    }
+}
+
+void part_exchanges_fail(part *p, part_session *s, uint16_t peer, const tdsa_err *why)
+{
+    const tdsa_err reason = *why;
+    part_exchange *x = p->exchanges;
+
+    while (x != NULL) {
+        if (x->session != s || x->peer != peer || x->state == EXCHANGE_FLYING) {
+            x = x->next;
+            continue;
+        }
+        detach(p, x);
+        if (!x->handshake) {
+            tell_failed(p, x, &reason);
+        }
+        exchange_free(x);
+        x = p->exchanges; /* telling may have changed the list */
+    }
+}
+
+void part_exchanges_forget(part *p, const part_session *s)
+{
+    part_exchange *x = p->exchanges;
+
+    while (x != NULL) {
+        part_exchange *next = x->next;
+        if (x->session == s) {
+            x->session = NULL;
+            if (x->state != EXCHANGE_FLYING) {
+                detach(p, x);
+                exchange_free(x);
+            }
+        }
+        x = next;
+    }
+}
+
+void part_exchanges_orphan(part *p, uint64_t op)
+{
+    part_exchange *x = p->exchanges;
+
+    while (x != NULL) {
+        part_exchange *next = x->next;
+        if (x->for_op == op) {
+            x->for_op = PART_OP_NONE;
+            x->kind = PART_ASK_PING; /* nobody waits for the answer */
+            if (x->state != EXCHANGE_FLYING) {
+                detach(p, x);
+                exchange_free(x);
+                x = next;
+                continue;
+            }
+        }
+        if (x->op == op) {
+            x->op = PART_OP_NONE; /* a handshake or round that others may need */
+        }
+        x = next;
+    }
+}
+
+void part_exchanges_free(part *p)
+{
+    while (p->exchanges != NULL) {
+        part_exchange *x = p->exchanges;
+        p->exchanges = x->next;
+        exchange_free(x);
+    }
+    p->exchanges_last = NULL;
+}
+
+/* ---- performing ---- */
+
+bool part_take_send(part *p, uint64_t op, part_send *out)
+{
+    const uint64_t now = part_now(p);
+
+    for (part_exchange *x = p->exchanges; x != NULL; x = x->next) {
+        const bool wanted = op == PART_OP_ANY || x->op == op;
+        if (!wanted || x->state != EXCHANGE_READY || x->not_before_ms > now ||
+            x->deadline_ms <= now) {
+            continue;
+        }
+        x->state = EXCHANGE_FLYING;
+        x->tries++;
+        *out = (part_send){
+            .exchange = x->id,
+            .peer = x->peer,
+            .url = x->url,
+            .session_id = x->session_id,
+            .body = x->frame.data,
+            .body_len = x->frame.len,
+            .timeout_ms = (uint32_t)(x->deadline_ms - now > 600000 ? 600000 : x->deadline_ms - now),
+        };
+        return true;
+    }
+    return false;
+}
+
+/* The peer's refusal in HTTP, which nobody authenticated: a hint for people, never a verdict. */
+static tdsa_status http_refusal(const part_exchange *x, long code, const uint8_t *body, size_t len,
+                                tdsa_err *err)
+{
+    char text[160];
+    size_t n = 0;
+    tdsa_status st = TDSA_E_PROTOCOL;
+
+    for (size_t i = 0; i < len && n + 1 < sizeof text; i++) {
+        text[n++] = body[i] >= 0x20 && body[i] < 0x7f ? (char)body[i] : ' ';
+    }
+    text[n] = '\0';
+    if (code == 403) {
+        st = TDSA_E_DENIED;
+    } else if (code == 409) {
+        st = TDSA_E_CONFLICT;
+    } else if (code == 503) {
+        st = TDSA_E_BUSY;
+    } else if (code == 504) {
+        st = TDSA_E_TIMEOUT;
+    } else if (code == 404) {
+        st = TDSA_E_NOT_FOUND;
+    } else if (code >= 500) {
+        st = TDSA_E_UNAVAILABLE;
+    }
+    return tdsa_err_blame(err, st, x->peer, TDSA_WHERE, "participant %u answered %ld: %s", x->peer,
+                          code, text);
+}
+
+/* Opens the sealed reply. */
+static tdsa_status open_reply(part *p, const part_exchange *x, const uint8_t *body, size_t len,
+                              tdsa_buf *plain, part_answer *a, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF aad = TDSA_BUF_EMPTY;
+    part_frame f;
+    tdsa_status st;
+
+    st = part_frame_parse(&f, body, len, err);
+    if (st != TDSA_OK || f.type != PART_FRAME_SEALED || f.from != x->peer ||
+        f.to != p->cfg.roster.me || f.seq != x->seq) {
+        return TDSA_BLAME(err, x->peer, "participant %u answered with a frame of another exchange",
+                          x->peer);
+    }
+    tdsa_buf_append(&aad, f.head, PART_FRAME_HEAD_LEN);
+    st = peer_channel_open(x->session->link[x->peer]->channel, PEER_REPLY, x->seq, &aad, f.rest,
+                           f.rest_len, plain, err);
+    if (st == TDSA_OK) {
+        st = part_answer_parse(a, plain->data, plain->len, err);
+    }
+    if (st != TDSA_OK) {
+        err->participant = x->peer;
+    }
+    return st;
+}
+
+static bool try_again(part *p, part_exchange *x)
+{
+    const uint64_t at = part_now(p) + p->cfg.retry_delay_ms;
+
+    if (x->tries > p->cfg.retries || at >= x->deadline_ms || x->session == NULL) {
+        return false;
+    }
+    x->state = EXCHANGE_READY;
+    x->not_before_ms = at;
+    return true;
+}
+
+static void lose_link(part *p, part_exchange *x, const tdsa_err *why)
+{
+    part_session *s = x->session;
+    part_link *l = s->link[x->peer];
+
+    if (l != NULL) {
+        l->state = LINK_LOST;
+    }
+    part_say(p, TDSA_LOG_WARN, "session %.8s with participant %u is lost: %s", s->id, x->peer,
+             why->text);
+    tell_failed(p, x, why);
+    part_exchanges_fail(p, s, x->peer, why);
+}
+
+static void finish(part *p, part_exchange *x, long code, const uint8_t *body, size_t len)
+{
+    TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
+    part_answer a;
+    tdsa_err err;
+
+    if (code != 200) {
+        (void)http_refusal(x, code, body, len, &err);
+        lose_link(p, x, &err);
+        return;
+    }
+    if (x->handshake) {
+        part_session_opened(p, x->session, x->peer, body, len);
+        return;
+    }
+    if (open_reply(p, x, body, len, &plain, &a, &err) != TDSA_OK) {
+        lose_link(p, x, &err);
+        return;
+    }
+    tell_answered(p, x, &a);
+}
+
+void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long http_code,
+                        const uint8_t *body, size_t len, const char *detail)
+{
+    part_exchange *x = find(p, exchange);
+    tdsa_err err;
+
+    TDSA_ASSERT(x != NULL);
+    TDSA_ASSERT(x->state == EXCHANGE_FLYING);
+    if (status != TDSA_OK && try_again(p, x)) {
+        part_say(p, TDSA_LOG_DEBUG, "participant %u: %s; trying again", x->peer,
+                 detail == NULL ? "no answer" : detail);
+        return;
+    }
+    detach(p, x);
+    if (x->session != NULL) {
+        if (status == TDSA_OK) {
+            finish(p, x, http_code, body, len);
+        } else {
+            (void)tdsa_err_blame(&err, status, x->peer, TDSA_WHERE,
+                                 "participant %u does not answer: %s", x->peer,
+                                 detail == NULL ? tdsa_status_name(status) : detail);
+            lose_link(p, x, &err);
+        }
+    }
+    exchange_free(x);
+}
+
+/* ---- time ---- */
+
+uint64_t part_exchanges_next_due(const part *p)
+{
+    uint64_t soonest = UINT64_MAX;
+
+    for (const part_exchange *x = p->exchanges; x != NULL; x = x->next) {
+        uint64_t at = x->deadline_ms;
+        if (x->state == EXCHANGE_FLYING) {
+            continue; /* the transport has the same deadline */
+        }
+        if (x->state == EXCHANGE_READY && x->not_before_ms != 0 && x->not_before_ms < at) {
+            at = x->not_before_ms;
+        }
+        soonest = at < soonest ? at : soonest;
+    }
+    return soonest;
+}
+
+void part_exchanges_due(part *p)
+{
+    const uint64_t now = part_now(p);
+    part_exchange *x = p->exchanges;
+    tdsa_err err;
+
+    while (x != NULL) {
+        if (x->state == EXCHANGE_FLYING || x->deadline_ms > now) {
+            x = x->next;
+            continue;
+        }
+        detach(p, x);
+        (void)tdsa_err_blame(&err, TDSA_E_TIMEOUT, x->peer, TDSA_WHERE,
+                             "participant %u did not answer in time", x->peer);
+        if (x->session != NULL) {
+            lose_link(p, x, &err);
+        }
+        exchange_free(x);
+        x = p->exchanges;
+    }
+}

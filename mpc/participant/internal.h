@@ -1,0 +1,458 @@
+#ifndef PART_INTERNAL_H
+#define PART_INTERNAL_H
+
+#include "participant/participant.h"
+#include "participant/permission.h"
+#include "participant/wire.h"
+#include "peer/channel.h"
+#include "protocol/keygen.h"
+
+/*
+ * The inside of the participant, shared by the files of this folder only.
+ *
+ *   participant.c  birth, death, time, queues      session.c   sessions, links, handshakes
+ *   exchange.c     what is sent to peers           inbound.c   what peers send, reply cache
+ *   run.c          all-to-all runs (keygen, presign)           key.c  cache of keys and batches
+ *   registry.c     register, status, delete, ping  stock.c     leases, burns, presigning
+ *   signing.c      one signature                   op.c        local operations
+ *   doubt.c        half-made keys
+ */
+
+#define PART_SESSIONS_MAX       4096u
+#define PART_SESSION_BUCKETS    256u
+#define PART_RUNS_PER_SESSION   8u
+#define PART_INBOUND_MAX        256u /* remembered requests per link */
+#define PART_INBOUND_BYTES_MAX  (1u << 20)
+#define PART_TICKETS_MAX        4u
+#define PART_PARKED_MAX         4u  /* early requests of one peer for runs not yet begun */
+#define PART_RANGES_MAX         64u /* burnt ranges remembered per session (responder) */
+#define PART_KEYS_CACHED_MAX    256u
+#define PART_BATCHES_CACHED_MAX 256u
+#define PART_SIGNING_LIFE_MS    600000u /* a signing session is replaced after 10 minutes */
+#define PART_SIGNING_IDLE_MS    900000u /* and forgotten by the responder after 15 idle ones */
+#define PART_SIGNING_ASKS_MAX   (1ull << PEER_REKEY_SHIFT)
+#define PART_SESSION_ID_LEN     32u
+
+typedef struct part_session part_session;
+typedef struct part_link part_link;
+typedef struct part_run part_run;
+typedef struct part_op part_op;
+typedef struct part_key part_key;
+typedef struct part_batch part_batch;
+typedef struct part_exchange part_exchange;
+typedef struct part_inbound part_inbound;
+
+/* ---- keys and batches in memory ---- */
+
+/** An ACTIVE key with its secret half. Held by runs, batches and operations (refs). */
+struct part_key {
+    part_key *next;
+    unsigned refs;
+    uint64_t used_ms;
+    mpc_key *key; /* owned */
+    /* combiner side */
+    part_session *signing; /* my signing session for this key, or NULL */
+    part_batch *lease;     /* batch that my lease is from, or NULL */
+    uint32_t lease_from, lease_next, lease_end, lease_len;
+    uint32_t batch_len; /* size of the next batch: grows with demand */
+    bool presigning;    /* a run of mine is under way */
+    uint64_t seq;       /* of the last batch of my lane; 0: none yet in this process */
+};
+
+struct part_batch {
+    part_batch *next;
+    unsigned refs;
+    uint64_t used_ms;
+    part_key *key;    /* held */
+    mpc_batch *batch; /* owned */
+};
+
+/* ---- what peers asked ---- */
+
+struct part_inbound {
+    part_inbound *next;
+    uint64_t seq;
+    uint8_t digest[32]; /* of the sealed request: the same again gets the same reply */
+    bool answered;
+    tdsa_buf reply; /* the frame */
+    size_t ticket_count;
+    part_ticket tickets[PART_TICKETS_MAX];
+};
+
+/* ---- sessions ---- */
+
+typedef enum { LINK_OPENING, LINK_OPEN, LINK_LOST } part_link_state;
+
+/** One peer inside one session. */
+struct part_link {
+    uint16_t peer;
+    bool initiator; /* this participant asks over it */
+    part_link_state state;
+    peer_channel *channel;
+    const peer_entry *entry; /* NULL for a client */
+    peer_keys keys;          /* what the peer proved to hold */
+    uint64_t next_seq;       /* initiator */
+    /* responder */
+    uint8_t hello_digest[32];
+    tdsa_buf hello_reply;  /* the same first message again gets the same answer */
+    part_inbound *inbound; /* newest first */
+    size_t inbound_count, inbound_bytes;
+    uint64_t seq_max;
+    uint64_t seq_floor; /* smaller ones are forgotten and refused */
+};
+
+/** A range of presignatures that this responder burnt and now spends from memory. */
+typedef struct part_range {
+    struct part_range *next;
+    part_batch *batch;                     /* held */
+    uint32_t from, to;                     /* inside one block of 64 */
+    uint64_t spent;                        /* bit (index - from) */
+    uint8_t transcript[KS_BLOCK_SIZE][32]; /* first half of T per spent index */
+} part_range;
+
+struct part_session {
+    part_session *next; /* in its bucket */
+    char id[PEER_SESSION_ID_MAX + 1];
+    peer_purpose purpose;
+    bool mine;        /* I opened it and coordinate */
+    uint64_t ends_ms; /* when to end it; an exchange under way may still finish */
+    uint64_t born_ms, used_ms;
+    part_link *link[GRP_PARTIES_MAX];
+    part_run *runs;
+    uint32_t next_run;
+    part_range *ranges;
+    size_t range_count;
+    char key_id[KS_KEY_ID_MAX + 1]; /* "" for control sessions */
+    bool bound_set;                 /* the key's members, when the session is for one key */
+    peer_keys bound[GRP_PARTIES_MAX];
+};
+
+/* ---- what I ask ---- */
+
+typedef enum { EXCHANGE_WAITING, EXCHANGE_READY, EXCHANGE_FLYING } part_exchange_state;
+
+struct part_exchange {
+    part_exchange *next;
+    uint64_t id;
+    uint64_t op;           /* whose thread performs it; PART_OP_NONE: any */
+    part_session *session; /* NULL when it ended meanwhile: the result is dropped */
+    char session_id[PEER_SESSION_ID_MAX + 1];
+    char url[PEER_URL_MAX + 1];
+    uint16_t peer;
+    bool handshake;
+    part_exchange_state state; /* WAITING: for the link to open */
+    part_ask_kind kind;
+    uint32_t run, round;
+    uint64_t for_op; /* operation that the answer is for; PART_OP_NONE: the run */
+    uint64_t seq;
+    tdsa_buf plain; /* the ask, until it is sealed */
+    tdsa_buf frame;
+    unsigned tries;
+    uint64_t not_before_ms, deadline_ms;
+};
+
+/* ---- runs ---- */
+
+typedef enum { RUN_KEYGEN, RUN_PRESIGN } part_run_kind;
+
+struct part_run {
+    part_run *next;
+    part_session *session;
+    uint32_t id;
+    part_run_kind kind;
+    uint16_t coordinator;
+    uint64_t op; /* my operation that drives it; PART_OP_NONE at the others */
+    uint64_t born_ms, deadline_ms;
+    uint16_t members[GRP_PARTIES_MAX]; /* ascending */
+    size_t member_count;
+    mpc_keygen *keygen;
+    mpc_presign *presign;
+    part_key *key; /* presign: held */
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint64_t lane, seq;
+    uint32_t count;
+    bool compressed;
+    bool stored; /* keygen: the PENDING record is durable */
+    struct {
+        bool sent;      /* my message of the current round went out */
+        bool asked;     /* its request of the current round waits for my message */
+        bool early_set; /* its message of the next round arrived too soon */
+        bool early_asked;
+        uint64_t seq, early_seq; /* of those requests */
+        tdsa_buf early;
+    } at[GRP_PARTIES_MAX];
+};
+
+/** A request for a run that the coordinator has not begun here yet. */
+typedef struct part_parked {
+    struct part_parked *next;
+    part_session *session;
+    uint16_t from;
+    uint64_t seq;
+    uint64_t deadline_ms;
+    part_ask_kind kind;
+    uint32_t run, round;
+    tdsa_buf body;
+} part_parked;
+
+/* ---- local operations ---- */
+
+typedef enum {
+    OP_ASKING,  /* register, delete, ping: one answer of each peer */
+    OP_RUNNING, /* a run of mine is under way */
+    OP_STOCK,   /* sign: waits for a presignature */
+    OP_REPLIES, /* sign: waits for the committee */
+    OP_DONE
+} part_op_state;
+
+struct part_op {
+    part_op *next;
+    uint64_t id;
+    part_op_kind kind;
+    part_op_state state;
+    uint64_t started_ms, deadline_ms;
+    tdsa_err err;
+    part_result result;
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint32_t waiting;     /* peers whose answer is missing, bit per index */
+    uint16_t waiting_for; /* the last that was asked, for the text of a time-out */
+    /* presign */
+    uint32_t count;
+    /* sign */
+    mpc_request request;
+    tdsa_buf payload;
+    bool second_try;
+    unsigned tries;
+    part_key *key;     /* held */
+    part_batch *batch; /* held */
+    tdsa_buf q;
+    mpc_context context;
+    mpc_combine *combine;
+};
+
+/* ---- half-made keys that peers are asked about ---- */
+
+typedef struct part_doubt {
+    struct part_doubt *next;
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint8_t stored[64];
+    uint32_t active_reports, stored_reports; /* bit per index */
+    uint64_t ask_again_ms;
+    uint64_t created_ms;
+    unsigned rounds; /* times the peers were asked */
+} part_doubt;
+
+struct part {
+    part_engine_cfg cfg; /* log, store, clock, rng; the roster is owned */
+    peer_identity identity;
+    peer_dh_cache *dh_cache;
+    grp *groups[GRP_SECP256K1 + 1];
+    part_session *sessions[PART_SESSION_BUCKETS];
+    size_t session_count;
+    part_session *control; /* my own control session, or NULL */
+    part_key *keys;
+    size_t key_count;
+    part_batch *batches;
+    size_t batch_count;
+    part_exchange *exchanges;
+    part_exchange *exchanges_last;
+    part_parked *parked;
+    part_doubt *doubts;
+    part_op *ops;
+    uint64_t next_exchange, next_op;
+    struct part_reply_node *replies, *replies_last;
+    part_stats stats;
+};
+
+/* participant.c */
+uint64_t part_now(const part *p);
+void part_reply_with(part *p, part_ticket ticket, const uint8_t *body, size_t len);
+void part_reply_error(part *p, part_ticket ticket, const tdsa_err *err);
+tdsa_status part_group(part *p, grp_curve curve, const grp **out, tdsa_err *err);
+void part_say(const part *p, tdsa_log_level level, const char *fmt, ...) TDSA_PRINTF(3, 4);
+static inline bool part_has_client(const part *p)
+{
+    return p->cfg.roster.client_index != PEER_NO_CLIENT;
+}
+static inline bool part_is_client(const part *p)
+{
+    return p->cfg.roster.client_index == (int)p->cfg.roster.me;
+}
+/** 409 CLIENT_PARTICIPATES unless this participant may coordinate. */
+tdsa_status part_may_coordinate(const part *p, tdsa_err *err);
+
+/* session.c */
+part_session *part_session_find(part *p, const char *id);
+tdsa_status part_session_new(part *p, part_session **out, const char *id, peer_purpose purpose,
+                             tdsa_err *err);
+/** A session of mine with a fresh id. */
+tdsa_status part_session_open(part *p, part_session **out, peer_purpose purpose, const char *key_id,
+                              tdsa_err *err);
+/** Ends it: runs abort with `why`, waiting requests get it, exchanges of it are dropped. */
+void part_session_end(part *p, part_session *s, const tdsa_err *why);
+/** Ties a session to the participants that a key was made with. */
+void part_session_bind(part_session *s, const mpc_member *members, size_t count);
+/** The link to `peer` on which I ask; starts the handshake when there is none. */
+tdsa_status part_link_to(part *p, part_session *s, uint16_t peer, uint64_t op, uint64_t deadline_ms,
+                         part_link **out, tdsa_err *err);
+void part_link_free(part *p, part_link *l, const tdsa_err *why);
+/** A first message of a peer came. */
+tdsa_status part_session_accept(part *p, const char *session_id, const part_frame *f,
+                                const uint8_t *body, size_t len, part_ticket ticket, tdsa_err *err);
+/** The second one came back. */
+void part_session_opened(part *p, part_session *s, uint16_t peer, const uint8_t *body, size_t len);
+part_asker part_asker_of(const part *p, uint16_t peer);
+uint64_t part_session_next_due(const part *p);
+void part_sessions_due(part *p);
+
+/* exchange.c */
+typedef struct {
+    part_session *session;
+    uint16_t peer;
+    part_ask ask;
+    uint64_t op;     /* whose thread performs it */
+    uint64_t for_op; /* whom the answer is for */
+    uint64_t deadline_ms;
+} part_question;
+tdsa_status part_put(part *p, const part_question *q, tdsa_err *err);
+tdsa_status part_put_handshake(part *p, part_session *s, uint16_t peer, uint64_t op,
+                               uint64_t deadline_ms, tdsa_buf *frame, tdsa_err *err);
+/** Seals what waited for the link. */
+void part_exchanges_ready(part *p, part_session *s, uint16_t peer);
+/** The link could not be opened or is lost: what waited or flies over it fails with `why`. */
+void part_exchanges_fail(part *p, part_session *s, uint16_t peer, const tdsa_err *why);
+void part_exchanges_forget(part *p, const part_session *s);
+/** Exchanges of an operation that ended may be performed by anybody, or not at all. */
+void part_exchanges_orphan(part *p, uint64_t op);
+void part_exchanges_free(part *p);
+void part_exchanges_due(part *p);
+uint64_t part_exchanges_next_due(const part *p);
+
+/* inbound.c */
+void part_inbound_take(part *p, part_session *s, const part_frame *f, part_ticket ticket);
+/** Answers a request that was taken with part_inbound_take, now or later. err->status TDSA_OK: body. */
+void part_answer_to(part *p, part_session *s, uint16_t peer, uint64_t seq, const tdsa_err *err,
+                    const uint8_t *body, size_t len);
+void part_inbound_free(part *p, part_link *l, const tdsa_err *why);
+
+/* run.c */
+tdsa_status part_run_begin_keygen(part *p, part_session *s, const char *key_id, uint64_t op,
+                                  uint64_t deadline_ms, tdsa_err *err);
+tdsa_status part_run_begin_presign(part *p, part_session *s, part_key *k, uint32_t count,
+                                   uint64_t op, uint64_t deadline_ms, tdsa_err *err);
+/** A peer's request of a run. */
+void part_run_asked(part *p, part_session *s, uint16_t from, uint64_t seq, const part_ask *a);
+/** A peer's answer to mine. */
+void part_run_answered(part *p, part_session *s, uint16_t from, uint32_t run, uint32_t round,
+                       const part_answer *a);
+void part_run_failed(part *p, part_session *s, uint32_t run, const tdsa_err *why);
+void part_run_end(part *p, part_run *run, const tdsa_err *why);
+void part_runs_due(part *p);
+uint64_t part_runs_next_due(const part *p);
+
+/* key.c */
+/** The ACTIVE key with its secret half, held; release it. Errors: TDSA_E_NOT_FOUND, LOGIN... */
+tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err);
+/** The public half of a row that has a share; free it. */
+tdsa_status part_key_public(part *p, const ks_key *row, mpc_key **out, tdsa_err *err);
+part_key *part_key_ref(part_key *k);
+void part_key_release(part *p, part_key *k);
+tdsa_status part_batch_hold(part *p, part_key *k, const uint8_t beta[32], part_batch **out,
+                            tdsa_err *err);
+tdsa_status part_batch_adopt(part *p, part_key *k, const ks_batch *b, part_batch **out,
+                             tdsa_err *err);
+part_batch *part_batch_ref(part_batch *b);
+void part_batch_release(part *p, part_batch *b);
+/** Drops what nobody holds and is old, or (all) whatever nobody holds. */
+void part_cache_trim(part *p, bool all);
+/** Forgets a deleted key. */
+void part_key_drop(part *p, const char *key_id);
+
+/* registry.c */
+/** The registration record: stmt("registration", key-id, curve, scheme, n, t, policy, members...). */
+typedef struct {
+    char key_id[KS_KEY_ID_MAX + 1];
+    grp_curve curve;
+    mpc_scheme scheme;
+    uint16_t n, t;
+    mpc_policy policy;
+    mpc_member members[GRP_PARTIES_MAX];
+} part_registration;
+tdsa_status part_registration_of(part *p, const ks_key *row, part_registration *out, tdsa_err *err);
+tdsa_status part_registration_load(part *p, const char *key_id, part_registration *out,
+                                   ks_key_state *state, tdsa_err *err);
+bool part_member_is(const mpc_member *m, const peer_keys *keys);
+bool part_key_id_ok(const char *key_id);
+tdsa_status part_ask_register(part *p, part_session *s, uint16_t from, const part_ask *a,
+                              tdsa_err *err);
+tdsa_status part_ask_status(part *p, part_session *s, uint16_t from, const part_ask *a,
+                            tdsa_buf *out, tdsa_err *err);
+tdsa_status part_ask_delete(part *p, part_session *s, uint16_t from, const part_ask *a,
+                            tdsa_err *err);
+tdsa_status part_status_put(part *p, const char *key_id, tdsa_buf *out, tdsa_err *err);
+
+/* doubt.c */
+tdsa_status part_doubt_reported(part *p, const char *key_id, uint16_t from, ks_key_state state,
+                                const uint8_t stored[64], tdsa_err *err);
+void part_doubt_add(part *p, const char *key_id, const uint8_t stored[64], uint64_t created_ms);
+void part_doubts_load(part *p);
+void part_doubts_due(part *p);
+uint64_t part_doubts_next_due(const part *p);
+void part_doubt_answered(part *p, uint16_t from, const part_answer *a);
+void part_doubts_free(part *p);
+
+/* stock.c */
+/** Gives the next presignature of my lease, leasing on when it is used up.
+ * Errors: TDSA_E_NOT_FOUND (no stock: presign), TDSA_E_STORE. */
+tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *index,
+                            tdsa_err *err);
+/** The responder's side: burns the range the first time, spends `index` once. same: the index was
+ * spent for this very transcript before. */
+typedef struct {
+    part_batch *batch;
+    uint32_t index, range_from, range_to;
+    const uint8_t *transcript; /* 64 bytes */
+} part_spend;
+tdsa_status part_stock_spend(part *p, part_session *s, const part_spend *sp, tdsa_err *err);
+void part_stock_drop_lease(part *p, part_key *k);
+void part_ranges_free(part *p, part_session *s);
+void part_ranges_drop(part *p, part_session *s, const char *key_id);
+uint64_t part_lane(const part *p);
+/** The committee's member at `place` 0..2t; ascending. */
+uint16_t part_committee_member(const part *p, const part_key *k, uint16_t place);
+/** Leaves my signing session of a key and its lease; the next signature opens another. */
+void part_signing_leave(part *p, part_key *k);
+/** Starts a presigning run for a key when none is under way. */
+tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
+                             uint64_t deadline_ms, tdsa_err *err);
+void part_stock_arrived(part *p, const char *key_id, const tdsa_err *why);
+/** My signing session for a key; opens one. */
+tdsa_status part_signing_session(part *p, part_key *k, part_session **out, tdsa_err *err);
+
+/* signing.c */
+void part_sign_go_on(part *p, part_op *op);
+void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *a);
+tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
+                          tdsa_err *err);
+void part_sign_clear(part *p, part_op *op);
+/** Tries once more in another session, or ends the operation with `why`. */
+void part_sign_retry(part *p, part_op *op, const tdsa_err *why);
+void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
+
+/* op.c */
+part_op *part_op_find(part *p, uint64_t id);
+part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t deadline_ms,
+                     tdsa_err *err);
+void part_op_end(part *p, part_op *op, const tdsa_err *why);
+void part_op_end_ok(part *p, part_op *op);
+/** The answer of `from` to a question of the operation; or why there is none. */
+void part_op_answered(part *p, uint64_t op, uint16_t from, const part_answer *a);
+void part_op_failed(part *p, uint64_t op, uint16_t from, const tdsa_err *why);
+/** Puts op->payload as a question of `kind` to everybody in op->waiting, in the control session. */
+tdsa_status part_control_session(part *p, uint16_t peer, part_session **out, tdsa_err *err);
+tdsa_status part_op_ask(part *p, part_op *op, part_ask_kind kind, tdsa_err *err);
+void part_ops_due(part *p);
+uint64_t part_ops_next_due(const part *p);
+void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t started_ms);
+
+#endif

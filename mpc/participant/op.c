@@ -1,0 +1,352 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "participant/internal.h"
+
+/* Operations of local callers: birth, answers that all of them share, end. */
+
+part_op *part_op_find(part *p, uint64_t id)
+{
+    part_op *op = p->ops;
+
+    while (op != NULL && op->id != id) {
+        op = op->next;
+    }
+    return op;
+}
+
+void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t started_ms)
+{
+    const uint64_t now = part_now(p);
+
+    if (p->cfg.on_event != NULL) {
+        p->cfg.on_event(p->cfg.on_event_ctx, kind, event,
+                        now > started_ms ? (now - started_ms) * 1000 : 0);
+    }
+}
+
+part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t deadline_ms,
+                     tdsa_err *err)
+{
+    part_op *op = calloc(1, sizeof *op);
+
+    if (op == NULL) {
+        (void)TDSA_FAIL(err, TDSA_E_NO_MEMORY, "operation");
+        return NULL;
+    }
+    TDSA_ASSERT(strlen(key_id) <= KS_KEY_ID_MAX);
+    op->id = p->next_op++;
+    op->kind = kind;
+    op->started_ms = part_now(p);
+    op->deadline_ms = op->started_ms + (deadline_ms != 0 ? deadline_ms : p->cfg.deadline_ms);
+    op->payload = TDSA_BUF_EMPTY;
+    op->q = TDSA_BUF_EMPTY;
+    op->err.participant = TDSA_NOBODY;
+    memcpy(op->key_id, key_id, strlen(key_id) + 1);
+    op->next = p->ops;
+    p->ops = op;
+    if (kind != PART_OP_PRESIGN && kind != PART_OP_KEYGEN) { /* runs report themselves */
+        part_op_event(p, kind, PART_EVENT_STARTED, op->started_ms);
+    }
+    return op;
+}
+
+/* Runs that an ended operation drove: a key generation ends with it, presignatures are for all. */
+static void leave_runs(part *p, uint64_t op, const tdsa_err *why)
+{
+    for (size_t i = 0; i < PART_SESSION_BUCKETS; i++) {
+        for (part_session *s = p->sessions[i]; s != NULL; s = s->next) {
+            part_run *r = s->runs;
+            while (r != NULL) {
+                part_run *next = r->next;
+                if (r->op == op && r->kind == RUN_KEYGEN) {
+                    part_run_end(p, r, why);
+                } else if (r->op == op) {
+                    r->op = PART_OP_NONE;
+                }
+                r = next;
+            }
+        }
+    }
+}
+
+static void end(part *p, part_op *op, const tdsa_err *why)
+{
+    part_event event = PART_EVENT_COMPLETED;
+
+    op->state = OP_DONE;
+    op->err = *why;
+    if (why->status != TDSA_OK) {
+        event = why->status == TDSA_E_TIMEOUT ? PART_EVENT_TIMEOUT : PART_EVENT_ABORTED;
+    }
+    if (op->kind != PART_OP_PRESIGN && op->kind != PART_OP_KEYGEN) {
+        part_op_event(p, op->kind, event, op->started_ms);
+    }
+    part_exchanges_orphan(p, op->id);
+    leave_runs(p, op->id, why);
+    part_sign_clear(p, op);
+}
+
+void part_op_end(part *p, part_op *op, const tdsa_err *why)
+{
+    const tdsa_err reason = *why;
+
+    if (op->state == OP_DONE) {
+        return;
+    }
+    TDSA_ASSERT(reason.status != TDSA_OK);
+    part_say(p, TDSA_LOG_WARN, "operation on key '%s' failed: %s", op->key_id, reason.text);
+    end(p, op, &reason);
+}
+
+void part_op_end_ok(part *p, part_op *op)
+{
+    const tdsa_err ok = {.status = TDSA_OK, .participant = TDSA_NOBODY};
+
+    if (op->state != OP_DONE) {
+        end(p, op, &ok);
+    }
+}
+
+static void op_free(part *p, part_op *op)
+{
+    part_op **at = &p->ops;
+
+    while (*at != op) {
+        TDSA_ASSERT(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = op->next;
+    part_sign_clear(p, op);
+    tdsa_buf_clear(&op->payload);
+    free(op);
+}
+
+bool part_op_done(const part *p, uint64_t id)
+{
+    const part_op *op = p->ops;
+
+    while (op != NULL && op->id != id) {
+        op = op->next;
+    }
+    return op == NULL || op->state == OP_DONE;
+}
+
+bool part_op_poll(part *p, uint64_t id, part_result *out, tdsa_err *err)
+{
+    part_op *op = part_op_find(p, id);
+
+    TDSA_ASSERT(op != NULL);
+    if (op->state != OP_DONE) {
+        return false;
+    }
+    *err = op->err;
+    *out = op->result;
+    op_free(p, op);
+    return true;
+}
+
+void part_op_cancel(part *p, uint64_t id, const tdsa_err *why)
+{
+    part_op *op = part_op_find(p, id);
+
+    if (op != NULL) {
+        part_op_end(p, op, why);
+        op_free(p, op);
+    }
+}
+
+/* ---- questions to everybody ---- */
+
+/* My control session, a fresh one when the link to `peer` was lost. */
+tdsa_status part_control_session(part *p, uint16_t peer, part_session **out, tdsa_err *err)
+{
+    part_session *s = p->control;
+    tdsa_status st;
+
+    if (s != NULL) {
+        const part_link *l = s->link[peer];
+        if (part_now(p) < s->ends_ms && (l == NULL || l->state != LINK_LOST)) {
+            *out = s;
+            return TDSA_OK;
+        }
+        s->ends_ms = part_now(p);
+        p->control = NULL;
+    }
+    st = part_session_open(p, out, PEER_FOR_CONTROL, "", err);
+    if (st == TDSA_OK) {
+        p->control = *out;
+    }
+    return st;
+}
+
+static tdsa_status ask_one(part *p, part_op *op, uint16_t peer, part_ask_kind kind, tdsa_err *err)
+{
+    part_question q = {
+        .peer = peer,
+        .op = op->id,
+        .for_op = op->id,
+        .deadline_ms = op->deadline_ms,
+        .ask = {.kind = kind, .body = op->payload.data, .body_len = op->payload.len},
+    };
+    tdsa_status st = part_control_session(p, peer, &q.session, err);
+
+    return st == TDSA_OK ? part_put(p, &q, err) : st;
+}
+
+tdsa_status part_op_ask(part *p, part_op *op, part_ask_kind kind, tdsa_err *err)
+{
+    tdsa_status st = tdsa_buf_check(&op->payload, err);
+
+    for (uint16_t i = 0; i < p->cfg.roster.n && st == TDSA_OK; i++) {
+        if ((op->waiting & (1u << i)) != 0) {
+            st = ask_one(p, op, i, kind, err);
+        }
+    }
+    return st;
+}
+
+static part_ask_kind kind_of(const part_op *op)
+{
+    switch (op->kind) {
+    case PART_OP_REGISTER:
+        return PART_ASK_REGISTER;
+    case PART_OP_DELETE:
+        return PART_ASK_DELETE;
+    case PART_OP_PING:
+    case PART_OP_KEYGEN:
+    case PART_OP_PRESIGN:
+    case PART_OP_SIGN:
+    case PART_OP_COUNT:
+        break;
+    }
+    return PART_ASK_PING;
+}
+
+static void all_answered(part *p, part_op *op)
+{
+    tdsa_err err;
+    tdsa_status st = TDSA_OK;
+
+    if (op->kind == PART_OP_DELETE) {
+        part_key_drop(p, op->key_id);
+        st = ks_key_delete(p->cfg.store, op->key_id, true, &err);
+        st = st == TDSA_E_NOT_FOUND ? TDSA_OK : st;
+    }
+    for (uint16_t i = 0; op->kind == PART_OP_PING && st == TDSA_OK && i < p->cfg.roster.n; i++) {
+        if (!op->result.alive[i]) {
+            st = tdsa_err_blame(&err, TDSA_E_UNAVAILABLE, i, TDSA_WHERE,
+                                "participant %u does not answer", i);
+        }
+    }
+    if (st == TDSA_OK) {
+        part_op_end_ok(p, op);
+    } else {
+        part_op_end(p, op, &err);
+    }
+}
+
+void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
+{
+    part_op *op = part_op_find(p, id);
+    tdsa_err err;
+
+    if (op == NULL || op->state == OP_DONE) {
+        return;
+    }
+    if (op->kind == PART_OP_SIGN) {
+        part_sign_answered(p, op, from, a);
+        return;
+    }
+    op->waiting &= ~(1u << from);
+    if (a->status == TDSA_OK) {
+        op->result.alive[from] = true;
+    } else if (op->kind != PART_OP_PING &&
+               !(op->kind == PART_OP_DELETE && a->status == TDSA_E_NOT_FOUND)) {
+        (void)tdsa_err_blame(&err, a->status, from, TDSA_WHERE, "participant %u: %s", from,
+                             a->text);
+        part_op_end(p, op, &err);
+        return;
+    }
+    if (op->waiting == 0) {
+        all_answered(p, op);
+    }
+}
+
+/* A session that the peer does not know any more (it was restarted) is opened once more. */
+static bool worth_another(const part_op *op, const tdsa_err *why)
+{
+    return !op->second_try && (why->status == TDSA_E_NOT_FOUND || why->status == TDSA_E_PROTOCOL);
+}
+
+void part_op_failed(part *p, uint64_t id, uint16_t from, const tdsa_err *why)
+{
+    part_op *op = part_op_find(p, id);
+    tdsa_err err;
+
+    if (op == NULL || op->state == OP_DONE) {
+        return;
+    }
+    if (op->kind == PART_OP_SIGN) {
+        part_sign_retry(p, op, why);
+        return;
+    }
+    if (worth_another(op, why)) {
+        op->second_try = true;
+        if (ask_one(p, op, from, kind_of(op), &err) == TDSA_OK) {
+            return;
+        }
+    }
+    if (op->kind != PART_OP_PING) {
+        part_op_end(p, op, why);
+        return;
+    }
+    op->waiting &= ~(1u << from);
+    if (op->waiting == 0) {
+        all_answered(p, op);
+    }
+}
+
+/* ---- time ---- */
+
+uint64_t part_ops_next_due(const part *p)
+{
+    uint64_t soonest = UINT64_MAX;
+
+    for (const part_op *op = p->ops; op != NULL; op = op->next) {
+        if (op->state != OP_DONE && op->deadline_ms < soonest) {
+            soonest = op->deadline_ms;
+        }
+    }
+    return soonest;
+}
+
+static void time_out(part *p, part_op *op)
+{
+    tdsa_err err;
+
+    for (uint16_t i = 0; i < p->cfg.roster.n; i++) {
+        if ((op->waiting & (1u << i)) != 0) {
+            (void)tdsa_err_blame(&err, TDSA_E_TIMEOUT, i, TDSA_WHERE,
+                                 "participant %u did not answer within %llu ms", i,
+                                 (unsigned long long)(op->deadline_ms - op->started_ms));
+            part_op_end(p, op, &err);
+            return;
+        }
+    }
+    (void)TDSA_FAIL(&err, TDSA_E_TIMEOUT, "not finished within %llu ms",
+                    (unsigned long long)(op->deadline_ms - op->started_ms));
+    part_op_end(p, op, &err);
+}
+
+void part_ops_due(part *p)
+{
+    const uint64_t now = part_now(p);
+
+    for (part_op *op = p->ops; op != NULL; op = op->next) {
+        if (op->state != OP_DONE && op->deadline_ms <= now) {
+            time_out(p, op);
+        }
+    }
+}

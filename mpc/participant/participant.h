@@ -1,0 +1,123 @@
+#ifndef PART_PARTICIPANT_H
+#define PART_PARTICIPANT_H
+
+#include "participant/engine.h"
+
+/**
+ * The event-driven participant. It makes no thread, opens no socket, reads no clock and no
+ * randomness but those it is given: bytes and time in, messages out. The blocking engine
+ * (participant/engine.h) and the simulator (tests/sim) drive this very code.
+ *
+ * Threads: one at a time; the caller holds a lock.
+ *
+ * In:  part_handle (a request of a peer), part_exchange_done (the end of an exchange that was taken
+ *      with part_take_send), part_due (time has passed), part_start_* (a local caller).
+ * Out: part_take_send (exchanges to perform), part_take_reply (answers to suspended requests),
+ *      part_op_poll (results of local operations).
+ */
+typedef struct part part;
+
+/** Uses every field of cfg but `http`. Errors: TDSA_E_CONFIG, TDSA_E_NO_MEMORY, TDSA_E_CRYPTO. */
+TDSA_MUST_USE tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
+    TDSA_NONNULL;
+/** Wipes and frees; suspended requests are forgotten. NULL is allowed. */
+void part_free(part *p);
+/** Forgets cached shares, sessions and leases; what runs fails with TDSA_E_LOGIN. */
+void part_forget(part *p) TDSA_NONNULL;
+
+/* ---- peers ask ---- */
+
+/** Names a suspended request; the caller's own pointer. */
+typedef void *part_ticket;
+/** Takes one request of the protocol port. Its reply comes out of part_take_reply, now or later. */
+void part_handle(part *p, const char *session_id, const uint8_t *body, size_t len,
+                 part_ticket ticket) TDSA_NONNULL;
+
+typedef struct {
+    part_ticket ticket;
+    tdsa_err err;  /* TDSA_OK, or why there is no body */
+    tdsa_buf body; /* owned by the taker: clear it */
+} part_reply;
+/** False when there is none. */
+bool part_take_reply(part *p, part_reply *out) TDSA_NONNULL;
+
+/* ---- this participant asks ---- */
+
+#define PART_OP_NONE 0u
+#define PART_OP_ANY  UINT64_MAX
+
+typedef struct {
+    uint64_t exchange;      /* names it in part_exchange_done */
+    uint16_t peer;          /* participantIndex */
+    const char *url;        /* lent until the exchange is done */
+    const char *session_id; /* lent until the exchange is done */
+    const uint8_t *body;    /* lent until the exchange is done */
+    size_t body_len;
+    uint32_t timeout_ms; /* from now */
+} part_send;
+/**
+ * The next exchange that belongs to operation `op` (PART_OP_NONE: to none; PART_OP_ANY: whichever).
+ * False when there is none that is due. A taken exchange must be ended with part_exchange_done.
+ */
+bool part_take_send(part *p, uint64_t op, part_send *out) TDSA_NONNULL;
+/**
+ * The end of an exchange. status TDSA_OK: an HTTP answer came (code and body); else the transport
+ * failed: UNAVAILABLE or TIMEOUT, `detail` says how.
+ */
+void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long http_code,
+                        const uint8_t *body, size_t len, const char *detail);
+
+/* ---- time ---- */
+
+/** Ends what has timed out, resends what is to be resent, asks peers about half-made keys. */
+void part_due(part *p) TDSA_NONNULL;
+/** Monotonic ms at which part_due has something to do; UINT64_MAX when nothing waits. */
+uint64_t part_next_due(const part *p) TDSA_NONNULL;
+
+/* ---- local operations: each start gives an id, or 0 and err ---- */
+
+uint64_t part_start_register(part *p, const part_key_spec *spec, uint32_t deadline_ms,
+                             char *key_id_out, tdsa_err *err) TDSA_NONNULL;
+uint64_t part_start_keygen(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
+    TDSA_NONNULL;
+uint64_t part_start_presign(part *p, const char *key_id, uint32_t count, uint32_t deadline_ms,
+                            tdsa_err *err) TDSA_NONNULL;
+uint64_t part_start_sign(part *p, const part_sign_request *req, uint32_t deadline_ms, tdsa_err *err)
+    TDSA_NONNULL;
+uint64_t part_start_delete(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
+    TDSA_NONNULL;
+uint64_t part_start_ping(part *p, uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+
+/** What an operation brought besides its status. */
+typedef struct {
+    part_sign_result sign;
+    bool alive[GRP_PARTIES_MAX]; /* ping */
+} part_result;
+/** True when the operation has ended and can be polled. */
+bool part_op_done(const part *p, uint64_t op) TDSA_NONNULL;
+/**
+ * True when the operation has ended: its status is in err (TDSA_OK on success), `out` is filled, and
+ * the id is forgotten. False while it runs.
+ */
+bool part_op_poll(part *p, uint64_t op, part_result *out, tdsa_err *err) TDSA_NONNULL;
+/** Gives up: the operation ends with `why`. The id is forgotten. */
+void part_op_cancel(part *p, uint64_t op, const tdsa_err *why) TDSA_NONNULL;
+
+/* ---- local questions, no network ---- */
+
+TDSA_MUST_USE tdsa_status part_key_describe(part *p, const char *key_id, part_key_info *out,
+                                            tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_key_list(part *p, const char *after, size_t limit, bool all_states,
+                                        part_key_fn fn, void *ctx, tdsa_err *err)
+    __attribute__((nonnull(1, 5, 7)));
+/** Presignatures that can be signed with: FREE and not leased, plus what is left of my lease. */
+TDSA_MUST_USE tdsa_status part_stock(part *p, const char *key_id, uint64_t *out, tdsa_err *err)
+    TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_purge(part *p, const char *key_id, uint64_t *dropped, tdsa_err *err)
+    TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_derive_public(part *p, const char *key_id, const uint32_t *path,
+                                             uint16_t path_len, uint8_t *out, size_t *out_len,
+                                             tdsa_err *err) __attribute__((nonnull(1, 2, 5, 6, 7)));
+void part_get_stats(const part *p, part_stats *out) TDSA_NONNULL;
+
+#endif

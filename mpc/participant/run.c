@@ -1,0 +1,444 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/failpoint.h"
+#include "base/statement.h"
+#include "participant/run_internal.h"
+
+/*
+ * Runs in which every member sends every other one message per round: key generation and presigning.
+ * Each pair exchanges both messages of a round in one request and its reply. Who asks: the
+ * coordinator, else the lower index. A reply waits until the message for it is ready.
+ */
+
+/* ---- one face for both state machines ---- */
+
+unsigned part_run_round(const part_run *r)
+{
+    return r->kind == RUN_KEYGEN ? mpc_keygen_round(r->keygen) : mpc_presign_round(r->presign);
+}
+
+static unsigned sm_rounds(const part_run *r)
+{
+    return r->kind == RUN_KEYGEN ? MPC_KEYGEN_ROUNDS : MPC_PRESIGN_ROUNDS;
+}
+
+bool part_run_has(const part_run *r, uint16_t from)
+{
+    return r->kind == RUN_KEYGEN ? mpc_keygen_has(r->keygen, from)
+                                 : mpc_presign_has(r->presign, from);
+}
+
+static bool sm_complete(const part_run *r)
+{
+    return r->kind == RUN_KEYGEN ? mpc_keygen_round_complete(r->keygen)
+                                 : mpc_presign_round_complete(r->presign);
+}
+
+static tdsa_status sm_take(part_run *r, uint16_t from, const uint8_t *in, size_t len, tdsa_err *err)
+{
+    return r->kind == RUN_KEYGEN ? mpc_keygen_take(r->keygen, from, in, len, err)
+                                 : mpc_presign_take(r->presign, from, in, len, err);
+}
+
+static tdsa_status sm_advance(part_run *r, tdsa_err *err)
+{
+    return r->kind == RUN_KEYGEN ? mpc_keygen_advance(r->keygen, err)
+                                 : mpc_presign_advance(r->presign, err);
+}
+
+static tdsa_status sm_send(part_run *r, uint16_t to, tdsa_buf *out, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF message = TDSA_BUF_EMPTY;
+    tdsa_status st;
+
+    st = r->kind == RUN_KEYGEN ? mpc_keygen_send(r->keygen, to, &message, err)
+                               : mpc_presign_send(r->presign, to, &message, err);
+    if (st == TDSA_OK) {
+        st = tdsa_buf_check(&message, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (part_run_round(r) == 0) {
+        part_begin_put(out, r);
+        tdsa_stmt_octets(out, message.data, message.len);
+    } else {
+        tdsa_buf_append(out, message.data, message.len);
+    }
+    return tdsa_buf_check(out, err);
+}
+
+/* ---- birth and death ---- */
+
+part_run *part_run_find(part_session *s, uint32_t id)
+{
+    part_run *r = s->runs;
+
+    while (r != NULL && r->id != id) {
+        r = r->next;
+    }
+    return r;
+}
+
+tdsa_status part_run_new(part *p, part_run **out, part_session *s, part_run_kind kind, uint32_t id,
+                         tdsa_err *err)
+{
+    part_run *r = NULL;
+    size_t count = 0;
+
+    *out = NULL;
+    for (const part_run *other = s->runs; other != NULL; other = other->next) {
+        count++;
+    }
+    if (count >= PART_RUNS_PER_SESSION) {
+        return TDSA_FAIL(err, TDSA_E_BUSY, "%u runs are under way in this session",
+                         PART_RUNS_PER_SESSION);
+    }
+    r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "run");
+    }
+    r->session = s;
+    r->kind = kind;
+    r->id = id;
+    r->born_ms = part_now(p);
+    r->deadline_ms = r->born_ms + p->cfg.session_timeout_ms;
+    for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        r->at[i].early = TDSA_BUF_EMPTY;
+    }
+    r->next = s->runs;
+    s->runs = r;
+    *out = r;
+    return TDSA_OK;
+}
+
+void part_run_free(part *p, part_run *r)
+{
+    part_run **at = &r->session->runs;
+
+    while (*at != r) {
+        TDSA_ASSERT(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = r->next;
+    mpc_keygen_free(r->keygen);
+    mpc_presign_free(r->presign);
+    part_key_release(p, r->key);
+    for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        tdsa_buf_clear(&r->at[i].early);
+    }
+    free(r);
+}
+
+part_op_kind part_run_op_kind(const part_run *r)
+{
+    return r->kind == RUN_KEYGEN ? PART_OP_KEYGEN : PART_OP_PRESIGN;
+}
+
+/* What the run leaves behind; tells the local operation and the waiting peers. */
+void part_run_end(part *p, part_run *run, const tdsa_err *why)
+{
+    const tdsa_err reason = *why;
+    part_session *s = run->session;
+    const uint64_t op = run->op;
+    const part_run_kind kind = run->kind;
+    const bool mine = run->coordinator == p->cfg.roster.me;
+    const bool failed = reason.status != TDSA_OK;
+    char key_id[KS_KEY_ID_MAX + 1];
+
+    memcpy(key_id, run->key_id, sizeof key_id);
+    part_op_event(p, part_run_op_kind(run),
+                  !failed                           ? PART_EVENT_COMPLETED
+                  : reason.status == TDSA_E_TIMEOUT ? PART_EVENT_TIMEOUT
+                                                    : PART_EVENT_ABORTED,
+                  run->born_ms);
+    if (failed) {
+        part_say(p, TDSA_LOG_WARN, "session %.8s: %s of key %s aborted: %s", s->id,
+                 kind == RUN_KEYGEN ? "key generation" : "presigning", key_id, reason.text);
+        if (reason.participant >= 0 && reason.participant < (int)GRP_PARTIES_MAX) {
+            p->stats.aborted_by_peer[reason.participant]++;
+        }
+        for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+            if (run->at[i].asked) {
+                part_answer_to(p, s, i, run->at[i].seq, &reason, NULL, 0);
+            }
+            if (run->at[i].early_set && run->at[i].early_asked) {
+                part_answer_to(p, s, i, run->at[i].early_seq, &reason, NULL, 0);
+            }
+        }
+        if (kind == RUN_KEYGEN && run->stored) {
+            part_doubt_add(p, key_id, mpc_keygen_key(run->keygen)->pub.stored, run->born_ms);
+        }
+    }
+    part_run_free(p, run);
+    if (kind == RUN_KEYGEN) {
+        s->ends_ms = s->mine ? part_now(p) : s->ends_ms;
+        if (op != PART_OP_NONE) {
+            part_op *o = part_op_find(p, op);
+            if (o != NULL) {
+                failed ? part_op_end(p, o, &reason) : part_op_end_ok(p, o);
+            }
+        }
+    } else if (mine) {
+        part_stock_arrived(p, key_id, &reason);
+    }
+}
+
+/* ---- what is durable before the next message leaves ---- */
+
+static tdsa_status store_key(part *p, part_run *r, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF pub = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_SECRET secret = NULL;
+    const mpc_key *key = mpc_keygen_key(r->keygen);
+    tdsa_status st;
+
+    mpc_key_encode_public(&pub, key);
+    st = tdsa_buf_check(&pub, err);
+    if (st == TDSA_OK) {
+        st = mpc_key_encode_secret(&secret, key, err);
+    }
+    TDSA_FAILPOINT("keygen.before_pending");
+    if (st == TDSA_OK) {
+        st = ks_key_store(p->cfg.store, r->key_id, key->pub.epoch, pub.data, pub.len, secret, err);
+    }
+    TDSA_FAILPOINT("keygen.after_pending");
+    if (st == TDSA_OK) {
+        r->stored = true;
+        mpc_keygen_mark_stored(r->keygen);
+    }
+    return st;
+}
+
+static tdsa_status store_batch(part *p, part_run *r, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF data = TDSA_BUF_EMPTY;
+    ks_batch b = {.state = KS_BATCH_MADE, .lane = r->lane, .seq = r->seq, .count = r->count};
+    tdsa_status st;
+
+    st = mpc_presign_data(r->presign, &data, err);
+    if (st == TDSA_OK) {
+        st = tdsa_buf_check(&data, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    memcpy(b.beta, mpc_presign_beta(r->presign), sizeof b.beta);
+    memcpy(b.key_id, r->key_id, sizeof b.key_id);
+    b.epoch = r->key->key->pub.epoch;
+    b.data = data.data;
+    b.data_len = data.len;
+    TDSA_FAILPOINT("presign.before_made");
+    st = ks_batch_insert(p->cfg.store, &b, err);
+    TDSA_FAILPOINT("presign.after_made");
+    return st;
+}
+
+static tdsa_status after_advance(part *p, part_run *r, tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    if (r->kind == RUN_KEYGEN) {
+        if (part_run_round(r) == MPC_KEYGEN_ROUND_STORED) {
+            st = store_key(p, r, err);
+        } else if (part_run_round(r) == MPC_KEYGEN_ROUNDS) {
+            TDSA_FAILPOINT("keygen.before_active");
+            st = ks_key_move(p->cfg.store, r->key_id, mpc_keygen_key(r->keygen)->pub.epoch,
+                             KS_KEY_PENDING, KS_KEY_ACTIVE, err);
+            TDSA_FAILPOINT("keygen.after_active");
+        }
+        return st;
+    }
+    switch (part_run_round(r)) {
+    case 1:
+        TDSA_FAILPOINT("presign.before_seq");
+        st = ks_seq_raise(p->cfg.store, r->key_id, r->key->key->pub.epoch, r->lane, r->seq, err);
+        TDSA_FAILPOINT("presign.after_seq");
+        break;
+    case 2:
+        st = store_batch(p, r, err);
+        break;
+    case MPC_PRESIGN_ROUNDS:
+        TDSA_FAILPOINT("presign.before_free");
+        st = ks_batch_move(p->cfg.store, mpc_presign_beta(r->presign), KS_BATCH_MADE, KS_BATCH_FREE,
+                           err);
+        TDSA_FAILPOINT("presign.after_free");
+        break;
+    default:
+        break;
+    }
+    return st;
+}
+
+/* ---- going on ---- */
+
+static bool i_ask(const part *p, const part_run *r, uint16_t peer)
+{
+    if (r->coordinator == p->cfg.roster.me) {
+        return true;
+    }
+    return r->coordinator != peer && p->cfg.roster.me < peer;
+}
+
+static tdsa_status send_round(part *p, part_run *r, uint16_t peer, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF message = TDSA_BUF_EMPTY;
+    tdsa_err ok = {.status = TDSA_OK, .participant = TDSA_NOBODY};
+    part_question q = {
+        .session = r->session,
+        .peer = peer,
+        .op = r->op,
+        .deadline_ms = r->deadline_ms,
+        .ask = {.kind = r->kind == RUN_KEYGEN ? PART_ASK_KEYGEN : PART_ASK_PRESIGN,
+                .run = r->id,
+                .round = part_run_round(r)},
+    };
+    tdsa_status st = sm_send(r, peer, &message, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    q.ask.body = message.data;
+    q.ask.body_len = message.len;
+    if (i_ask(p, r, peer)) {
+        st = part_put(p, &q, err);
+    } else {
+        part_answer_to(p, r->session, peer, r->at[peer].seq, &ok, message.data, message.len);
+        r->at[peer].asked = false;
+    }
+    r->at[peer].sent = st == TDSA_OK;
+    return st;
+}
+
+/*
+ * The coordinator gets its answer of the last round only when this participant has finished and
+ * stored the result: a coordinator that is done then knows that everybody is. (A batch that is FREE
+ * at the combiner is FREE at all members; a key that the coordinator calls ACTIVE is so everywhere.)
+ */
+static bool held_back(const part *p, const part_run *r, uint16_t peer)
+{
+    return part_run_round(r) + 1 == sm_rounds(r) && peer == r->coordinator &&
+           r->coordinator != p->cfg.roster.me;
+}
+
+static tdsa_status send_ready(part *p, part_run *r, tdsa_err *err)
+{
+    for (size_t i = 0; i < r->member_count; i++) {
+        const uint16_t peer = r->members[i];
+        tdsa_status st;
+
+        if (peer == p->cfg.roster.me || r->at[peer].sent || held_back(p, r, peer) ||
+            (!i_ask(p, r, peer) && !r->at[peer].asked)) {
+            continue;
+        }
+        st = send_round(p, r, peer, err);
+        if (st != TDSA_OK) {
+            return st;
+        }
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status take_early(part_run *r, tdsa_err *err)
+{
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        tdsa_status st;
+
+        r->at[i].sent = false;
+        r->at[i].asked = false;
+        if (!r->at[i].early_set) {
+            continue;
+        }
+        r->at[i].early_set = false;
+        r->at[i].asked = r->at[i].early_asked;
+        r->at[i].seq = r->at[i].early_seq;
+        st = sm_take(r, i, r->at[i].early.data, r->at[i].early.len, err);
+        tdsa_buf_clear(&r->at[i].early);
+        if (st != TDSA_OK) {
+            return st;
+        }
+    }
+    return TDSA_OK;
+}
+
+/* The last round is complete: finish, store, answer the coordinator. Ends the run on success. */
+static tdsa_status conclude(part *p, part_run *r, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF message = TDSA_BUF_EMPTY;
+    const tdsa_err ok = {.status = TDSA_OK, .participant = TDSA_NOBODY};
+    const uint16_t last = r->coordinator;
+    const bool answer = last != p->cfg.roster.me;
+    tdsa_status st = answer ? sm_send(r, last, &message, err) : TDSA_OK;
+
+    if (st == TDSA_OK) {
+        st = sm_advance(r, err);
+    }
+    if (st == TDSA_OK) {
+        st = after_advance(p, r, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (answer) {
+        TDSA_ASSERT(r->at[last].asked);
+        part_answer_to(p, r->session, last, r->at[last].seq, &ok, message.data, message.len);
+    }
+    part_run_end(p, r, &ok);
+    return TDSA_OK;
+}
+
+/* Sends what is ready and moves on as long as rounds are complete. May end the run. */
+void part_run_pump(part *p, part_run *r)
+{
+    tdsa_err err = {.status = TDSA_OK, .participant = TDSA_NOBODY};
+    tdsa_status st = send_ready(p, r, &err);
+
+    while (st == TDSA_OK && sm_complete(r)) {
+        if (part_run_round(r) + 1 == sm_rounds(r)) {
+            st = conclude(p, r, &err);
+            if (st == TDSA_OK) {
+                return;
+            }
+            break;
+        }
+        st = sm_advance(r, &err);
+        if (st == TDSA_OK) {
+            st = after_advance(p, r, &err);
+        }
+        if (st == TDSA_OK) {
+            st = take_early(r, &err);
+        }
+        if (st == TDSA_OK) {
+            st = send_ready(p, r, &err);
+        }
+    }
+    if (st != TDSA_OK) {
+        part_run_end(p, r, &err);
+    }
+}
+
+/* One message of a peer, of this round or the next. */
+tdsa_status part_run_feed(part_run *r, uint16_t from, uint32_t round, const uint8_t *in, size_t len,
+                          const uint64_t *asked_seq, tdsa_err *err)
+{
+    const unsigned now = part_run_round(r);
+
+    if (round == now && !part_run_has(r, from)) {
+        if (asked_seq != NULL) {
+            r->at[from].asked = true;
+            r->at[from].seq = *asked_seq;
+        }
+        return sm_take(r, from, in, len, err);
+    }
+    if (round == now + 1 && round < sm_rounds(r) && !r->at[from].early_set) {
+        r->at[from].early_set = true;
+        r->at[from].early_asked = asked_seq != NULL;
+        r->at[from].early_seq = asked_seq == NULL ? 0 : *asked_seq;
+        tdsa_buf_append(&r->at[from].early, in, len);
+        return tdsa_buf_check(&r->at[from].early, err);
+    }
+    return TDSA_BLAME(err, from, "participant %u sent a message of round %u in round %u", from,
+                      round, now);
+}

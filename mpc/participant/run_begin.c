@@ -1,0 +1,225 @@
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/statement.h"
+#include "participant/run_internal.h"
+
+/* How a run begins: the coordinator says in round 0 what it is about; the others join. */
+
+/* Round 0 also says what the run is about. */
+void part_begin_put(tdsa_buf *out, const part_run *r)
+{
+    tdsa_stmt_begin(out, r->kind == RUN_KEYGEN ? "begin-keygen" : "begin-presign");
+    tdsa_stmt_text(out, r->key_id);
+    tdsa_stmt_uint(out, r->coordinator);
+    if (r->kind == RUN_PRESIGN) {
+        tdsa_stmt_uint(out, r->lane);
+        tdsa_stmt_uint(out, r->seq);
+        tdsa_stmt_uint(out, r->count);
+        tdsa_stmt_uint(out, r->compressed ? 1 : 0);
+        tdsa_stmt_uint_list(out, r->members, r->member_count);
+    }
+}
+
+tdsa_status part_begin_parse(part_begin *b, part_ask_kind kind, const uint8_t *in, size_t len,
+                             tdsa_err *err)
+{
+    tdsa_reader r = tdsa_reader_of(in, len);
+    uint64_t coordinator = 0;
+    uint64_t count = 0;
+    uint64_t wire = 0;
+
+    memset(b, 0, sizeof *b);
+    tdsa_stmt_expect(&r, kind == PART_ASK_KEYGEN ? "begin-keygen" : "begin-presign");
+    tdsa_stmt_read_text(&r, b->key_id, sizeof b->key_id);
+    coordinator = tdsa_stmt_read_uint(&r);
+    if (kind == PART_ASK_PRESIGN) {
+        b->lane = tdsa_stmt_read_uint(&r);
+        b->seq = tdsa_stmt_read_uint(&r);
+        count = tdsa_stmt_read_uint(&r);
+        wire = tdsa_stmt_read_uint(&r);
+        b->member_count = tdsa_stmt_read_uint_list(&r, b->members, GRP_PARTIES_MAX);
+    }
+    b->message = tdsa_stmt_read_octets(&r, &b->message_len, TDSA_BUF_LEN_MAX);
+    if (coordinator >= GRP_PARTIES_MAX || count > MPC_PRESIGN_COUNT_MAX || wire > 1 ||
+        !part_key_id_ok(b->key_id)) {
+        r.failed = true;
+    }
+    b->coordinator = (uint16_t)coordinator;
+    b->count = (uint32_t)count;
+    b->compressed = wire == 1;
+    return tdsa_reader_finish(&r, "begin", err);
+}
+
+bool part_begin_fits(const part_run *r, const part_begin *b)
+{
+    return strcmp(r->key_id, b->key_id) == 0 && r->coordinator == b->coordinator &&
+           (r->kind == RUN_KEYGEN ||
+            (r->lane == b->lane && r->seq == b->seq && r->count == b->count &&
+             r->compressed == b->compressed && r->member_count == b->member_count &&
+             memcmp(r->members, b->members, b->member_count * sizeof b->members[0]) == 0));
+}
+
+static tdsa_status new_keygen(part *p, part_run *r, tdsa_err *err)
+{
+    mpc_keygen_cfg cfg = {.me = p->cfg.roster.me, .epoch = 0, .rng = p->cfg.rng};
+    part_registration reg;
+    ks_key_state state = KS_KEY_DELETED;
+    tdsa_status st = part_registration_load(p, r->key_id, &reg, &state, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (state != KS_KEY_REGISTERED) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s has a share already", r->key_id);
+    }
+    st = part_group(p, reg.curve, &cfg.g, err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    cfg.scheme = reg.scheme;
+    cfg.n = reg.n;
+    cfg.t = reg.t;
+    cfg.members = reg.members;
+    cfg.key_id = r->key_id;
+    cfg.policy = reg.policy;
+    for (uint16_t i = 0; i < reg.n; i++) {
+        r->members[i] = i;
+    }
+    r->member_count = reg.n;
+    part_session_bind(r->session, reg.members, reg.n);
+    return mpc_keygen_new(&r->keygen, &cfg, err);
+}
+
+static tdsa_status new_presign(part *p, part_run *r, tdsa_err *err)
+{
+    mpc_presign_cfg cfg = {.lane = r->lane,
+                           .seq = r->seq,
+                           .count = r->count,
+                           .compressed_wire = r->compressed,
+                           .rng = p->cfg.rng};
+    const mpc_key_public *pub = &r->key->key->pub;
+
+    if (r->member_count != 2u * pub->t + 1) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "committee of %zu, must be %u", r->member_count,
+                         2u * pub->t + 1);
+    }
+    memcpy(cfg.committee, r->members, sizeof cfg.committee);
+    cfg.key = r->key->key;
+    part_session_bind(r->session, pub->members, pub->n);
+    return mpc_presign_new(&r->presign, &cfg, err);
+}
+
+/* ---- begun by me ---- */
+
+tdsa_status part_run_begin_keygen(part *p, part_session *s, const char *key_id, uint64_t op,
+                                  uint64_t deadline_ms, tdsa_err *err)
+{
+    part_run *r = NULL;
+    tdsa_status st = part_run_new(p, &r, s, RUN_KEYGEN, s->next_run++, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    r->coordinator = p->cfg.roster.me;
+    r->op = op;
+    r->deadline_ms = deadline_ms;
+    memcpy(r->key_id, key_id, strlen(key_id) + 1);
+    st = new_keygen(p, r, err);
+    if (st != TDSA_OK) {
+        part_run_free(p, r);
+        return st;
+    }
+    part_run_pump(p, r);
+    return TDSA_OK;
+}
+
+tdsa_status part_run_begin_presign(part *p, part_session *s, part_key *k, uint32_t count,
+                                   uint64_t op, uint64_t deadline_ms, tdsa_err *err)
+{
+    part_run *r = NULL;
+    tdsa_status st = part_run_new(p, &r, s, RUN_PRESIGN, s->next_run++, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    r->coordinator = p->cfg.roster.me;
+    r->op = op;
+    r->deadline_ms = deadline_ms;
+    r->key = part_key_ref(k);
+    r->lane = part_lane(p);
+    r->seq = ++k->seq;
+    r->count = count;
+    r->compressed = false;
+    memcpy(r->key_id, k->key->pub.key_id, sizeof r->key_id);
+    r->member_count = 2u * k->key->pub.t + 1;
+    for (uint16_t i = 0; i < r->member_count; i++) {
+        r->members[i] = part_committee_member(p, k, i);
+    }
+    st = new_presign(p, r, err);
+    if (st != TDSA_OK) {
+        part_run_free(p, r);
+        return st;
+    }
+    part_run_pump(p, r);
+    return TDSA_OK;
+}
+
+/* ---- begun by a peer ---- */
+
+static tdsa_status check_coordinator(const part *p, const part_session *s, uint16_t from,
+                                     const part_begin *b, tdsa_err *err)
+{
+    if (b->coordinator != from || s->mine) {
+        return TDSA_FAIL(err, TDSA_E_PROTOCOL, "participant %u does not coordinate this session",
+                         from);
+    }
+    if (part_has_client(p) && part_asker_of(p, from) != PART_BY_CLIENT) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "only the client starts runs in this group");
+    }
+    return TDSA_OK;
+}
+
+tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_ask *a,
+                          const part_begin *b, part_run **out, tdsa_err *err)
+{
+    part_run *r = NULL;
+    tdsa_status st = check_coordinator(p, s, from, b, err);
+
+    if (st == TDSA_OK) {
+        st = part_run_new(p, &r, s, a->kind == PART_ASK_KEYGEN ? RUN_KEYGEN : RUN_PRESIGN, a->run,
+                          err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    r->coordinator = from;
+    memcpy(r->key_id, b->key_id, sizeof r->key_id);
+    if (r->kind == RUN_KEYGEN) {
+        st = new_keygen(p, r, err);
+    } else {
+        r->lane = b->lane;
+        r->seq = b->seq;
+        r->count = b->count;
+        r->compressed = b->compressed;
+        r->member_count = b->member_count;
+        memcpy(r->members, b->members, sizeof r->members);
+        if (r->lane >> 56 != from) {
+            st = TDSA_BLAME(err, from, "lane %llx is not of participant %u",
+                            (unsigned long long)r->lane, from);
+        }
+        if (st == TDSA_OK) {
+            st = part_key_hold(p, r->key_id, &r->key, err);
+        }
+        if (st == TDSA_OK) {
+            st = new_presign(p, r, err);
+        }
+    }
+    if (st != TDSA_OK) {
+        part_run_free(p, r);
+        return st;
+    }
+    part_op_event(p, part_run_op_kind(r), PART_EVENT_STARTED, r->born_ms);
+    *out = r;
+    return TDSA_OK;
+}

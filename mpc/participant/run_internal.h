@@ -1,0 +1,44 @@
+#ifndef PART_RUN_INTERNAL_H
+#define PART_RUN_INTERNAL_H
+
+#include "participant/internal.h"
+
+/* Between run.c (going on) and run_begin.c (beginning). */
+
+/** What round 0 says besides the first message. */
+typedef struct {
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint16_t coordinator;
+    uint64_t lane, seq;
+    uint32_t count;
+    bool compressed;
+    uint16_t members[GRP_PARTIES_MAX];
+    size_t member_count;
+    const uint8_t *message;
+    size_t message_len;
+} part_begin;
+
+void part_begin_put(tdsa_buf *out, const part_run *r);
+tdsa_status part_begin_parse(part_begin *b, part_ask_kind kind, const uint8_t *in, size_t len,
+                             tdsa_err *err);
+/** True when a begin is that of this run. */
+bool part_begin_fits(const part_run *r, const part_begin *b);
+/** A run that a peer coordinates. */
+tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_ask *a,
+                          const part_begin *b, part_run **out, tdsa_err *err);
+tdsa_status part_run_new(part *p, part_run **out, part_session *s, part_run_kind kind, uint32_t id,
+                         tdsa_err *err);
+void part_run_free(part *p, part_run *r);
+/** Sends what is ready and moves on as long as rounds are complete. May end the run. */
+void part_run_pump(part *p, part_run *r);
+part_op_kind part_run_op_kind(const part_run *r);
+part_run *part_run_find(part_session *s, uint32_t id);
+unsigned part_run_round(const part_run *r);
+/** True when `from`'s message of the current round is in. */
+bool part_run_has(const part_run *r, uint16_t from);
+/** One message of a peer, of this round or the next. asked_seq: its request waits for mine; NULL: it
+ * is the answer to my request. */
+tdsa_status part_run_feed(part_run *r, uint16_t from, uint32_t round, const uint8_t *in, size_t len,
+                          const uint64_t *asked_seq, tdsa_err *err);
+
+#endif

@@ -1,0 +1,452 @@
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/statement.h"
+#include "participant/internal.h"
+
+/* One signature: a presignature, one exchange with each committee member, combine, verify, release. */
+
+#define SIGN_TRIES_MAX 4u /* presignatures that one signature may cost */
+
+static void clear_attempt(part *p, part_op *op)
+{
+    mpc_combine_free(op->combine);
+    op->combine = NULL;
+    part_batch_release(p, op->batch);
+    op->batch = NULL;
+    tdsa_buf_clear(&op->q);
+    op->waiting = 0;
+}
+
+void part_sign_clear(part *p, part_op *op)
+{
+    clear_attempt(p, op);
+    part_key_release(p, op->key);
+    op->key = NULL;
+}
+
+/* ---- coordinator ---- */
+
+static tdsa_status check_request(const part_sign_request *req, tdsa_err *err)
+{
+    if (!part_key_id_ok(req->key_id)) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
+    }
+    if (req->payload_len > MPC_MESSAGE_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "message of %zu bytes, limit %u", req->payload_len,
+                         MPC_MESSAGE_MAX);
+    }
+    if (req->path_len > MPC_PATH_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "derivation path of %u elements, limit %u",
+                         req->path_len, MPC_PATH_MAX);
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status check_policy(const part_key *k, const part_sign_request *req, tdsa_err *err)
+{
+    const mpc_policy *policy = &k->key->pub.policy;
+
+    if ((policy->digests & (1u << (unsigned)req->digest_alg)) == 0) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "the key's policy does not allow %s",
+                         tdsa_hash_name(req->digest_alg));
+    }
+    if (policy->purpose == MPC_PURPOSE_DIGEST &&
+        req->payload_len != tdsa_hash_len(req->digest_alg)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a %s digest has %zu bytes, not %zu",
+                         tdsa_hash_name(req->digest_alg), tdsa_hash_len(req->digest_alg),
+                         req->payload_len);
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status fill_request(part_op *op, const part_sign_request *req, tdsa_err *err)
+{
+    mpc_request *q = &op->request;
+    tdsa_status st;
+
+    tdsa_buf_append(&op->payload, req->payload, req->payload_len);
+    st = tdsa_buf_check(&op->payload, err);
+    if (st == TDSA_OK) {
+        st = mpc_request_for_key(q, op->key->key, err);
+    }
+    q->digest_alg = req->digest_alg;
+    q->payload = op->payload.data;
+    q->payload_len = op->payload.len;
+    q->path_len = req->path_len;
+    if (req->path_len > 0) {
+        memcpy(q->path, req->path, req->path_len * sizeof q->path[0]);
+    }
+    q->low_s = req->low_s || op->key->key->pub.policy.low_s;
+    return st;
+}
+
+uint64_t part_start_sign(part *p, const part_sign_request *req, uint32_t deadline_ms, tdsa_err *err)
+{
+    part_op *op = NULL;
+    part_key *k = NULL;
+
+    if (part_may_coordinate(p, err) != TDSA_OK || check_request(req, err) != TDSA_OK ||
+        part_key_hold(p, req->key_id, &k, err) != TDSA_OK) {
+        return PART_OP_NONE;
+    }
+    if (check_policy(k, req, err) == TDSA_OK) {
+        op = part_op_new(p, PART_OP_SIGN, req->key_id, deadline_ms, err);
+    }
+    if (op == NULL) {
+        part_key_release(p, k);
+        return PART_OP_NONE;
+    }
+    op->key = k;
+    op->state = OP_STOCK;
+    if (fill_request(op, req, err) != TDSA_OK) {
+        part_op_cancel(p, op->id, err);
+        return PART_OP_NONE;
+    }
+    part_sign_go_on(p, op);
+    return op->id;
+}
+
+static tdsa_status ask_members(part *p, part_op *op, part_session *s, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
+    const uint16_t *committee = mpc_batch_committee(op->batch->batch);
+    tdsa_status st = TDSA_OK;
+
+    tdsa_stmt_begin(&body, "sign-request");
+    tdsa_stmt_uint(&body, op->key->lease_from);
+    tdsa_stmt_uint(&body, op->key->lease_end);
+    tdsa_stmt_octets(&body, op->q.data, op->q.len);
+    st = tdsa_buf_check(&body, err);
+    for (size_t i = 0; st == TDSA_OK && i < op->request.committee_count; i++) {
+        const part_question q = {
+            .session = s,
+            .peer = committee[i],
+            .op = op->id,
+            .for_op = op->id,
+            .deadline_ms = op->deadline_ms,
+            .ask = {.kind = PART_ASK_SIGN, .body = body.data, .body_len = body.len},
+        };
+        if (committee[i] == p->cfg.roster.me) {
+            continue;
+        }
+        st = part_put(p, &q, err);
+        op->waiting |= 1u << committee[i];
+    }
+    return st;
+}
+
+/* My own part; my lease burnt this presignature durably. */
+static tdsa_status own_reply(part *p, part_op *op, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF reply = TDSA_BUF_EMPTY;
+    tdsa_status st;
+
+    st = mpc_combine_new(&op->combine, op->key->key, op->batch->batch, &op->context, err);
+    if (st == TDSA_OK) {
+        st =
+            mpc_sign_reply(&reply, op->key->key, op->batch->batch, &op->request, &op->context, err);
+    }
+    if (st == TDSA_OK) {
+        st = tdsa_buf_check(&reply, err);
+    }
+    if (st == TDSA_OK) {
+        st = mpc_combine_take(op->combine, p->cfg.roster.me, reply.data, reply.len, err);
+    }
+    return st;
+}
+
+static tdsa_status begin_attempt(part *p, part_op *op, part_session *s, tdsa_err *err)
+{
+    mpc_request *q = &op->request;
+    tdsa_status st;
+
+    memcpy(q->beta, mpc_batch_beta(op->batch->batch), sizeof q->beta);
+    q->committee_count = (uint16_t)(2 * op->key->key->pub.t + 1);
+    memcpy(q->committee, mpc_batch_committee(op->batch->batch),
+           q->committee_count * sizeof q->committee[0]);
+    mpc_request_encode(&op->q, q);
+    st = tdsa_buf_check(&op->q, err);
+    if (st == TDSA_OK) {
+        st = mpc_context_new(&op->context, op->key->key, op->batch->batch, q, op->q.data, op->q.len,
+                             err);
+    }
+    if (st == TDSA_OK) {
+        st = ask_members(p, op, s, err);
+    }
+    if (st == TDSA_OK) {
+        st = own_reply(p, op, err);
+    }
+    return st;
+}
+
+void part_sign_go_on(part *p, part_op *op)
+{
+    part_session *s = NULL;
+    tdsa_err err;
+    tdsa_status st;
+
+    TDSA_ASSERT(op->state == OP_STOCK);
+    st = part_signing_session(p, op->key, &s, &err);
+    if (st == TDSA_OK) {
+        st = part_stock_take(p, op->key, &op->batch, &op->request.index, &err);
+    }
+    if (st == TDSA_E_NOT_FOUND) {
+        st = part_stock_order(p, op->key, 0, op->id, op->deadline_ms, &err);
+        if (st == TDSA_OK) {
+            return; /* part_stock_arrived calls again; it may have done so already */
+        }
+    } else if (st == TDSA_OK) {
+        op->tries++;
+        op->state = OP_REPLIES;
+        st = begin_attempt(p, op, s, &err);
+    }
+    if (st != TDSA_OK && op->state != OP_DONE) {
+        part_op_end(p, op, &err);
+    }
+}
+
+static void release(part *p, part_op *op, const mpc_signature *sig)
+{
+    const grp *g = op->key->key->g;
+    const size_t len = grp_get_info(g)->scalar_len;
+    part_sign_result *out = &op->result.sign;
+
+    grp_scalar_encode(g, out->rs, &sig->r);
+    grp_scalar_encode(g, out->rs + len, &sig->s);
+    out->rs_len = 2 * len;
+    out->recovery_id = sig->recovery_id;
+    if (op->key->signing != NULL) {
+        memcpy(out->session_id, op->key->signing->id, PART_SESSION_ID_LEN);
+    }
+    part_op_end_ok(p, op);
+}
+
+/* What the refusal of a member means for the next attempt. */
+static void refused(part *p, part_op *op, uint16_t from, const part_answer *a)
+{
+    tdsa_err err;
+    const bool presignature = a->status == TDSA_E_CONFLICT || a->status == TDSA_E_NOT_FOUND;
+
+    (void)tdsa_err_blame(&err, a->status, from, TDSA_WHERE, "participant %u: %s", from, a->text);
+    if (!presignature || op->tries >= SIGN_TRIES_MAX) {
+        part_op_end(p, op, &err);
+        return;
+    }
+    /* The member does not have this range, or not this batch: leave it, take another. */
+    if (a->status == TDSA_E_NOT_FOUND && strncmp(a->text, "BATCH_UNKNOWN", 13) == 0) {
+        tdsa_err failed;
+        if (ks_batch_move(p->cfg.store, op->request.beta, KS_BATCH_FREE, KS_BATCH_VOID, &failed) !=
+            TDSA_OK) {
+            part_say(p, TDSA_LOG_WARN, "batch unknown to participant %u stays: %s", from,
+                     failed.text);
+        }
+    } else if (a->status == TDSA_E_NOT_FOUND) {
+        part_op_end(p, op, &err);
+        return;
+    }
+    part_say(p, TDSA_LOG_INFO, "presignature dropped: %s", err.text);
+    if (op->key->lease == op->batch) {
+        part_stock_drop_lease(p, op->key);
+    }
+    part_exchanges_orphan(p, op->id);
+    clear_attempt(p, op);
+    op->state = OP_STOCK;
+    part_sign_go_on(p, op);
+}
+
+void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *a)
+{
+    mpc_signature sig;
+    tdsa_err err;
+    tdsa_status st;
+
+    if (op->state != OP_REPLIES) {
+        return;
+    }
+    if (a->status != TDSA_OK) {
+        refused(p, op, from, a);
+        return;
+    }
+    op->waiting &= ~(1u << from);
+    st = mpc_combine_take(op->combine, from, a->body, a->body_len, &err);
+    if (st == TDSA_OK && !mpc_combine_complete(op->combine)) {
+        return;
+    }
+    if (st == TDSA_OK) {
+        st = mpc_combine_finish(op->combine, &sig, &err);
+    }
+    if (st == TDSA_OK) {
+        release(p, op, &sig);
+        return;
+    }
+    if (st == TDSA_E_VERIFY) {
+        /* Burnt, reported, never tried again with this presignature. */
+        p->stats.verify_failures++;
+        part_say(p, TDSA_LOG_ERROR, "ALARM: key %s: %s", op->key_id, err.text);
+    }
+    part_op_end(p, op, &err);
+}
+
+void part_sign_retry(part *p, part_op *op, const tdsa_err *why)
+{
+    const tdsa_err reason = *why;
+    const bool lost = reason.status == TDSA_E_NOT_FOUND || reason.status == TDSA_E_PROTOCOL;
+
+    if (op->state == OP_DONE) {
+        return;
+    }
+    if (!lost || op->second_try) {
+        part_op_end(p, op, &reason);
+        return;
+    }
+    op->second_try = true;
+    part_say(p, TDSA_LOG_INFO, "trying once more in another session: %s", reason.text);
+    if (op->key->signing != NULL) {
+        const part_link *l = NULL;
+        bool broken = false;
+        for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
+            l = op->key->signing->link[i];
+            broken = broken || (l != NULL && l->state == LINK_LOST);
+        }
+        if (broken) {
+            part_signing_leave(p, op->key);
+        }
+    }
+    part_exchanges_orphan(p, op->id);
+    clear_attempt(p, op);
+    op->state = OP_STOCK;
+    part_sign_go_on(p, op);
+}
+
+/* ---- presigning for its own sake ---- */
+
+void part_presign_go_on(part *p, part_op *op, const tdsa_err *last)
+{
+    tdsa_err err;
+    tdsa_status st;
+    uint32_t next = 0;
+
+    if (last->status != TDSA_OK) {
+        part_op_end(p, op, last);
+        return;
+    }
+    op->count -= op->tries; /* `tries`: the size of the run under way */
+    op->tries = 0;
+    if (op->count == 0) {
+        part_op_end_ok(p, op);
+        return;
+    }
+    next = op->count > MPC_PRESIGN_COUNT_MAX ? MPC_PRESIGN_COUNT_MAX : op->count;
+    if (op->key->presigning) {
+        return; /* somebody else's run; ours follows */
+    }
+    op->tries = next;
+    st = part_stock_order(p, op->key, next, op->id, op->deadline_ms, &err);
+    if (st != TDSA_OK && op->state != OP_DONE) {
+        part_op_end(p, op, &err);
+    }
+}
+
+static tdsa_status check_limit(part *p, const char *key_id, uint32_t count, tdsa_err *err)
+{
+    part_key_info info;
+    uint64_t have = 0;
+    tdsa_status st = part_key_describe(p, key_id, &info, err);
+
+    if (st == TDSA_OK) {
+        st = part_stock(p, key_id, &have, err);
+    }
+    if (st == TDSA_OK && info.presignature_limit >= 0 &&
+        have + count > (uint64_t)info.presignature_limit) {
+        st = TDSA_FAIL(err, TDSA_E_LIMIT,
+                       "%u more would pass the key's limit of %lld presignatures (%llu in stock)",
+                       count, (long long)info.presignature_limit, (unsigned long long)have);
+    }
+    return st;
+}
+
+uint64_t part_start_presign(part *p, const char *key_id, uint32_t count, uint32_t deadline_ms,
+                            tdsa_err *err)
+{
+    const tdsa_err ok = {.status = TDSA_OK, .participant = TDSA_NOBODY};
+    part_op *op = NULL;
+    part_key *k = NULL;
+
+    if (part_may_coordinate(p, err) != TDSA_OK || check_limit(p, key_id, count, err) != TDSA_OK ||
+        part_key_hold(p, key_id, &k, err) != TDSA_OK) {
+        return PART_OP_NONE;
+    }
+    op = part_op_new(p, PART_OP_PRESIGN, key_id, deadline_ms, err);
+    if (op == NULL) {
+        part_key_release(p, k);
+        return PART_OP_NONE;
+    }
+    op->key = k;
+    op->state = OP_RUNNING;
+    op->count = count;
+    part_presign_go_on(p, op, &ok);
+    return op->id;
+}
+
+/* ---- member ---- */
+
+tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
+                          tdsa_err *err)
+{
+    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
+    part_spend sp = {0};
+    part_key *k = NULL;
+    mpc_request q;
+    mpc_context ctx;
+    const uint8_t *q_bytes = NULL;
+    size_t q_len = 0;
+    uint64_t range_from = 0;
+    uint64_t range_to = 0;
+    const uint64_t started = part_now(p);
+    tdsa_status st;
+
+    tdsa_stmt_expect(&r, "sign-request");
+    range_from = tdsa_stmt_read_uint(&r);
+    range_to = tdsa_stmt_read_uint(&r);
+    q_bytes = tdsa_stmt_read_octets(&r, &q_len, TDSA_BUF_LEN_MAX);
+    st = tdsa_reader_finish(&r, "sign-request", err);
+    if (st == TDSA_OK && (range_to > KS_BATCH_COUNT_MAX || range_from >= range_to)) {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "range %llu to %llu", (unsigned long long)range_from,
+                       (unsigned long long)range_to);
+    }
+    if (st == TDSA_OK) {
+        st = mpc_request_decode(&q, q_bytes, q_len, err);
+    }
+    if (st == TDSA_OK) {
+        st = part_key_hold(p, q.key_id, &k, err);
+    }
+    if (st == TDSA_OK && !part_member_is(&k->key->pub.members[from], &s->link[from]->keys)) {
+        st = TDSA_FAIL(err, TDSA_E_DENIED, "key %s is bound to another key pair", q.key_id);
+    }
+    if (st == TDSA_OK) {
+        part_op_event(p, PART_OP_SIGN, PART_EVENT_STARTED, started);
+        st = part_batch_hold(p, k, q.beta, &sp.batch, err);
+        if (st == TDSA_E_NOT_FOUND) {
+            st = TDSA_FAIL(err, st, "BATCH_UNKNOWN: this presignature's batch is not here");
+        }
+    }
+    if (st == TDSA_OK) {
+        st = mpc_context_new(&ctx, k->key, sp.batch->batch, &q, q_bytes, q_len, err);
+    }
+    if (st == TDSA_OK) {
+        sp.index = q.index;
+        sp.range_from = (uint32_t)range_from;
+        sp.range_to = (uint32_t)range_to;
+        sp.transcript = ctx.transcript;
+        st = part_stock_spend(p, s, &sp, err);
+    }
+    if (st == TDSA_OK) {
+        st = mpc_sign_reply(out, k->key, sp.batch->batch, &q, &ctx, err);
+        part_op_event(p, PART_OP_SIGN, st == TDSA_OK ? PART_EVENT_COMPLETED : PART_EVENT_ABORTED,
+                      started);
+    }
+    part_batch_release(p, sp.batch);
+    part_key_release(p, k);
+    return st;
+}

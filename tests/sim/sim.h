@@ -1,0 +1,59 @@
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include "participant/participant.h"
+
+/**
+ * n participants, their stores, clocks and network in one process on virtual time, all from one
+ * 64-bit seed. It drives the participant that ships (participant/participant.h). Asserts by abort
+ * after printing the seed, so that every failure can be replayed.
+ */
+typedef struct sim sim;
+
+typedef struct {
+    uint64_t seed;
+    uint16_t n, t;
+    bool with_client;          /* participant 0 is a client that nobody can call */
+    unsigned drop_permille;    /* messages lost, each way */
+    unsigned dup_permille;     /* requests delivered twice */
+    unsigned crash_permille;   /* per event: some participant loses its memory and starts again */
+    uint32_t delay_max_ms;     /* each message takes 1..delay_max_ms: that reorders */
+    unsigned corrupt_permille; /* one byte of a message is changed */
+} sim_cfg;
+
+/** Never fails: aborts with the seed. */
+sim *sim_new(const sim_cfg *cfg);
+void sim_free(sim *s);
+
+uint64_t sim_now(const sim *s);
+part *sim_part(sim *s, uint16_t index);
+ks *sim_store(sim *s, uint16_t index);
+/** Turns every fault off from now on, and starts what is down. */
+void sim_heal(sim *s);
+/** Lets events happen until nothing is under way and `ms` of virtual time passed. */
+void sim_idle(sim *s, uint64_t ms);
+/** Takes a participant down (memory lost, store kept) or up. */
+void sim_crash(sim *s, uint16_t index);
+void sim_start(sim *s, uint16_t index);
+bool sim_is_up(const sim *s, uint16_t index);
+
+/** Runs events until operation `op` at `index` has ended (it also ends when `index` crashes:
+ * TDSA_E_UNAVAILABLE). */
+tdsa_status sim_finish(sim *s, uint16_t index, uint64_t op, part_result *out, tdsa_err *err);
+
+/* The operations, start and finish. */
+tdsa_status sim_keygen(sim *s, uint16_t index, grp_curve curve, char *key_id, tdsa_err *err);
+tdsa_status sim_sign(sim *s, uint16_t index, const char *key_id, const uint8_t digest[32],
+                     part_sign_result *out, tdsa_err *err);
+/** Checks a signature against the key and notes its r: the same r twice aborts (I1, I4). */
+void sim_check_signature(sim *s, uint16_t index, const char *key_id, const uint8_t digest[32],
+                         const part_sign_result *sig);
+
+/** A number in 0..below-1 from the seed. */
+uint64_t sim_random(sim *s, uint64_t below);
+/** Events so far and a running hash of all of them: equal seeds give equal values. */
+uint64_t sim_events(const sim *s);
+uint64_t sim_trace(const sim *s);
+_Noreturn void sim_fail(const sim *s, const char *what, const char *detail);
+
+#endif

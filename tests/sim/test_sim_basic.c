@@ -1,0 +1,68 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sim/sim.h"
+
+static void run_quietly(const sim_cfg *cfg, grp_curve curve, uint16_t coordinator)
+{
+    sim *s = sim_new(cfg);
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint8_t digest[32] = {1, 2, 3};
+    part_sign_result sig;
+    tdsa_err err;
+
+    if (sim_keygen(s, coordinator, curve, key_id, &err) != TDSA_OK) {
+        sim_fail(s, "keygen", err.text);
+    }
+    for (uint8_t i = 0; i < 40; i++) {
+        digest[31] = i;
+        if (sim_sign(s, coordinator, key_id, digest, &sig, &err) != TDSA_OK) {
+            sim_fail(s, "sign", err.text);
+        }
+        sim_check_signature(s, coordinator, key_id, digest, &sig);
+    }
+    sim_free(s);
+}
+
+static void a_client_and_two_servers_sign(void **state)
+{
+    const sim_cfg cfg = {.seed = 1, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 1};
+
+    (void)state;
+    run_quietly(&cfg, GRP_P256, 0);
+    run_quietly(&cfg, GRP_SECP256K1, 0);
+}
+
+static void any_server_of_three_can_coordinate(void **state)
+{
+    const sim_cfg cfg = {.seed = 2, .n = 3, .t = 1, .delay_max_ms = 5};
+
+    (void)state;
+    run_quietly(&cfg, GRP_P256, 0);
+    run_quietly(&cfg, GRP_P256, 1);
+    run_quietly(&cfg, GRP_P256, 2);
+}
+
+static void five_participants_sign(void **state)
+{
+    const sim_cfg cfg = {.seed = 3, .n = 5, .t = 2, .delay_max_ms = 5};
+
+    (void)state;
+    run_quietly(&cfg, GRP_P256, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_and_two_servers_sign),
+        cmocka_unit_test(any_server_of_three_can_coordinate),
+        cmocka_unit_test(five_participants_sign),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
