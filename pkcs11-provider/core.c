@@ -1,0 +1,239 @@
+#define _GNU_SOURCE 1 /* secure_getenv */
+#include "pkcs11-provider/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/encode.h"
+
+#define SYSTEM_FILE     "/etc/tdsa/pkcs11.yml"
+#define USER_FILE       "tdsa/pkcs11.yml"
+#define CONFIG_PATH_MAX 4096u
+
+/* TDSA_PKCS11_CONFIG, else the user's file if there is one, else the system's. */
+static tdsa_status find_config(char *out, size_t cap, tdsa_err *err)
+{
+    const char *given = secure_getenv("TDSA_PKCS11_CONFIG");
+    const char *xdg = secure_getenv("XDG_CONFIG_HOME");
+    const char *home = secure_getenv("HOME");
+    int len = 0;
+
+    if (given != NULL && given[0] != '\0') {
+        len = snprintf(out, cap, "%s", given);
+    } else if (xdg != NULL && xdg[0] == '/') {
+        len = snprintf(out, cap, "%s/" USER_FILE, xdg);
+    } else if (home != NULL && home[0] == '/') {
+        len = snprintf(out, cap, "%s/.config/" USER_FILE, home);
+    } else {
+        len = snprintf(out, cap, "%s", SYSTEM_FILE);
+    }
+    if (len < 0 || (size_t)len >= cap) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "the path of the configuration file is too long");
+    }
+    if ((given == NULL || given[0] == '\0') && access(out, F_OK) != 0) {
+        (void)snprintf(out, cap, "%s", SYSTEM_FILE);
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status read_settings(p11_settings *s, const cfg *c, tdsa_err *err)
+{
+    const char *label = cfg_str(c, "pkcs11.tokenLabel");
+
+    if (label == NULL || label[0] == '\0' || strlen(label) >= sizeof s->token_label) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "pkcs11.tokenLabel: 1 to 32 bytes");
+    }
+    memcpy(s->token_label, label, strlen(label) + 1);
+    s->sha1 = cfg_bool(c, "pkcs11.ecdsaSha1");
+    s->login_never = strcmp(cfg_str(c, "pkcs11.login"), "never") == 0;
+    return TDSA_OK;
+}
+
+/* Equal for all processes and hosts that are the same client: a hash of our public keys. */
+static tdsa_status make_serial(p11_core *core, tdsa_err *err)
+{
+    const peer_keys *keys = &cfg_participant_engine(core->participant)->roster.my_public;
+    uint8_t both[sizeof keys->x25519 + sizeof keys->x448];
+    uint8_t digest[TDSA_DIGEST_LEN_MAX];
+    tdsa_status st = TDSA_OK;
+
+    memcpy(both, keys->x25519, sizeof keys->x25519);
+    memcpy(both + sizeof keys->x25519, keys->x448, sizeof keys->x448);
+    st = tdsa_hash(digest, TDSA_HASH_SHA256, both, sizeof both, err);
+    if (st == TDSA_OK) {
+        tdsa_hex(core->serial, digest, (sizeof core->serial - 1) / 2);
+    }
+    return st;
+}
+
+static tdsa_status open_store(p11_core *core, tdsa_err *err)
+{
+    ks_cfg c = *cfg_participant_keystore(core->participant);
+    tdsa_status st = TDSA_OK;
+
+    c.unlock_at_open = false; /* C_Login does it */
+    c.rng = tdsa_os_rng();
+    c.clock = tdsa_os_clock();
+    c.log = &core->log->sink;
+    st = ks_open(&core->store, &c, err);
+    if (st == TDSA_OK && core->settings.login_never) {
+        st = ks_unlock(core->store, NULL, 0, err);
+        atomic_store(&core->logged_in, st == TDSA_OK);
+    }
+    return st;
+}
+
+static tdsa_status open_engine(p11_core *core, tdsa_err *err)
+{
+    part_engine_cfg c = *cfg_participant_engine(core->participant);
+
+    c.store = core->store;
+    c.rng = tdsa_os_rng();
+    c.clock = tdsa_os_clock();
+    c.log = &core->log->sink;
+    core->settings.deadline_ms = c.deadline_ms;
+    return part_engine_new(&core->engine, &c, err);
+}
+
+static tdsa_status open_parts(p11_core *core, tdsa_err *err)
+{
+    char path[CONFIG_PATH_MAX];
+    const cfg_source source = {.file = path, .log = &core->log->sink};
+    tdsa_status st = find_config(path, sizeof path, err);
+
+    if (st == TDSA_OK) {
+        st = cfg_load(&core->config, &source, NULL, err);
+    }
+    if (st == TDSA_OK) {
+        st = read_settings(&core->settings, core->config, err);
+    }
+    if (st == TDSA_OK) {
+        st = cfg_participant_new(&core->participant, core->config, &core->log->sink, err);
+    }
+    if (st == TDSA_OK) {
+        st = make_serial(core, err);
+    }
+    if (st == TDSA_OK) {
+        st = grp_open(&core->p256, GRP_P256, err);
+    }
+    if (st == TDSA_OK) {
+        st = grp_open(&core->secp256k1, GRP_SECP256K1, err);
+    }
+    if (st == TDSA_OK) {
+        st = open_store(core, err);
+    }
+    return st == TDSA_OK ? open_engine(core, err) : st;
+}
+
+tdsa_status p11_core_open(p11_core **out, p11_log *log, tdsa_err *err)
+{
+    p11_core *core = calloc(1, sizeof *core);
+    tdsa_status st = TDSA_OK;
+
+    *out = NULL;
+    if (core == NULL || pthread_mutex_init(&core->login_lock, NULL) != 0) {
+        free(core);
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the module");
+    }
+    core->log = log;
+    st = p11_sessions_init(&core->sessions, err);
+    if (st == TDSA_OK) {
+        st = p11_objects_init(&core->objects, err);
+    }
+    if (st == TDSA_OK) {
+        st = open_parts(core, err);
+    }
+    if (st != TDSA_OK) {
+        p11_core_close(core);
+        return st;
+    }
+    *out = core;
+    return TDSA_OK;
+}
+
+void p11_core_close(p11_core *core)
+{
+    p11_sessions_clear(&core->sessions);
+    p11_objects_clear(&core->objects);
+    part_engine_free(core->engine);
+    ks_close(core->store);
+    grp_close(core->p256);
+    grp_close(core->secp256k1);
+    cfg_participant_free(core->participant);
+    cfg_free(core->config);
+    (void)pthread_mutex_destroy(&core->login_lock);
+    free(core);
+}
+
+void p11_core_abandon(p11_core *core)
+{
+    part_engine_abandon(core->engine);
+    ks_abandon(core->store);
+    /* The rest stays: another thread of the parent may have been changing it. The private keys of
+     * the configuration are wiped by the process's end. */
+}
+
+void p11_core_logout(p11_core *core)
+{
+    atomic_store(&core->logged_in, false);
+    ks_lock(core->store);
+    part_engine_forget(core->engine);
+}
+
+CK_RV p11_core_rename(p11_call *call, const char *key_id, const p11_names *names)
+{
+    p11_core *core = call->core;
+    char label[KS_LABEL_MAX + 1];
+    TDSA_SCOPED_BUF attrs = TDSA_BUF_EMPTY;
+    part_key_info *info = calloc(1, sizeof *info);
+    size_t index = 0;
+    tdsa_err err;
+    tdsa_status st = TDSA_OK;
+
+    if (info == NULL) {
+        return p11_fail(call, CKR_HOST_MEMORY, "no memory for the names");
+    }
+    p11_names_label_text(names, label);
+    p11_names_encode(&attrs, names);
+    st = tdsa_buf_check(&attrs, &err);
+    if (st == TDSA_OK) {
+        st = part_engine_set_attrs(core->engine, key_id, label, attrs.data, attrs.len, &err);
+    }
+    if (st == TDSA_OK) {
+        st = part_engine_key(core->engine, key_id, info, &err);
+    }
+    if (st == TDSA_OK) {
+        st = p11_objects_put(&core->objects, info, &index, &err);
+    }
+    free(info);
+    return st == TDSA_OK ? CKR_OK : p11_fail_err(call, &err);
+}
+
+CK_RV p11_core_random(p11_call *call, CK_BYTE *out, CK_ULONG len)
+{
+    const tdsa_rng rng = tdsa_os_rng();
+    tdsa_err err;
+
+    if (out == NULL && len > 0) {
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no place for the bytes");
+    }
+    if (len > 0 && tdsa_rng_fill(&rng, out, len, &err) != TDSA_OK) {
+        return p11_fail_err(call, &err);
+    }
+    return CKR_OK;
+}
+
+const grp *p11_core_curve(const p11_core *core, grp_curve curve)
+{
+    switch (curve) {
+    case GRP_P256:
+        return core->p256;
+    case GRP_SECP256K1:
+        return core->secp256k1;
+    }
+    TDSA_ASSERT(false);
+    return NULL;
+}

@@ -1,0 +1,14 @@
+#ifndef P11_ERRORS_H
+#define P11_ERRORS_H
+
+#include "base/err.h"
+#include "pkcs11-provider/cryptoki.h"
+
+/** The one place where a status of the engine becomes a code of PKCS#11 (docs/pkcs11.md, "Error
+ * codes"). */
+CK_RV p11_rv_of(tdsa_status status);
+
+/** "CKR_DEVICE_REMOVED" and so on, for log lines; "CKR_?" for a code this module never gives. */
+const char *p11_rv_name(CK_RV rv);
+
+#endif

@@ -1,0 +1,33 @@
+#ifndef P11_LOG_H
+#define P11_LOG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/env.h"
+
+/**
+ * Where the module's log lines go. The module is a guest: it writes nothing on its own, never to
+ * stdout. TDSA_PKCS11_LOG=error|warn|info|debug turns lines on; they go to stderr, or to the file
+ * of TDSA_PKCS11_LOG_FILE (appended, made with mode 0600). Without either, only the reason of a
+ * failed C_Initialize goes to stderr: nobody could find it otherwise.
+ *
+ * Threads: any; one line is one write.
+ */
+typedef struct {
+    atomic_int fd;    /* -1: nothing is written */
+    atomic_int level; /* tdsa_log_level */
+    tdsa_log sink;    /* for the engine and the keystore */
+} p11_log;
+
+/** Reads the environment; called by every C_Initialize. Closes the file of the last time. */
+void p11_log_open(p11_log *log) TDSA_NONNULL;
+/** Formats one line: "tdsa-pkcs11[pid] LEVEL text". Control characters become '?'. */
+void p11_log_line(p11_log *log, tdsa_log_level level, const char *fmt, ...) TDSA_PRINTF(3, 4)
+    TDSA_NONNULL;
+/** The same to stderr when no log is configured; for reasons why C_Initialize failed. */
+void p11_log_startup(p11_log *log, const char *fmt, ...) TDSA_PRINTF(2, 3) TDSA_NONNULL;
+/** True when lines of this level are written. */
+bool p11_log_wants(const p11_log *log, tdsa_log_level level) TDSA_NONNULL;
+
+#endif

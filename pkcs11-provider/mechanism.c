@@ -1,0 +1,119 @@
+#include "pkcs11-provider/mechanism.h"
+
+#define KEY_BITS 256u /* every curve so far */
+#define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+
+static const p11_mech mechs[] = {
+    {CKM_EC_KEY_PAIR_GEN, P11_MECH_KEYGEN, TDSA_HASH_SHA256},
+    {CKM_ECDSA, P11_MECH_RAW, TDSA_HASH_SHA256},
+    {CKM_ECDSA_SHA1, P11_MECH_HASHED, TDSA_HASH_SHA1},
+    {CKM_ECDSA_SHA224, P11_MECH_HASHED, TDSA_HASH_SHA224},
+    {CKM_ECDSA_SHA256, P11_MECH_HASHED, TDSA_HASH_SHA256},
+    {CKM_ECDSA_SHA384, P11_MECH_HASHED, TDSA_HASH_SHA384},
+    {CKM_ECDSA_SHA512, P11_MECH_HASHED, TDSA_HASH_SHA512},
+    {CKM_SHA_1, P11_MECH_DIGEST, TDSA_HASH_SHA1},
+    {CKM_SHA224, P11_MECH_DIGEST, TDSA_HASH_SHA224},
+    {CKM_SHA256, P11_MECH_DIGEST, TDSA_HASH_SHA256},
+    {CKM_SHA384, P11_MECH_DIGEST, TDSA_HASH_SHA384},
+    {CKM_SHA512, P11_MECH_DIGEST, TDSA_HASH_SHA512},
+};
+#define MECH_COUNT (sizeof mechs / sizeof mechs[0])
+
+static bool is_on(const p11_mech *m, bool sha1)
+{
+    return sha1 || m->type != CKM_ECDSA_SHA1;
+}
+
+const p11_mech *p11_mech_find(CK_MECHANISM_TYPE type, bool sha1)
+{
+    for (size_t i = 0; i < MECH_COUNT; i++) {
+        if (mechs[i].type == type && is_on(&mechs[i], sha1)) {
+            return &mechs[i];
+        }
+    }
+    return NULL;
+}
+
+CK_RV p11_mech_list(bool sha1, CK_MECHANISM_TYPE *list, CK_ULONG *count)
+{
+    const CK_ULONG have = sha1 ? MECH_COUNT : MECH_COUNT - 1;
+    CK_ULONG n = 0;
+
+    if (count == NULL) {
+        return CKR_ARGUMENTS_BAD;
+    }
+    if (list == NULL || *count < have) {
+        *count = have;
+        return list == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL;
+    }
+    for (size_t i = 0; i < MECH_COUNT; i++) {
+        if (is_on(&mechs[i], sha1)) {
+            list[n++] = mechs[i].type;
+        }
+    }
+    *count = n;
+    return CKR_OK;
+}
+
+CK_RV p11_mech_info(bool sha1, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
+{
+    const p11_mech *m = p11_mech_find(type, sha1);
+
+    if (info == NULL) {
+        return CKR_ARGUMENTS_BAD;
+    }
+    if (m == NULL) {
+        return CKR_MECHANISM_INVALID;
+    }
+    *info = (CK_MECHANISM_INFO){KEY_BITS, KEY_BITS, EC_FLAGS};
+    switch (m->kind) {
+    case P11_MECH_KEYGEN:
+        info->flags |= CKF_GENERATE_KEY_PAIR;
+        break;
+    case P11_MECH_RAW:
+    case P11_MECH_HASHED:
+        info->flags |= CKF_SIGN | CKF_VERIFY;
+        break;
+    case P11_MECH_DIGEST:
+        *info = (CK_MECHANISM_INFO){0, 0, CKF_DIGEST};
+        break;
+    }
+    return CKR_OK;
+}
+
+bool p11_mech_hash_of_len(size_t len, tdsa_hash_alg *out)
+{
+    for (size_t i = 0; i < MECH_COUNT; i++) {
+        if (mechs[i].kind == P11_MECH_DIGEST && tdsa_hash_len(mechs[i].hash) == len) {
+            *out = mechs[i].hash;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool p11_mech_allowed(const p11_mech *mech, const mpc_policy *policy)
+{
+    switch (mech->kind) {
+    case P11_MECH_RAW:
+        return policy->purpose == MPC_PURPOSE_DIGEST;
+    case P11_MECH_HASHED:
+        return (policy->digests & (1u << mech->hash)) != 0;
+    case P11_MECH_KEYGEN:
+    case P11_MECH_DIGEST:
+        return false;
+    }
+    return false;
+}
+
+size_t p11_mech_allowed_list(const mpc_policy *policy, bool sha1, CK_MECHANISM_TYPE *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < MECH_COUNT; i++) {
+        if (is_on(&mechs[i], sha1) && p11_mech_allowed(&mechs[i], policy)) {
+            out[n++] = mechs[i].type;
+        }
+    }
+    return n;
+}

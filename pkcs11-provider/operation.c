@@ -1,0 +1,141 @@
+#include "pkcs11-provider/operation.h"
+
+#include <string.h>
+
+#include "pkcs11-provider/state.h"
+
+void p11_op_end(p11_op *op)
+{
+    tdsa_hasher_free(op->hasher);
+    tdsa_buf_clear(&op->data);
+    *op = (p11_op){0};
+}
+
+CK_RV p11_op_begin(p11_call *call, p11_op *op, const CK_MECHANISM *mech, unsigned kinds)
+{
+    const p11_mech *m = p11_mech_find(mech->mechanism, call->core->settings.sha1);
+
+    if (m == NULL || (kinds & P11_KIND_BIT(m->kind)) == 0) {
+        return p11_fail(call, CKR_MECHANISM_INVALID, "mechanism 0x%lx cannot do this",
+                        mech->mechanism);
+    }
+    if (mech->pParameter != NULL || mech->ulParameterLen != 0) {
+        return p11_fail(call, CKR_MECHANISM_PARAM_INVALID, "mechanism 0x%lx takes no parameter",
+                        mech->mechanism);
+    }
+    p11_op_end(op);
+    op->mech = m;
+    op->active = true;
+    return CKR_OK;
+}
+
+CK_RV p11_op_take_key(p11_call *call, p11_op *op, CK_OBJECT_HANDLE handle, p11_class cls)
+{
+    p11_objects *objects = &call->core->objects;
+    p11_class have = P11_PUBLIC_KEY;
+    p11_key *key = p11_objects_lock(objects, handle, &have);
+    CK_RV rv = CKR_OK;
+
+    if (key == NULL) {
+        return p11_fail(call, CKR_KEY_HANDLE_INVALID, "no key %lu", handle);
+    }
+    if (have == P11_PRIVATE_KEY && key->state == P11_KEY_LIVE && !p11_logged_in(call->core)) {
+        rv = p11_fail(call, CKR_USER_NOT_LOGGED_IN, "the private key needs a login");
+    } else if (!p11_object_visible(key, have, p11_logged_in(call->core))) {
+        rv = p11_fail(call, CKR_KEY_HANDLE_INVALID, "key %lu is gone", handle);
+    } else if (have != cls) {
+        rv = p11_fail(call, CKR_KEY_FUNCTION_NOT_PERMITTED, "a %s key is needed",
+                      cls == P11_PRIVATE_KEY ? "private" : "public");
+    } else {
+        op->key = key->facts;
+    }
+    p11_objects_unlock(objects);
+    return rv;
+}
+
+static CK_RV update_hasher(p11_call *call, p11_op *op, const CK_BYTE *part, CK_ULONG len)
+{
+    tdsa_err err;
+    tdsa_status st = TDSA_OK;
+
+    if (op->hasher == NULL) {
+        st = tdsa_hasher_new(&op->hasher, op->mech->hash, &err);
+    }
+    if (st == TDSA_OK && len > 0) {
+        st = tdsa_hasher_update(op->hasher, part, len, &err);
+    }
+    return st == TDSA_OK ? CKR_OK : p11_fail_err(call, &err);
+}
+
+static CK_RV update_buffer(p11_call *call, p11_op *op, const CK_BYTE *part, CK_ULONG len)
+{
+    const size_t max = op->whole ? MPC_MESSAGE_MAX : P11_RAW_LEN_MAX;
+    tdsa_err err;
+
+    if (len > max || op->data.len + len > max) {
+        return p11_fail(call, CKR_DATA_LEN_RANGE, "more than %zu bytes", max);
+    }
+    tdsa_buf_append(&op->data, part, len);
+    return tdsa_buf_check(&op->data, &err) == TDSA_OK ? CKR_OK : p11_fail_err(call, &err);
+}
+
+CK_RV p11_op_update(p11_call *call, p11_op *op, const CK_BYTE *part, CK_ULONG len)
+{
+    CK_RV rv = CKR_OK;
+
+    if (!op->active) {
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no operation to go on with");
+    }
+    if (part == NULL && len > 0) {
+        rv = p11_fail(call, CKR_ARGUMENTS_BAD, "no data");
+    } else if (op->whole || op->mech->kind == P11_MECH_RAW) {
+        rv = update_buffer(call, op, part, len);
+    } else {
+        rv = update_hasher(call, op, part, len);
+    }
+    op->started = true;
+    if (rv != CKR_OK) {
+        p11_op_end(op);
+    }
+    return rv;
+}
+
+CK_RV p11_op_finish(p11_call *call, p11_op *op, p11_payload *out)
+{
+    tdsa_err err;
+    CK_RV rv = CKR_OK;
+
+    out->hash = op->mech->hash;
+    if (op->whole || op->mech->kind == P11_MECH_RAW) {
+        out->data = op->data.data;
+        out->len = op->data.len;
+        return CKR_OK;
+    }
+    if (op->hasher == NULL) { /* no part at all: the digest of the empty message */
+        rv = update_hasher(call, op, NULL, 0);
+    }
+    if (rv == CKR_OK && tdsa_hasher_final(op->hasher, out->digest, &err) != TDSA_OK) {
+        rv = p11_fail_err(call, &err);
+    }
+    out->data = out->digest;
+    out->len = tdsa_hash_len(op->mech->hash);
+    return rv;
+}
+
+size_t p11_op_signature_len(const p11_call *call, const p11_op *op)
+{
+    return 2 * grp_get_info(p11_core_curve(call->core, op->key.curve))->scalar_len;
+}
+
+bool p11_room_for(size_t need, const CK_BYTE *out, CK_ULONG *out_len, CK_RV *rv)
+{
+    const CK_ULONG have = *out_len;
+
+    *rv = CKR_OK;
+    if (out == NULL || have < need) {
+        *rv = out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL;
+        *out_len = need;
+        return false;
+    }
+    return true;
+}

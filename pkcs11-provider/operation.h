@@ -1,0 +1,53 @@
+#ifndef P11_OPERATION_H
+#define P11_OPERATION_H
+
+#include "pkcs11-provider/call.h"
+#include "pkcs11-provider/mechanism.h"
+#include "pkcs11-provider/object.h"
+
+/**
+ * One running operation of a session: signing, verifying or digesting, in one part or several.
+ * Holds a copy of what it needs of the key, so that a key that goes away does no harm.
+ */
+typedef struct {
+    bool active;
+    bool started; /* an Update call was made */
+    bool whole;   /* keep the message itself: a signing key of purpose `message` */
+    const p11_mech *mech;
+    p11_key_facts key;
+    tdsa_hasher *hasher;                      /* HASHED and DIGEST; NULL until the first part */
+    tdsa_buf data;                            /* RAW: the digest; whole: the message */
+    uint8_t expected[2 * GRP_SCALAR_LEN_MAX]; /* C_VerifySignatureInit */
+    size_t expected_len;
+} p11_op;
+
+/** What a finished operation hands over. */
+typedef struct {
+    tdsa_hash_alg hash;
+    const uint8_t *data; /* digest or message; lent by the operation or `digest` */
+    size_t len;
+    uint8_t digest[TDSA_DIGEST_LEN_MAX];
+} p11_payload;
+
+/** Wipes; the operation is over. Touches no library when there is nothing to free. */
+void p11_op_end(p11_op *op) TDSA_NONNULL;
+/** Starts with a mechanism (which takes no parameter). */
+CK_RV p11_op_begin(p11_call *call, p11_op *op, const CK_MECHANISM *mech, unsigned kinds)
+    TDSA_NONNULL;
+#define P11_KIND_BIT(kind) (1u << (kind))
+/** Takes one part. Ends the operation on failure. */
+CK_RV p11_op_update(p11_call *call, p11_op *op, const CK_BYTE *part, CK_ULONG len)
+    __attribute__((nonnull(1, 2)));
+/** Closes the input: what was given in parts becomes the payload. */
+CK_RV p11_op_finish(p11_call *call, p11_op *op, p11_payload *out) TDSA_NONNULL;
+/** The signing or verification key of a handle: visible, of the right class. */
+CK_RV p11_op_take_key(p11_call *call, p11_op *op, CK_OBJECT_HANDLE handle, p11_class cls)
+    TDSA_NONNULL;
+/** Bytes of a signature, r | s. */
+size_t p11_op_signature_len(const p11_call *call, const p11_op *op) TDSA_NONNULL;
+/** The rule of every function that returns bytes. True: go on and write `need` bytes. False: *rv is
+ * the answer (a size query, or a buffer that is too small), the operation goes on. */
+bool p11_room_for(size_t need, const CK_BYTE *out, CK_ULONG *out_len, CK_RV *rv)
+    __attribute__((nonnull(3, 4)));
+
+#endif

@@ -1,0 +1,312 @@
+#include "pkcs11-provider/session.h"
+
+#include <stdlib.h>
+
+#include "pkcs11-provider/state.h"
+
+#define INDEX_BITS  16u
+#define PIN_LEN_MAX 255u
+
+_Static_assert(P11_SESSIONS_MAX < (1u << INDEX_BITS), "an index and one fit the handle");
+
+tdsa_status p11_sessions_init(p11_sessions *t, tdsa_err *err)
+{
+    if (pthread_mutex_init(&t->lock, NULL) != 0) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no lock for the sessions");
+    }
+    return TDSA_OK;
+}
+
+void p11_session_put(p11_session *s)
+{
+    if (atomic_fetch_sub(&s->refs, 1) != 1) {
+        return;
+    }
+    p11_find_end(&s->find);
+    p11_op_end(&s->sign);
+    p11_op_end(&s->verify);
+    p11_op_end(&s->digest);
+    (void)pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* Takes an entry out of the table; the caller drops the reference outside the lock. */
+static p11_session *remove_locked(p11_sessions *t, uint32_t index)
+{
+    p11_session *s = t->at[index].session;
+
+    atomic_store(&s->closed, true);
+    t->at[index].session = NULL;
+    t->at[index].generation++;
+    t->at[index].next_free = t->first_free;
+    t->first_free = index + 1;
+    t->count--;
+    t->rw_count -= s->read_write ? 1 : 0;
+    return s;
+}
+
+static void close_every(p11_sessions *t)
+{
+    bool more = true;
+
+    for (uint32_t i = 0; more; i++) {
+        p11_session *s = NULL;
+
+        pthread_mutex_lock(&t->lock);
+        more = i < t->used;
+        if (more && t->at[i].session != NULL) {
+            s = remove_locked(t, i);
+        }
+        pthread_mutex_unlock(&t->lock);
+        if (s != NULL) {
+            p11_session_put(s);
+        }
+    }
+}
+
+void p11_sessions_clear(p11_sessions *t)
+{
+    close_every(t);
+    (void)pthread_mutex_destroy(&t->lock);
+}
+
+void p11_sessions_count(p11_sessions *t, CK_ULONG *count, CK_ULONG *rw_count)
+{
+    pthread_mutex_lock(&t->lock);
+    *count = t->count;
+    *rw_count = t->rw_count;
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* index of a handle that is in use; false: none. Table locked. */
+static bool index_of(const p11_sessions *t, CK_SESSION_HANDLE handle, uint32_t *out)
+{
+    const CK_ULONG low = handle & ((1u << INDEX_BITS) - 1);
+
+    if (low < 1 || low > t->used) {
+        return false;
+    }
+    *out = (uint32_t)low - 1;
+    return t->at[*out].session != NULL && t->at[*out].session->handle == handle;
+}
+
+p11_session *p11_session_get(p11_sessions *t, CK_SESSION_HANDLE handle)
+{
+    p11_session *s = NULL;
+    uint32_t index = 0;
+
+    pthread_mutex_lock(&t->lock);
+    if (index_of(t, handle, &index)) {
+        s = t->at[index].session;
+        atomic_fetch_add(&s->refs, 1);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return s;
+}
+
+static bool insert(p11_sessions *t, p11_session *s)
+{
+    uint32_t index = 0;
+
+    pthread_mutex_lock(&t->lock);
+    if (t->first_free == 0 && t->used == P11_SESSIONS_MAX) {
+        pthread_mutex_unlock(&t->lock);
+        return false;
+    }
+    if (t->first_free != 0) {
+        index = t->first_free - 1;
+        t->first_free = t->at[index].next_free;
+    } else {
+        index = t->used++;
+    }
+    s->handle = ((CK_SESSION_HANDLE)t->at[index].generation << INDEX_BITS) | (index + 1);
+    t->at[index].session = s;
+    t->count++;
+    t->rw_count += s->read_write ? 1 : 0;
+    pthread_mutex_unlock(&t->lock);
+    return true;
+}
+
+CK_RV p11_session_open(p11_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *out)
+{
+    p11_session *s = NULL;
+
+    if (out == NULL) {
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no place for the handle");
+    }
+    if (slot != P11_SLOT_ID) {
+        return p11_fail(call, CKR_SLOT_ID_INVALID, "no slot %lu", slot);
+    }
+    if ((flags & CKF_SERIAL_SESSION) == 0) {
+        return p11_fail(call, CKR_SESSION_PARALLEL_NOT_SUPPORTED, "CKF_SERIAL_SESSION is not set");
+    }
+    if ((flags & CKF_ASYNC_SESSION) != 0) {
+        return p11_fail(call, CKR_SESSION_ASYNC_NOT_SUPPORTED, "no asynchronous sessions");
+    }
+    s = calloc(1, sizeof *s);
+    if (s == NULL || pthread_mutex_init(&s->lock, NULL) != 0) {
+        free(s);
+        return p11_fail(call, CKR_HOST_MEMORY, "no memory for a session");
+    }
+    atomic_store(&s->refs, 1);
+    s->read_write = (flags & CKF_RW_SESSION) != 0;
+    if (!insert(&call->core->sessions, s)) {
+        p11_session_put(s);
+        return p11_fail(call, CKR_SESSION_COUNT, "%u sessions are open", P11_SESSIONS_MAX);
+    }
+    *out = s->handle;
+    return CKR_OK;
+}
+
+/* PKCS#11 2.40, C_CloseSession: "If this function is successful and it closes the last session
+ * between the application and the token, the login state of the token for the application returns
+ * to public sessions." */
+static void logout_after_last(p11_core *core)
+{
+    CK_ULONG count = 0;
+    CK_ULONG rw_count = 0;
+
+    pthread_mutex_lock(&core->login_lock);
+    p11_sessions_count(&core->sessions, &count, &rw_count);
+    if (count == 0 && p11_logged_in(core) && !core->settings.login_never) {
+        p11_core_logout(core);
+    }
+    pthread_mutex_unlock(&core->login_lock);
+}
+
+CK_RV p11_session_close(p11_call *call, CK_SESSION_HANDLE handle)
+{
+    p11_sessions *t = &call->core->sessions;
+    p11_session *s = NULL;
+    uint32_t index = 0;
+
+    pthread_mutex_lock(&t->lock);
+    if (index_of(t, handle, &index)) {
+        s = remove_locked(t, index);
+    }
+    pthread_mutex_unlock(&t->lock);
+    if (s == NULL) {
+        return p11_fail(call, CKR_SESSION_HANDLE_INVALID, "no session %lu", handle);
+    }
+    p11_session_put(s);
+    logout_after_last(call->core);
+    return CKR_OK;
+}
+
+CK_RV p11_session_close_all(p11_call *call, CK_SLOT_ID slot)
+{
+    if (slot != P11_SLOT_ID) {
+        return p11_fail(call, CKR_SLOT_ID_INVALID, "no slot %lu", slot);
+    }
+    close_every(&call->core->sessions);
+    logout_after_last(call->core);
+    return CKR_OK;
+}
+
+CK_RV p11_session_info(p11_call *call, CK_SESSION_INFO *out)
+{
+    const bool rw = call->session->read_write;
+    const bool user = p11_logged_in(call->core);
+
+    if (out == NULL) {
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no place for the information");
+    }
+    out->slotID = P11_SLOT_ID;
+    out->flags = CKF_SERIAL_SESSION | (rw ? CKF_RW_SESSION : 0);
+    out->ulDeviceError = 0;
+    if (user) {
+        out->state = rw ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+    } else {
+        out->state = rw ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
+    }
+    return CKR_OK;
+}
+
+/* With the login lock held. */
+static CK_RV login_locked(p11_call *call, const CK_BYTE *pin, CK_ULONG pin_len)
+{
+    p11_core *core = call->core;
+    tdsa_err err;
+    tdsa_status st = TDSA_OK;
+
+    if (p11_logged_in(core)) {
+        return p11_fail(call, CKR_USER_ALREADY_LOGGED_IN, "the user is logged in");
+    }
+    if (atomic_load(&call->session->closed)) {
+        return p11_fail(call, CKR_SESSION_HANDLE_INVALID, "the session was closed meanwhile");
+    }
+    st = ks_unlock(core->store, (const char *)pin, pin_len, &err);
+    if (st == TDSA_E_LOGIN) {
+        return p11_fail(call, CKR_PIN_INCORRECT, "%s", err.text);
+    }
+    if (st != TDSA_OK) {
+        return p11_fail_err(call, &err);
+    }
+    atomic_store(&core->logged_in, true);
+    return CKR_OK;
+}
+
+CK_RV p11_session_login(p11_call *call, CK_ULONG user, const CK_BYTE *pin, CK_ULONG pin_len)
+{
+    CK_RV rv = CKR_OK;
+
+    if (user == CKU_CONTEXT_SPECIFIC) { /* no key asks for it: CKA_ALWAYS_AUTHENTICATE is false */
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no operation waits for a login");
+    }
+    if (user != CKU_USER) {
+        return p11_fail(call, CKR_USER_TYPE_INVALID, "the token has no user of type %lu", user);
+    }
+    if (call->core->settings.login_never) { /* clients that always log in may */
+        return CKR_OK;
+    }
+    if (pin == NULL) {
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no PIN");
+    }
+    if (pin_len == 0) {
+        return p11_fail(call, CKR_PIN_INCORRECT, "the PIN is empty");
+    }
+    if (pin_len > PIN_LEN_MAX) {
+        return p11_fail(call, CKR_PIN_LEN_RANGE, "the PIN is longer than %u bytes", PIN_LEN_MAX);
+    }
+    pthread_mutex_lock(&call->core->login_lock);
+    rv = login_locked(call, pin, pin_len);
+    pthread_mutex_unlock(&call->core->login_lock);
+    return rv;
+}
+
+CK_RV p11_session_logout(p11_call *call)
+{
+    p11_core *core = call->core;
+    CK_RV rv = CKR_OK;
+
+    if (core->settings.login_never) {
+        return CKR_OK;
+    }
+    pthread_mutex_lock(&core->login_lock);
+    if (p11_logged_in(core)) {
+        p11_core_logout(core);
+    } else {
+        rv = p11_fail(call, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
+    }
+    pthread_mutex_unlock(&core->login_lock);
+    return rv;
+}
+
+CK_RV p11_session_cancel(p11_call *call, CK_FLAGS flags)
+{
+    p11_session *s = call->session;
+
+    if ((flags & CKF_FIND_OBJECTS) != 0) {
+        p11_find_end(&s->find);
+    }
+    if ((flags & CKF_SIGN) != 0) {
+        p11_op_end(&s->sign);
+    }
+    if ((flags & CKF_VERIFY) != 0) {
+        p11_op_end(&s->verify);
+    }
+    if ((flags & CKF_DIGEST) != 0) {
+        p11_op_end(&s->digest);
+    }
+    return CKR_OK;
+}

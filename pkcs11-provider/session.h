@@ -1,0 +1,59 @@
+#ifndef P11_SESSION_H
+#define P11_SESSION_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "pkcs11-provider/find.h"
+#include "pkcs11-provider/operation.h"
+
+/** Sessions at a time. */
+#define P11_SESSIONS_MAX 8192u
+
+/** A session. Its lock is held by the call that works in it, also over the network; nothing else
+ * is. Closing it under a running call is allowed: the call ends first, then the memory goes. */
+struct p11_session {
+    atomic_uint refs;
+    atomic_bool closed;
+    pthread_mutex_t lock;
+    CK_SESSION_HANDLE handle;
+    bool read_write;
+    p11_find find;
+    p11_op sign, verify, digest;
+};
+
+/** The table of sessions. A handle is (generation << 16) | (index + 1). */
+typedef struct {
+    pthread_mutex_t lock;
+    struct {
+        p11_session *session; /* one reference */
+        uint32_t generation;
+        uint32_t next_free; /* index + 1 of the next free entry, or 0 */
+    } at[P11_SESSIONS_MAX];
+    uint32_t first_free; /* index + 1, or 0 */
+    uint32_t used;       /* entries ever handed out */
+    CK_ULONG count, rw_count;
+} p11_sessions;
+
+TDSA_MUST_USE tdsa_status p11_sessions_init(p11_sessions *t, tdsa_err *err) TDSA_NONNULL;
+/** Closes every session. */
+void p11_sessions_clear(p11_sessions *t) TDSA_NONNULL;
+void p11_sessions_count(p11_sessions *t, CK_ULONG *count, CK_ULONG *rw_count) TDSA_NONNULL;
+/** Adds a reference; NULL when the handle means nothing. */
+p11_session *p11_session_get(p11_sessions *t, CK_SESSION_HANDLE handle) TDSA_NONNULL;
+/** Drops one; the last one frees. */
+void p11_session_put(p11_session *s) TDSA_NONNULL;
+
+/* C_OpenSession, C_CloseSession, C_CloseAllSessions, C_GetSessionInfo, C_Login, C_Logout,
+ * C_SessionCancel. */
+CK_RV p11_session_open(p11_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *out)
+    __attribute__((nonnull(1)));
+CK_RV p11_session_close(p11_call *call, CK_SESSION_HANDLE handle) TDSA_NONNULL;
+CK_RV p11_session_close_all(p11_call *call, CK_SLOT_ID slot) TDSA_NONNULL;
+CK_RV p11_session_info(p11_call *call, CK_SESSION_INFO *out) __attribute__((nonnull(1)));
+CK_RV p11_session_login(p11_call *call, CK_ULONG user, const CK_BYTE *pin, CK_ULONG pin_len)
+    __attribute__((nonnull(1)));
+CK_RV p11_session_logout(p11_call *call) TDSA_NONNULL;
+CK_RV p11_session_cancel(p11_call *call, CK_FLAGS flags) TDSA_NONNULL;
+
+#endif

@@ -1,0 +1,128 @@
+#include "pkcs11-provider/sign.h"
+
+#include <string.h>
+
+#include "pkcs11-provider/state.h"
+
+#define SIGN_KINDS (P11_KIND_BIT(P11_MECH_RAW) | P11_KIND_BIT(P11_MECH_HASHED))
+
+CK_RV p11_sign_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
+{
+    p11_op *op = &call->session->sign;
+    CK_RV rv = CKR_OK;
+
+    if (mech == NULL && op->active) { /* PKCS#11 3.0: a NULL mechanism cancels */
+        p11_op_end(op);
+        return CKR_OK;
+    }
+    if (mech == NULL) {
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no mechanism");
+    }
+    if (op->active) {
+        return p11_fail(call, CKR_OPERATION_ACTIVE, "a signature is under way");
+    }
+    rv = p11_op_begin(call, op, mech, SIGN_KINDS);
+    if (rv == CKR_OK) {
+        rv = p11_op_take_key(call, op, key, P11_PRIVATE_KEY);
+    }
+    if (rv == CKR_OK && !p11_mech_allowed(op->mech, &op->key.policy)) {
+        rv = p11_fail(call, CKR_MECHANISM_INVALID,
+                      "the key's CKA_ALLOWED_MECHANISMS do not name 0x%lx", mech->mechanism);
+    }
+    if (rv != CKR_OK) {
+        p11_op_end(op);
+        return rv;
+    }
+    op->whole = op->key.policy.purpose == MPC_PURPOSE_MESSAGE;
+    return CKR_OK;
+}
+
+/* Asks the participants for the signature of what the operation has gathered. */
+static CK_RV run(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
+{
+    p11_core *core = call->core;
+    p11_payload payload;
+    part_sign_request req = {.key_id = op->key.key_id, .low_s = op->key.policy.low_s};
+    part_sign_result result;
+    tdsa_err err;
+    CK_RV rv = p11_op_finish(call, op, &payload);
+
+    if (rv != CKR_OK) {
+        return rv;
+    }
+    if (op->mech->kind == P11_MECH_RAW && !p11_mech_hash_of_len(payload.len, &payload.hash)) {
+        return p11_fail(call, CKR_DATA_LEN_RANGE,
+                        "CKM_ECDSA takes a digest of 20, 28, 32, 48 or 64 bytes, not %zu",
+                        payload.len);
+    }
+    if (!p11_logged_in(core)) {
+        return p11_fail(call, CKR_USER_NOT_LOGGED_IN, "logged out since C_SignInit");
+    }
+    req.digest_alg = payload.hash;
+    req.payload = payload.data != NULL ? payload.data : payload.digest;
+    req.payload_len = payload.len;
+    if (part_engine_sign(core->engine, &req, core->settings.deadline_ms, &result, &err) !=
+        TDSA_OK) {
+        return p11_fail_err(call, &err);
+    }
+    memcpy(call->run_id, result.session_id, sizeof call->run_id);
+    call->run_id[sizeof call->run_id - 1] = '\0';
+    memcpy(sig, result.rs, result.rs_len);
+    *sig_len = result.rs_len;
+    return CKR_OK;
+}
+
+/* The common end of C_Sign and C_SignFinal, after the checks of their own. */
+static CK_RV finish(p11_call *call, const CK_BYTE *data, CK_ULONG len, CK_BYTE *sig,
+                    CK_ULONG *sig_len)
+{
+    p11_op *op = &call->session->sign;
+    CK_RV rv = CKR_OK;
+
+    if (!p11_room_for(p11_op_signature_len(call, op), sig, sig_len, &rv)) {
+        return rv;
+    }
+    if (data != NULL) {
+        rv = p11_op_update(call, op, data, len);
+    }
+    if (rv == CKR_OK) {
+        rv = run(call, op, sig, sig_len);
+    }
+    p11_op_end(op);
+    return rv;
+}
+
+CK_RV p11_sign(p11_call *call, const CK_BYTE *data, CK_ULONG len, CK_BYTE *sig, CK_ULONG *sig_len)
+{
+    p11_op *op = &call->session->sign;
+
+    if (!op->active || op->started) {
+        p11_op_end(op);
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED,
+                        "no C_SignInit, or C_SignUpdate was called since");
+    }
+    if (sig_len == NULL || (data == NULL && len > 0)) {
+        p11_op_end(op);
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no data or no place for the length");
+    }
+    return finish(call, data, len, sig, sig_len);
+}
+
+CK_RV p11_sign_update(p11_call *call, const CK_BYTE *part, CK_ULONG len)
+{
+    return p11_op_update(call, &call->session->sign, part, len);
+}
+
+CK_RV p11_sign_final(p11_call *call, CK_BYTE *sig, CK_ULONG *sig_len)
+{
+    p11_op *op = &call->session->sign;
+
+    if (!op->active) {
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no C_SignInit");
+    }
+    if (sig_len == NULL) {
+        p11_op_end(op);
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no place for the length");
+    }
+    return finish(call, NULL, 0, sig, sig_len);
+}

@@ -1,0 +1,66 @@
+#ifndef P11_STATE_H
+#define P11_STATE_H
+
+#include "config/participant_cfg.h"
+#include "participant/engine.h"
+#include "pkcs11-provider/log.h"
+#include "pkcs11-provider/object.h"
+#include "pkcs11-provider/session.h"
+
+/** The one slot, which always holds the one token. */
+#define P11_SLOT_ID 0u
+
+/** What the configuration says about the module itself. */
+typedef struct {
+    char token_label[33];
+    uint32_t deadline_ms; /* total, per operation */
+    bool sha1;            /* CKM_ECDSA_SHA1 is offered */
+    bool login_never;     /* the keystore opens without a PIN; everything is always visible */
+} p11_settings;
+
+/** Everything between C_Initialize and C_Finalize; made and closed by core.c. */
+struct p11_core {
+    p11_settings settings;
+    p11_log *log; /* the process's */
+    cfg *config;
+    cfg_participant *participant;
+    ks *store;
+    part_engine *engine;
+    grp *p256, *secp256k1;
+    char serial[17]; /* of the token: hex of a hash of our public keys */
+    pthread_mutex_t login_lock;
+    atomic_bool logged_in;
+    p11_objects objects;
+    p11_sessions sessions;
+};
+
+/** Reads the configuration and opens keystore and engine. No network, no thread.
+ * Errors: those of cfg_load, cfg_participant_new, ks_open, part_engine_new. */
+TDSA_MUST_USE tdsa_status p11_core_open(p11_core **out, p11_log *log, tdsa_err *err) TDSA_NONNULL;
+/** Closes and frees. Nobody may be inside. */
+void p11_core_close(p11_core *core) TDSA_NONNULL;
+/** In a child after fork: gives up what was inherited; its locks may be held by nobody for ever. */
+void p11_core_abandon(p11_core *core) TDSA_NONNULL;
+/** Locks the keystore and forgets opened shares; with the login lock held. */
+void p11_core_logout(p11_core *core) TDSA_NONNULL;
+/** Stores new names for a key, then shows them. */
+CK_RV p11_core_rename(p11_call *call, const char *key_id, const p11_names *names) TDSA_NONNULL;
+/** C_GenerateRandom: getrandom(2). */
+CK_RV p11_core_random(p11_call *call, CK_BYTE *out, CK_ULONG len) __attribute__((nonnull(1)));
+/** The curve, opened; of any key in the table of objects. */
+const grp *p11_core_curve(const p11_core *core, grp_curve curve) TDSA_NONNULL;
+
+static inline bool p11_logged_in(const p11_core *core)
+{
+    return atomic_load(&core->logged_in);
+}
+
+/* The process: C_Initialize and C_Finalize. */
+CK_RV p11_initialize(p11_call *call, const CK_C_INITIALIZE_ARGS *args) __attribute__((nonnull(1)));
+CK_RV p11_finalize(p11_call *call) TDSA_NONNULL;
+/** Begins C_Initialize and C_Finalize, which need no initialised module. */
+CK_RV p11_enter_alone(p11_call *call, const char *function) TDSA_NONNULL;
+/** True once exit() runs, or OpenSSL has been cleaned up: then no library may be touched. */
+bool p11_exiting(void);
+
+#endif

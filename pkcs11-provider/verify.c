@@ -1,0 +1,174 @@
+#include "pkcs11-provider/verify.h"
+
+#include <string.h>
+
+#include "pkcs11-provider/state.h"
+
+#define VERIFY_KINDS (P11_KIND_BIT(P11_MECH_RAW) | P11_KIND_BIT(P11_MECH_HASHED))
+
+CK_RV p11_verify_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
+{
+    p11_op *op = &call->session->verify;
+    CK_RV rv = CKR_OK;
+
+    if (mech == NULL && op->active) { /* PKCS#11 3.0: a NULL mechanism cancels */
+        p11_op_end(op);
+        return CKR_OK;
+    }
+    if (mech == NULL) {
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no mechanism");
+    }
+    if (op->active) {
+        return p11_fail(call, CKR_OPERATION_ACTIVE, "a verification is under way");
+    }
+    rv = p11_op_begin(call, op, mech, VERIFY_KINDS);
+    if (rv == CKR_OK) {
+        rv = p11_op_take_key(call, op, key, P11_PUBLIC_KEY);
+    }
+    if (rv != CKR_OK) {
+        p11_op_end(op);
+    }
+    return rv;
+}
+
+static CK_RV check(p11_call *call, p11_op *op, const CK_BYTE *sig, CK_ULONG sig_len)
+{
+    const grp *g = p11_core_curve(call->core, op->key.curve);
+    const size_t half = grp_get_info(g)->scalar_len;
+    p11_payload payload;
+    grp_scalar h;
+    grp_scalar r;
+    grp_scalar s;
+    grp_point y;
+    tdsa_err err;
+    CK_RV rv = CKR_OK;
+
+    if (sig_len != 2 * half) {
+        return p11_fail(call, CKR_SIGNATURE_LEN_RANGE, "%lu bytes, not %zu", sig_len, 2 * half);
+    }
+    rv = p11_op_finish(call, op, &payload);
+    if (rv != CKR_OK) {
+        return rv;
+    }
+    if (payload.len == 0) {
+        return p11_fail(call, CKR_DATA_LEN_RANGE, "CKM_ECDSA takes a digest of 1 to %u bytes",
+                        P11_RAW_LEN_MAX);
+    }
+    if (grp_point_decode(g, &y, op->key.point, op->key.point_len, &err) != TDSA_OK) {
+        return p11_fail_err(call, &err);
+    }
+    if (grp_scalar_decode(g, &r, sig, half, &err) != TDSA_OK ||
+        grp_scalar_decode(g, &s, sig + half, half, &err) != TDSA_OK) {
+        return p11_fail(call, CKR_SIGNATURE_INVALID, "r or s is out of range");
+    }
+    grp_digest_to_scalar(g, &h, payload.data, payload.len);
+    if (!grp_ecdsa_verify_vartime(g, &y, &h, &r, &s)) {
+        return p11_fail(call, CKR_SIGNATURE_INVALID, "the signature does not verify");
+    }
+    return CKR_OK;
+}
+
+CK_RV p11_verify(p11_call *call, const CK_BYTE *data, CK_ULONG len, const CK_BYTE *sig,
+                 CK_ULONG sig_len)
+{
+    p11_op *op = &call->session->verify;
+    CK_RV rv = CKR_OK;
+
+    if (!op->active || op->started || op->expected_len > 0) {
+        p11_op_end(op);
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED,
+                        "no C_VerifyInit, or C_VerifyUpdate was called since");
+    }
+    if (sig == NULL || (data == NULL && len > 0)) {
+        rv = p11_fail(call, CKR_ARGUMENTS_BAD, "no data or no signature");
+    } else {
+        rv = p11_op_update(call, op, data, len);
+    }
+    if (rv == CKR_OK) {
+        rv = check(call, op, sig, sig_len);
+    }
+    p11_op_end(op);
+    return rv;
+}
+
+CK_RV p11_verify_update(p11_call *call, const CK_BYTE *part, CK_ULONG len)
+{
+    p11_op *op = &call->session->verify;
+
+    if (op->expected_len > 0) {
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "C_VerifySignatureInit was called");
+    }
+    return p11_op_update(call, op, part, len);
+}
+
+CK_RV p11_verify_final(p11_call *call, const CK_BYTE *sig, CK_ULONG sig_len)
+{
+    p11_op *op = &call->session->verify;
+    CK_RV rv = CKR_OK;
+
+    if (!op->active || op->expected_len > 0) {
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no C_VerifyInit");
+    }
+    rv = sig == NULL ? p11_fail(call, CKR_ARGUMENTS_BAD, "no signature")
+                     : check(call, op, sig, sig_len);
+    p11_op_end(op);
+    return rv;
+}
+
+CK_RV p11_verify_signature_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key,
+                                const CK_BYTE *sig, CK_ULONG sig_len)
+{
+    p11_op *op = &call->session->verify;
+    CK_RV rv = CKR_OK;
+
+    if (mech != NULL && sig == NULL) {
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no signature");
+    }
+    rv = p11_verify_init(call, mech, key);
+    if (rv != CKR_OK || mech == NULL) {
+        return rv;
+    }
+    if (sig_len != p11_op_signature_len(call, op)) {
+        p11_op_end(op);
+        return p11_fail(call, CKR_SIGNATURE_LEN_RANGE, "%lu bytes", sig_len);
+    }
+    memcpy(op->expected, sig, sig_len);
+    op->expected_len = sig_len;
+    return CKR_OK;
+}
+
+CK_RV p11_verify_signature_update(p11_call *call, const CK_BYTE *part, CK_ULONG len)
+{
+    p11_op *op = &call->session->verify;
+
+    if (op->expected_len == 0) {
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no C_VerifySignatureInit");
+    }
+    return p11_op_update(call, op, part, len);
+}
+
+CK_RV p11_verify_signature_final(p11_call *call)
+{
+    p11_op *op = &call->session->verify;
+    CK_RV rv = CKR_OK;
+
+    if (!op->active || op->expected_len == 0) {
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no C_VerifySignatureInit");
+    }
+    rv = check(call, op, op->expected, op->expected_len);
+    p11_op_end(op);
+    return rv;
+}
+
+CK_RV p11_verify_signature(p11_call *call, const CK_BYTE *data, CK_ULONG len)
+{
+    p11_op *op = &call->session->verify;
+    CK_RV rv = CKR_OK;
+
+    if (op->started) {
+        p11_op_end(op);
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "an Update was called since");
+    }
+    rv = p11_verify_signature_update(call, data, len);
+    return rv == CKR_OK ? p11_verify_signature_final(call) : rv;
+}

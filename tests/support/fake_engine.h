@@ -1,0 +1,36 @@
+#ifndef SUPPORT_FAKE_ENGINE_H
+#define SUPPORT_FAKE_ENGINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "participant/engine.h"
+
+/**
+ * Test doubles of the engine and the keystore, for tests of PKCS#11 semantics alone: whole keys in
+ * memory, one process, no network. They are linked before the real libraries and shadow them.
+ * Everything that a participant really does is tested with the real engine in tests/e2e/pkcs11.
+ */
+typedef struct {
+    atomic_uint sign_calls, register_calls, generate_calls, delete_calls, stop_calls, forget_calls,
+        store_abandoned, engine_abandoned, list_calls;
+    atomic_int fail_sign, fail_generate, fail_delete, fail_unlock, fail_open; /* tdsa_status */
+    atomic_int sign_delay_ms;   /* until part_engine_stop, in small steps */
+    atomic_bool assert_in_sign; /* our own bug */
+    void (*in_sign)(void);      /* called by part_engine_sign; NULL: nothing */
+    tdsa_hash_alg last_hash;
+    size_t last_payload_len;
+    mpc_policy last_policy;
+} fake_control;
+extern fake_control fake;
+
+#define FAKE_PIN "1234"
+
+/** As if another process had done it: a new key appears, an existing one goes. */
+void fake_other_process_adds(const char *key_id, grp_curve curve, const char *label);
+void fake_other_process_deletes(const char *key_id);
+/** Forgets every key. */
+void fake_reset(void);
+size_t fake_key_count(void);
+
+#endif
