@@ -54,7 +54,5 @@ extern const grp_backend grp_secp256k1_backend;
 void grp_limbs_from_bytes(uint64_t *limb, size_t count, const uint8_t *bytes, size_t len);
 /** The lowest `len` bytes of the number, big-endian; len <= 8*count. */
 void grp_limbs_to_bytes(uint8_t *bytes, size_t len, const uint64_t *limb);
-/** 1/a for public a. */
-void grp_scalar_inv_vartime(const grp *g, grp_scalar *out, const grp_scalar *a);
 
 #endif

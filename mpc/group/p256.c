@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,48 +23,100 @@ static tdsa_status failed(tdsa_err *err, const char *what)
     return TDSA_FAIL(err, TDSA_E_CRYPTO, "P-256: OpenSSL could not %s", what);
 }
 
-static tdsa_status p256_open(grp *g, tdsa_err *err)
+/* The temporary objects of one operation. Making them costs as much as several additions, so one
+ * set is kept for the next call; they hold nothing secret between calls. */
+typedef struct {
+    const EC_GROUP *group; /* lent */
+    BN_CTX *bn;
+    EC_POINT *acc; /* the result */
+    BIGNUM *x, *y;
+    BIGNUM *k, *m;                   /* scalars, cleared after use */
+    EC_POINT *in[GRP_SUM_TERMS_MAX]; /* made when first needed */
+} work;
+
+typedef struct {
+    EC_GROUP *group;
+    _Atomic(work *) spare; /* taken and given back whole: any thread, no lock */
+} p256_ctx;
+
+static void work_free(work *w)
 {
-    g->ctx = EC_GROUP_new_by_curve_name_ex(tdsa_crypto_libctx(), NULL, NID_X9_62_prime256v1);
-    return g->ctx != NULL ? TDSA_OK : failed(err, "make the group");
+    if (w == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < GRP_SUM_TERMS_MAX; i++) {
+        EC_POINT_free(w->in[i]);
+    }
+    EC_POINT_free(w->acc);
+    BN_free(w->x);
+    BN_free(w->y);
+    BN_clear_free(w->k);
+    BN_clear_free(w->m);
+    BN_CTX_free(w->bn);
+    free(w);
+}
+
+static work *work_new(const EC_GROUP *group)
+{
+    work *w = calloc(1, sizeof *w);
+
+    if (w == NULL) {
+        return NULL;
+    }
+    w->group = group;
+    w->bn = BN_CTX_new_ex(tdsa_crypto_libctx());
+    w->acc = EC_POINT_new(group);
+    w->x = BN_new();
+    w->y = BN_new();
+    w->k = BN_secure_new();
+    w->m = BN_secure_new();
+    if (w->bn == NULL || w->acc == NULL || w->x == NULL || w->y == NULL || w->k == NULL ||
+        w->m == NULL) {
+        work_free(w);
+        return NULL;
+    }
+    BN_set_flags(w->k, BN_FLG_CONSTTIME);
+    BN_set_flags(w->m, BN_FLG_CONSTTIME);
+    return w;
+}
+
+/* NULL when there is no memory. */
+static work *work_take(const grp *g)
+{
+    p256_ctx *c = g->ctx;
+    work *w = atomic_exchange(&c->spare, NULL);
+
+    return w != NULL ? w : work_new(c->group);
+}
+
+static void work_give(const grp *g, work *w)
+{
+    p256_ctx *c = g->ctx;
+
+    work_free(atomic_exchange(&c->spare, w)); /* another thread was faster */
 }
 
 static void p256_close(grp *g)
 {
-    EC_GROUP_free(g->ctx);
+    p256_ctx *c = g->ctx;
+
+    if (c != NULL) {
+        work_free(atomic_exchange(&c->spare, NULL));
+        EC_GROUP_free(c->group);
+        free(c);
+    }
 }
 
-/* The temporary objects of one operation. */
-typedef struct {
-    const EC_GROUP *group;
-    BN_CTX *bn;
-    EC_POINT *acc; /* the result */
-    EC_POINT *in;
-    BIGNUM *x, *y;
-} work;
-
-static bool work_begin(work *w, const grp *g)
+static tdsa_status p256_open(grp *g, tdsa_err *err)
 {
-    *w = (work){.group = g->ctx, .bn = BN_CTX_new_ex(tdsa_crypto_libctx())};
-    if (w->bn == NULL) {
-        return false;
-    }
-    BN_CTX_start(w->bn);
-    w->acc = EC_POINT_new(w->group);
-    w->in = EC_POINT_new(w->group);
-    w->x = BN_CTX_get(w->bn);
-    w->y = BN_CTX_get(w->bn);
-    return w->acc != NULL && w->in != NULL && w->y != NULL;
-}
+    p256_ctx *c = calloc(1, sizeof *c);
 
-static void work_end(work *w)
-{
-    EC_POINT_clear_free(w->acc); /* its Z tells of the scalar */
-    EC_POINT_free(w->in);
-    if (w->bn != NULL) {
-        BN_CTX_end(w->bn);
-        BN_CTX_free(w->bn);
+    if (c == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for P-256");
     }
+    g->ctx = c; /* p256_close takes what is there */
+    c->group = EC_GROUP_new_by_curve_name_ex(tdsa_crypto_libctx(), NULL, NID_X9_62_prime256v1);
+    return c->group != NULL ? TDSA_OK : failed(err, "make the group");
 }
 
 static bool p256_load(const work *w, EC_POINT *to, const grp_point *p)
@@ -73,14 +126,14 @@ static bool p256_load(const work *w, EC_POINT *to, const grp_point *p)
            EC_POINT_set_affine_coordinates(w->group, to, w->x, w->y, w->bn) == 1;
 }
 
-/* out = w->acc, which may be the identity. */
-static bool p256_store(const work *w, grp_point *out)
+/* out = p, which may be the identity. */
+static bool p256_store(const work *w, grp_point *out, const EC_POINT *p)
 {
     grp_point_set_identity(out);
-    if (EC_POINT_is_at_infinity(w->group, w->acc) == 1) {
+    if (EC_POINT_is_at_infinity(w->group, p) == 1) {
         return true;
     }
-    if (EC_POINT_get_affine_coordinates(w->group, w->acc, w->x, w->y, w->bn) != 1 ||
+    if (EC_POINT_get_affine_coordinates(w->group, p, w->x, w->y, w->bn) != 1 ||
         BN_bn2binpad(w->x, out->raw, FIELD_LEN) != (int)FIELD_LEN ||
         BN_bn2binpad(w->y, out->raw + FIELD_LEN, FIELD_LEN) != (int)FIELD_LEN) {
         grp_point_set_identity(out);
@@ -90,37 +143,36 @@ static bool p256_store(const work *w, grp_point *out)
     return true;
 }
 
-/* A scalar as OpenSSL has it. BN_bin2bn skips leading zero bytes, which would time a secret; so the
- * number gets a bit above its highest one, which is taken away afterwards. */
-static BIGNUM *scalar_to_bn(const grp *g, const grp_scalar *a)
+/* k = a. BN_bin2bn skips leading zero bytes, which would time a secret; so the number gets a bit
+ * above its highest one, which is taken away afterwards. */
+static bool scalar_to_bn(const grp *g, BIGNUM *k, const grp_scalar *a)
 {
     uint8_t bytes[1 + FIELD_LEN];
-    BIGNUM *k = BN_secure_new();
+    bool ok = false;
 
     bytes[0] = 1;
     grp_scalar_encode(g, bytes + 1, a);
-    if (k != NULL &&
-        (BN_bin2bn(bytes, sizeof bytes, k) == NULL || BN_clear_bit(k, 8 * (int)FIELD_LEN) != 1)) {
-        BN_clear_free(k);
-        k = NULL;
-    }
-    if (k != NULL) {
-        BN_set_flags(k, BN_FLG_CONSTTIME);
-    }
+    ok = BN_bin2bn(bytes, sizeof bytes, k) != NULL && BN_clear_bit(k, 8 * (int)FIELD_LEN) == 1;
     tdsa_wipe(bytes, sizeof bytes);
-    return k;
+    return ok;
 }
 
 static tdsa_status p256_mul_base(const grp *g, grp_point *out, const grp_scalar *a, tdsa_err *err)
 {
-    BIGNUM *k = scalar_to_bn(g, a);
-    work w;
-    bool ok = work_begin(&w, g);
+    work *w = work_take(g);
+    EC_POINT *product = NULL; /* not a kept one: its Z tells of the scalar */
+    bool ok = false;
 
-    ok = ok && k != NULL && EC_POINT_mul(w.group, w.acc, k, NULL, NULL, w.bn) == 1 &&
-         p256_store(&w, out);
-    work_end(&w);
-    BN_clear_free(k);
+    if (w == NULL) {
+        return failed(err, "get memory");
+    }
+    product = EC_POINT_new(w->group);
+    ok = product != NULL && scalar_to_bn(g, w->k, a) &&
+         EC_POINT_mul(w->group, product, w->k, NULL, NULL, w->bn) == 1 &&
+         p256_store(w, out, product);
+    EC_POINT_clear_free(product);
+    BN_clear(w->k);
+    work_give(g, w);
     tdsa_declassify(out, sizeof *out); /* a*G is made to be shown; finding a is the hard problem */
     return ok ? TDSA_OK : failed(err, "multiply the base point");
 }
@@ -128,22 +180,25 @@ static tdsa_status p256_mul_base(const grp *g, grp_point *out, const grp_scalar 
 static tdsa_status p256_mul_add(const grp *g, grp_point *out, const grp_scalar *a,
                                 const grp_scalar *b, const grp_point *p, tdsa_err *err)
 {
-    BIGNUM *k = grp_scalar_is_zero(g, a) ? NULL : scalar_to_bn(g, a);
-    BIGNUM *m = scalar_to_bn(g, b);
-    work w;
-    bool ok = work_begin(&w, g);
+    const bool with_base = !grp_scalar_is_zero(g, a);
+    work *w = work_take(g);
+    bool ok = false;
 
-    ok = ok && m != NULL && (k != NULL || grp_scalar_is_zero(g, a)) && p256_load(&w, w.in, p) &&
-         EC_POINT_mul(w.group, w.acc, k, w.in, m, w.bn) == 1 && p256_store(&w, out);
-    work_end(&w);
-    BN_clear_free(k);
-    BN_clear_free(m);
+    if (w == NULL) {
+        return failed(err, "get memory");
+    }
+    ok = scalar_to_bn(g, w->k, a) && scalar_to_bn(g, w->m, b) && p256_load(w, w->acc, p) &&
+         EC_POINT_mul(w->group, w->acc, with_base ? w->k : NULL, w->acc, w->m, w->bn) == 1 &&
+         p256_store(w, out, w->acc);
+    BN_clear(w->k);
+    BN_clear(w->m);
+    work_give(g, w);
     return ok ? TDSA_OK : failed(err, "multiply a point");
 }
 
-/* w->acc = sum of coeff[i]*point[i] with all |coeff| bits handled together: Jacobian doublings
- * and additions, no inversion. point[i] already has the sign of coeff[i]. */
-static bool sum_bits(const work *w, EC_POINT *const *point, const int32_t *coeff, size_t count)
+/* w->acc = sum of coeff[i]*in[i] with all |coeff| bits handled together: Jacobian doublings and
+ * additions, no inversion. in[i] already has the sign of coeff[i]. */
+static bool sum_bits(const work *w, const int32_t *coeff, size_t count)
 {
     bool started = false;
 
@@ -159,7 +214,7 @@ static bool sum_bits(const work *w, EC_POINT *const *point, const int32_t *coeff
 
             if ((size & bit) != 0) {
                 started = true;
-                if (EC_POINT_add(w->group, w->acc, w->acc, point[i], w->bn) != 1) {
+                if (EC_POINT_add(w->group, w->acc, w->acc, w->in[i], w->bn) != 1) {
                     return false;
                 }
             }
@@ -171,21 +226,20 @@ static bool sum_bits(const work *w, EC_POINT *const *point, const int32_t *coeff
 static tdsa_status p256_sum(const grp *g, grp_point *out, const grp_point *const *p,
                             const int32_t *coeff, size_t count, tdsa_err *err)
 {
-    EC_POINT *point[GRP_SUM_TERMS_MAX];
-    work w;
-    bool ok = work_begin(&w, g);
+    work *w = work_take(g);
+    bool ok = w != NULL;
 
-    memset(point, 0, count * sizeof point[0]);
     for (size_t i = 0; ok && i < count; i++) {
-        point[i] = EC_POINT_new(w.group);
-        ok = point[i] != NULL && p256_load(&w, point[i], p[i]) &&
-             (coeff[i] > 0 || EC_POINT_invert(w.group, point[i], w.bn) == 1);
+        if (w->in[i] == NULL) {
+            w->in[i] = EC_POINT_new(w->group);
+        }
+        ok = w->in[i] != NULL && p256_load(w, w->in[i], p[i]) &&
+             (coeff[i] > 0 || EC_POINT_invert(w->group, w->in[i], w->bn) == 1);
     }
-    ok = ok && sum_bits(&w, point, coeff, count) && p256_store(&w, out);
-    for (size_t i = 0; i < count; i++) {
-        EC_POINT_free(point[i]);
+    ok = ok && sum_bits(w, coeff, count) && p256_store(w, out, w->acc);
+    if (w != NULL) {
+        work_give(g, w);
     }
-    work_end(&w);
     return ok ? TDSA_OK : failed(err, "add points");
 }
 
@@ -218,23 +272,24 @@ static void p256_encode_raw(const grp *g, uint8_t *out, const grp_point *p)
 static tdsa_status p256_decode(const grp *g, grp_point *out, const uint8_t *in, size_t len,
                                tdsa_err *err)
 {
-    work w;
-    bool ok = work_begin(&w, g);
+    work *w = work_take(g);
     bool valid = false;
+    bool ok = true;
 
-    if (ok) {
-        (void)ERR_set_mark();
-        /* Refuses coordinates not below p and points off the curve; the cofactor is 1. */
-        valid = EC_POINT_oct2point(w.group, w.acc, in, len, w.bn) == 1;
-        (void)ERR_pop_to_mark();
+    if (w == NULL) {
+        return failed(err, "get memory");
     }
+    (void)ERR_set_mark();
+    /* Refuses coordinates not below p and points off the curve; the cofactor is 1. */
+    valid = EC_POINT_oct2point(w->group, w->acc, in, len, w->bn) == 1;
+    (void)ERR_pop_to_mark();
     if (valid && len == g->info.point_raw_len) {
         out->identity = 0;
         memcpy(out->raw, in + 1, XY_LEN); /* canonical, so the input is our form */
     } else if (valid) {
-        ok = p256_store(&w, out);
+        ok = p256_store(w, out, w->acc);
     }
-    work_end(&w);
+    work_give(g, w);
     if (!ok) {
         return failed(err, "read a point");
     }

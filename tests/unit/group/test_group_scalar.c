@@ -63,6 +63,8 @@ static void check_pair(const grp *g, bn_kit *k, const grp_scalar *a, const grp_s
         grp_scalar_inv(g, &r, a);
         assert_non_null(BN_mod_inverse(k->r, k->a, k->q, k->ctx));
         assert_is_bn(g, &r, k->r);
+        grp_scalar_inv_vartime(g, &r, a);
+        assert_is_bn(g, &r, k->r);
     }
 }
 
@@ -116,6 +118,8 @@ static void operations_work_in_place(void **state)
         assert_true(grp_scalar_is_zero(g, &b));
         b = a;
         grp_scalar_inv(g, &b, &b);
+        grp_scalar_inv_vartime(g, &b, &b);
+        grp_scalar_inv_vartime(g, &b, &b);
         grp_scalar_mul(g, &b, &b, &a);
         grp_scalar_set_u64(g, &r, 1);
         assert_true(grp_scalar_equal(g, &r, &b));
@@ -132,6 +136,8 @@ static void the_inverse_of_zero_is_zero(void **state)
 
         grp_scalar_set_u64(g, &a, 0);
         grp_scalar_inv(g, &a, &a);
+        assert_true(grp_scalar_is_zero(g, &a));
+        grp_scalar_inv_vartime(g, &a, &a);
         assert_true(grp_scalar_is_zero(g, &a));
         grp_close(g);
     }
