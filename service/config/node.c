@@ -117,13 +117,15 @@ cfg_node *cfg_node_at(const cfg_node *n, size_t index)
 
 cfg_node *cfg_node_walk(const cfg_node *n)
 {
+    const cfg_node *up = n;
+
     if (n->first != NULL) {
         return n->first;
     }
-    while (n != NULL && n->next == NULL) {
-        n = n->parent;
+    while (up != NULL && up->next == NULL) {
+        up = up->parent;
     }
-    return n == NULL ? NULL : n->next;
+    return up == NULL ? NULL : up->next;
 }
 
 typedef struct {

@@ -216,7 +216,7 @@ static tdsa_status read_entry(peer_roster *r, size_t index, size_t which, const 
     const bool is_client = (int)index == r->client_index;
     const bool is_me = index == r->me;
     char base[CFG_PATH_MAX];
-    bool present;
+    bool present = false;
     tdsa_status st;
 
     (void)cfg_path(base, sizeof base, "tdsaLibrary.remoteParticipants[%zu][%zu]", index, which);
