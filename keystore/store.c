@@ -76,7 +76,7 @@ static tdsa_status open_encryptor(ks *s, const ks_cfg *cfg, tdsa_err *err)
     case KS_ENCRYPTOR_AESGCM:
         return ks_encryptor_aesgcm.open(&s->encryptor, cfg, err);
     case KS_ENCRYPTOR_PKCS11:
-        return TDSA_FAIL(err, TDSA_E_CONFIG, "encryptor pkcs11 is not part of this build");
+        return ks_encryptor_pkcs11.open(&s->encryptor, cfg, err);
     }
     return TDSA_FAIL(err, TDSA_E_CONFIG, "unknown encryptor %d", (int)cfg->encryptor);
 }

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include "ks_tempdir.h"
+#include "support/softhsm.h"
 
 static const ks_variant memory_clear = {"memory+none", "memory", KS_ENCRYPTOR_NONE};
 static const ks_variant memory_gcm = {"memory+aesgcm", "memory", KS_ENCRYPTOR_AESGCM};
 static const ks_variant sqlite_clear = {"sqlite+none", "sqlite", KS_ENCRYPTOR_NONE};
 static const ks_variant sqlite_gcm = {"sqlite+aesgcm", "sqlite", KS_ENCRYPTOR_AESGCM};
+static const ks_variant sqlite_token = {"sqlite+pkcs11", "sqlite", KS_ENCRYPTOR_PKCS11};
 
 size_t ks_variants(const ks_variant *out[KS_VARIANTS_MAX])
 {
@@ -20,6 +22,7 @@ size_t ks_variants(const ks_variant *out[KS_VARIANTS_MAX])
     out[n++] = &memory_gcm;
     out[n++] = &sqlite_clear;
     out[n++] = &sqlite_gcm;
+    out[n++] = &sqlite_token;
     return n;
 }
 
@@ -58,6 +61,12 @@ int ks_fixture_setup(void **state)
         .clock = tdsa_os_clock(),
     };
     *state = f;
+    if (f->variant->encryptor == KS_ENCRYPTOR_PKCS11) {
+        if (softhsm_make(f->dir, "tok", KS_FIXTURE_PIN, "tdsa-wrap") != 0) {
+            return -1;
+        }
+        ks_fixture_uri(f, "tok", "tdsa-wrap", "&pin-value=" KS_FIXTURE_PIN);
+    }
     if (ks_open(&f->s, &f->cfg, &f->err) != TDSA_OK) {
         print_error("ks_open (%s): %s\n", f->variant->name, f->err.text);
         return -1;
@@ -73,6 +82,13 @@ int ks_fixture_teardown(void **state)
     ks_tempdir_remove(f->dir);
     free(f);
     return 0;
+}
+
+void ks_fixture_uri(ks_fixture *f, const char *token, const char *object, const char *rest)
+{
+    (void)snprintf(f->uri, sizeof f->uri, "pkcs11:token=%s;object=%s?module-path=%s%s", token,
+                   object, softhsm_module(), rest);
+    f->cfg.wrapping_uri = f->uri;
 }
 
 void ks_fixture_reopen(ks_fixture *f)

@@ -27,12 +27,16 @@ typedef struct {
 } ks_fixture;
 
 #define KS_VARIANTS_MAX 5u
-/** The combinations this build can run (pkcs11 needs SoftHSM). */
+/** PIN of the token of a pkcs11 variant. */
+#define KS_FIXTURE_PIN "31415926"
+/** All combinations. */
 size_t ks_variants(const ks_variant *out[KS_VARIANTS_MAX]);
 
 /** cmocka set-up: *state is a ks_variant, and becomes an opened ks_fixture. */
 int ks_fixture_setup(void **state);
 int ks_fixture_teardown(void **state);
+/** Makes f->cfg use the key `object` of a token; `rest` follows in the query. */
+void ks_fixture_uri(ks_fixture *f, const char *token, const char *object, const char *rest);
 void ks_fixture_reopen(ks_fixture *f);
 /** Runs every test on every variant; returns how many failed. */
 int ks_fixture_run(const char *group, const struct CMUnitTest *tests, size_t count);

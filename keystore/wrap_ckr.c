@@ -1,0 +1,73 @@
+#include "keystore/wrap_module.h"
+
+#include <stdio.h>
+
+#define CKR_ENTRY(code) \
+    {                   \
+        code, #code     \
+    }
+
+const char *ks_ckr_name(CK_RV rv, char out[32])
+{
+    static const struct {
+        CK_RV rv;
+        const char *name;
+    } names[] = {
+        CKR_ENTRY(CKR_OK),
+        CKR_ENTRY(CKR_HOST_MEMORY),
+        CKR_ENTRY(CKR_SLOT_ID_INVALID),
+        CKR_ENTRY(CKR_GENERAL_ERROR),
+        CKR_ENTRY(CKR_FUNCTION_FAILED),
+        CKR_ENTRY(CKR_ARGUMENTS_BAD),
+        CKR_ENTRY(CKR_CANT_LOCK),
+        CKR_ENTRY(CKR_ATTRIBUTE_TYPE_INVALID),
+        CKR_ENTRY(CKR_ATTRIBUTE_VALUE_INVALID),
+        CKR_ENTRY(CKR_DATA_INVALID),
+        CKR_ENTRY(CKR_DATA_LEN_RANGE),
+        CKR_ENTRY(CKR_DEVICE_ERROR),
+        CKR_ENTRY(CKR_DEVICE_MEMORY),
+        CKR_ENTRY(CKR_DEVICE_REMOVED),
+        CKR_ENTRY(CKR_ENCRYPTED_DATA_INVALID),
+        CKR_ENTRY(CKR_ENCRYPTED_DATA_LEN_RANGE),
+        CKR_ENTRY(CKR_FUNCTION_NOT_SUPPORTED),
+        CKR_ENTRY(CKR_KEY_HANDLE_INVALID),
+        CKR_ENTRY(CKR_KEY_SIZE_RANGE),
+        CKR_ENTRY(CKR_KEY_TYPE_INCONSISTENT),
+        CKR_ENTRY(CKR_KEY_FUNCTION_NOT_PERMITTED),
+        CKR_ENTRY(CKR_MECHANISM_INVALID),
+        CKR_ENTRY(CKR_MECHANISM_PARAM_INVALID),
+        CKR_ENTRY(CKR_OPERATION_ACTIVE),
+        CKR_ENTRY(CKR_PIN_INCORRECT),
+        CKR_ENTRY(CKR_PIN_INVALID),
+        CKR_ENTRY(CKR_PIN_LEN_RANGE),
+        CKR_ENTRY(CKR_PIN_EXPIRED),
+        CKR_ENTRY(CKR_PIN_LOCKED),
+        CKR_ENTRY(CKR_SESSION_CLOSED),
+        CKR_ENTRY(CKR_SESSION_COUNT),
+        CKR_ENTRY(CKR_SESSION_HANDLE_INVALID),
+        CKR_ENTRY(CKR_SESSION_READ_ONLY),
+        CKR_ENTRY(CKR_SESSION_EXISTS),
+        CKR_ENTRY(CKR_TEMPLATE_INCOMPLETE),
+        CKR_ENTRY(CKR_TEMPLATE_INCONSISTENT),
+        CKR_ENTRY(CKR_TOKEN_NOT_PRESENT),
+        CKR_ENTRY(CKR_TOKEN_NOT_RECOGNIZED),
+        CKR_ENTRY(CKR_TOKEN_WRITE_PROTECTED),
+        CKR_ENTRY(CKR_USER_ALREADY_LOGGED_IN),
+        CKR_ENTRY(CKR_USER_ANOTHER_ALREADY_LOGGED_IN),
+        CKR_ENTRY(CKR_USER_NOT_LOGGED_IN),
+        CKR_ENTRY(CKR_USER_PIN_NOT_INITIALIZED),
+        CKR_ENTRY(CKR_USER_TOO_MANY_TYPES),
+        CKR_ENTRY(CKR_BUFFER_TOO_SMALL),
+        CKR_ENTRY(CKR_CRYPTOKI_NOT_INITIALIZED),
+        CKR_ENTRY(CKR_CRYPTOKI_ALREADY_INITIALIZED),
+        CKR_ENTRY(CKR_NEED_TO_CREATE_THREADS),
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (names[i].rv == rv) {
+            return names[i].name;
+        }
+    }
+    (void)snprintf(out, 32, "CKR 0x%08lx", rv);
+    return out;
+}

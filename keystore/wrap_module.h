@@ -1,0 +1,47 @@
+#ifndef KS_WRAP_MODULE_H
+#define KS_WRAP_MODULE_H
+
+#include "keystore/wrap_uri.h"
+
+/**
+ * A session with the token that holds the wrapping key, for as long as one data key is wrapped or
+ * unwrapped. Nothing of it outlives ks_wrap_end: the data key is what stays.
+ *
+ * The module is loaded for itself (RTLD_LOCAL). When the process had initialised it already, it is
+ * used as it is and left as it is: no C_Finalize, and no C_Logout where the application had logged
+ * in. Otherwise it is finalised at the end. PKCS#11 has one initialisation per process, so nobody
+ * else may begin to use the same module in between: a keystore lets one thread at a time in here,
+ * and a process should hold one keystore per wrapping module.
+ */
+typedef struct {
+    const ks_wrap_uri *uri; /* lent */
+    void *library;
+    CK_FUNCTION_LIST *f;
+    CK_SESSION_HANDLE session;
+    CK_RV rv; /* of the call that failed */
+    bool finalize, have_session, logout;
+} ks_wrap;
+
+/** A PIN, lent; text NULL: none given. */
+typedef struct {
+    const char *text;
+    size_t len;
+    bool from_config; /* nobody is there who could mistype it: never spend the last try */
+} ks_wrap_pin;
+
+/**
+ * Loads, initialises, finds the token, opens a session (read-write when `write`) and logs in, with
+ * one try at most. Errors: TDSA_E_WRAPPING (module or token missing or broken), TDSA_E_LOGIN (PIN
+ * wrong, locked, not set). Call ks_wrap_end in any case.
+ */
+TDSA_MUST_USE tdsa_status ks_wrap_begin(ks_wrap *w, const ks_wrap_uri *uri, const ks_wrap_pin *pin,
+                                        bool write, tdsa_err *err) TDSA_NONNULL;
+void ks_wrap_end(ks_wrap *w) TDSA_NONNULL;
+
+/** TDSA_E_WRAPPING naming token, what was tried and the CKR code, which is kept in w->rv. */
+tdsa_status ks_wrap_fail(ks_wrap *w, CK_RV rv, const char *what, tdsa_err *err) TDSA_NONNULL;
+
+/** "CKR_PIN_INCORRECT"; a number for codes that have no name here is written to `out`. */
+const char *ks_ckr_name(CK_RV rv, char out[32]) TDSA_NONNULL;
+
+#endif

@@ -1,0 +1,275 @@
+#define _GNU_SOURCE 1 /* strerrordesc_np */
+#include "keystore/wrap_uri.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/encode.h"
+
+static tdsa_status no_memory(tdsa_err *err)
+{
+    return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the URI of the wrapping key");
+}
+
+/* The value of an attribute in memory of its own; NULL with length 0 when it is not there. */
+static tdsa_status take_attribute(const ks_wrap_uri *u, CK_ATTRIBUTE_TYPE type, uint8_t **out,
+                                  size_t *len, tdsa_err *err)
+{
+    const CK_ATTRIBUTE *a = p11_kit_uri_get_attribute(u->uri, type);
+
+    *out = NULL;
+    *len = 0;
+    if (a == NULL || a->ulValueLen == 0) {
+        return TDSA_OK;
+    }
+    if (a->ulValueLen > KS_WRAP_NAME_MAX) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "object and id of a wrapping key have at most %u bytes", KS_WRAP_NAME_MAX);
+    }
+    *out = malloc(a->ulValueLen);
+    if (*out == NULL) {
+        return no_memory(err);
+    }
+    memcpy(*out, a->pValue, a->ulValueLen);
+    *len = a->ulValueLen;
+    return TDSA_OK;
+}
+
+static tdsa_status take_key(ks_wrap_uri *u, tdsa_err *err)
+{
+    const CK_ATTRIBUTE *type = p11_kit_uri_get_attribute(u->uri, CKA_CLASS);
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    tdsa_status st = take_attribute(u, CKA_LABEL, &u->object, &u->object_len, err);
+
+    if (st == TDSA_OK) {
+        st = take_attribute(u, CKA_ID, &u->id, &u->id_len, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (u->object == NULL && u->id == NULL) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "the URI of the wrapping key needs object= or id= to name the key");
+    }
+    if (type != NULL && type->ulValueLen == sizeof class) {
+        memcpy(&class, type->pValue, sizeof class);
+    }
+    if (class != CKO_SECRET_KEY) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "a wrapping key has type=secret-key");
+    }
+    if (u->object != NULL) {
+        (void)snprintf(u->key_name, sizeof u->key_name, "object=%.*s", (int)u->object_len,
+                       (const char *)u->object);
+    } else {
+        char hex[2 * 16 + 1];
+
+        tdsa_hex(hex, u->id, u->id_len < 16 ? u->id_len : 16);
+        (void)snprintf(u->key_name, sizeof u->key_name, "id=%s", hex);
+    }
+    return TDSA_OK;
+}
+
+/* A field of CK_TOKEN_INFO, which is padded with blanks, or empty in a URI without it. */
+static bool take_name(ks_wrap_uri *u, const char *what, const CK_UTF8CHAR *field, size_t len)
+{
+    while (len > 0 && (field[len - 1] == ' ' || field[len - 1] == '\0')) {
+        len--;
+    }
+    if (len == 0) {
+        return false;
+    }
+    (void)snprintf(u->token_name, sizeof u->token_name, "%s%.*s", what, (int)len,
+                   (const char *)field);
+    return true;
+}
+
+static void name_token(ks_wrap_uri *u)
+{
+    const CK_TOKEN_INFO *info = p11_kit_uri_get_token_info(u->uri);
+    const CK_SLOT_ID slot = p11_kit_uri_get_slot_id(u->uri);
+
+    if (take_name(u, "", info->label, sizeof info->label) ||
+        take_name(u, "serial ", info->serialNumber, sizeof info->serialNumber)) {
+        return;
+    }
+    if (slot != (CK_SLOT_ID)-1) {
+        (void)snprintf(u->token_name, sizeof u->token_name, "in slot %lu", slot);
+    } else {
+        (void)snprintf(u->token_name, sizeof u->token_name, "(any)");
+    }
+}
+
+static tdsa_status take_module(ks_wrap_uri *u, tdsa_err *err)
+{
+    const char *path = p11_kit_uri_get_module_path(u->uri);
+
+    if (path != NULL && path[0] != '/') {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "module-path of the wrapping key must be an absolute path");
+    }
+    u->module_path = strdup(path != NULL ? path : KS_WRAP_MODULE_USUAL);
+    return u->module_path != NULL ? TDSA_OK : no_memory(err);
+}
+
+static tdsa_status take_pin_value(ks_wrap_uri *u, const char *value, tdsa_err *err)
+{
+    const size_t len = strlen(value);
+    tdsa_status st;
+
+    if (len == 0 || len > KS_WRAP_PIN_MAX) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "pin-value has 1 to %u bytes", KS_WRAP_PIN_MAX);
+    }
+    st = tdsa_secret_copy(&u->pin, (const uint8_t *)value, len, err);
+    if (st == TDSA_OK) {
+        tdsa_wipe((void *)(uintptr_t)value, len); /* p11-kit's copy, which it would only free */
+        p11_kit_uri_set_pin_value(u->uri, NULL);
+    }
+    return st;
+}
+
+static tdsa_status take_pin(ks_wrap_uri *u, tdsa_err *err)
+{
+    const char *value = p11_kit_uri_get_pin_value(u->uri);
+    const char *source = p11_kit_uri_get_pin_source(u->uri);
+
+    if (value != NULL && source != NULL) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "the URI of the wrapping key has both pin-value and pin-source");
+    }
+    if (value != NULL) {
+        return take_pin_value(u, value, err);
+    }
+    if (source == NULL) {
+        return TDSA_OK;
+    }
+    if (strncmp(source, "file:", 5) == 0) {
+        source += strncmp(source, "file:///", 8) == 0 ? 7 : 5;
+    }
+    if (source[0] != '/') {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "pin-source must be file:/path or /path");
+    }
+    u->pin_file = strdup(source);
+    return u->pin_file != NULL ? TDSA_OK : no_memory(err);
+}
+
+tdsa_status ks_wrap_uri_parse(ks_wrap_uri **out, const char *text, tdsa_err *err)
+{
+    ks_wrap_uri *u = calloc(1, sizeof *u);
+    tdsa_status st = TDSA_OK;
+    int rc;
+
+    *out = NULL;
+    if (u == NULL) {
+        return no_memory(err);
+    }
+    u->uri = p11_kit_uri_new();
+    rc = u->uri == NULL ? P11_KIT_URI_UNEXPECTED
+                        : p11_kit_uri_parse(text, P11_KIT_URI_FOR_ANY, u->uri);
+    if (rc != P11_KIT_URI_OK) {
+        st = TDSA_FAIL(err, TDSA_E_CONFIG, "the URI of the wrapping key is wrong: %s",
+                       p11_kit_uri_message(rc) != NULL ? p11_kit_uri_message(rc) : "");
+    } else if (p11_kit_uri_any_unrecognized(u->uri)) {
+        st = TDSA_FAIL(err, TDSA_E_CONFIG,
+                       "the URI of the wrapping key has an attribute that nobody knows");
+    }
+    if (st == TDSA_OK) {
+        st = take_pin(u, err);
+    }
+    if (st == TDSA_OK) {
+        st = take_key(u, err);
+    }
+    if (st == TDSA_OK) {
+        st = take_module(u, err);
+    }
+    if (st != TDSA_OK) {
+        ks_wrap_uri_free(u);
+        return st;
+    }
+    name_token(u);
+    *out = u;
+    return TDSA_OK;
+}
+
+void ks_wrap_uri_free(ks_wrap_uri *u)
+{
+    if (u == NULL) {
+        return;
+    }
+    p11_kit_uri_free(u->uri);
+    tdsa_secret_free(u->pin);
+    free(u->module_path);
+    free(u->pin_file);
+    free(u->object);
+    free(u->id);
+    free(u);
+}
+
+/* Reads up to `cap` bytes of a file; -1 and errno. */
+static ssize_t read_file(const char *path, uint8_t *out, size_t cap)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t len = 0;
+    ssize_t n = fd < 0 ? -1 : 1;
+    int saved = 0;
+
+    while (n > 0 && len < cap) {
+        n = read(fd, out + len, cap - len);
+        if (n < 0 && errno == EINTR) {
+            n = 1;
+        } else if (n > 0) {
+            len += (size_t)n;
+        }
+    }
+    saved = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    errno = saved;
+    return n < 0 ? -1 : (ssize_t)len;
+}
+
+static tdsa_status pin_of_file(const ks_wrap_uri *u, tdsa_secret **out, tdsa_err *err)
+{
+    uint8_t text[KS_WRAP_PIN_MAX + 3]; /* a line end and one byte too many */
+    const ssize_t got = read_file(u->pin_file, text, sizeof text);
+    const uint8_t *end = NULL;
+    size_t len = 0;
+    tdsa_status st;
+
+    if (got < 0) {
+        return TDSA_FAIL(err, TDSA_E_LOGIN, "PIN file %.120s of token %s: %s", u->pin_file,
+                         u->token_name, strerrordesc_np(errno));
+    }
+    end = memchr(text, '\n', (size_t)got);
+    len = end != NULL ? (size_t)(end - text) : (size_t)got;
+    if (len > 0 && text[len - 1] == '\r') {
+        len--;
+    }
+    if (len == 0 || len > KS_WRAP_PIN_MAX) {
+        st = TDSA_FAIL(err, TDSA_E_LOGIN, "PIN file %.120s of token %s must hold 1 to %u bytes",
+                       u->pin_file, u->token_name, KS_WRAP_PIN_MAX);
+    } else {
+        st = tdsa_secret_copy(out, text, len, err);
+    }
+    tdsa_wipe(text, sizeof text);
+    return st;
+}
+
+tdsa_status ks_wrap_uri_pin(const ks_wrap_uri *u, tdsa_secret **out, tdsa_err *err)
+{
+    *out = NULL;
+    if (u->pin != NULL) {
+        return tdsa_secret_copy(out, tdsa_secret_view(u->pin), tdsa_secret_len(u->pin), err);
+    }
+    if (u->pin_file != NULL) {
+        return pin_of_file(u, out, err);
+    }
+    return TDSA_FAIL(err, TDSA_E_LOGIN,
+                     "token %s needs a PIN: log in, or give pin-source in the URI of the wrapping "
+                     "key",
+                     u->token_name);
+}

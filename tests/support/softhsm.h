@@ -1,0 +1,12 @@
+#ifndef TESTS_SUPPORT_SOFTHSM_H
+#define TESTS_SUPPORT_SOFTHSM_H
+
+/** The SoftHSM library: $TDSA_SOFTHSM_MODULE or where Debian puts it. */
+const char *softhsm_module(void);
+/** Makes a token and in it a wrapping key (softhsm-conf/setup-token.sh), and lets this process and
+ * its children use it (SOFTHSM2_CONF). 0 when it worked. */
+int softhsm_make(const char *dir, const char *label, const char *pin, const char *key);
+/** Runs a program and waits; its exit status, or -1. Output goes to /dev/null. */
+int softhsm_run(char *const argv[]);
+
+#endif
