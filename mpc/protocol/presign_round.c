@@ -47,38 +47,34 @@ void presign_send_nonce(const mpc_presign *run, tdsa_buf *out)
     tdsa_stmt_octets(out, run->nonce[run->round.me], PRESIGN_NONCE_LEN);
 }
 
-/* What of the batch a member sees otherwise; NULL when all is equal. */
+static void note(const char **first, bool differs, const char *name)
+{
+    if (differs && *first == NULL) {
+        *first = name;
+    }
+}
+
+/* What of the batch a member sees otherwise, the first thing; NULL when all is equal. */
 static const char *difference(const mpc_presign *run, tdsa_reader *r)
 {
+    const char *first = NULL;
     char key_id[MPC_KEY_ID_MAX + 1];
     uint16_t committee[GRP_PARTIES_MAX];
     size_t count = 0;
 
     tdsa_stmt_read_text(r, key_id, sizeof key_id);
-    if (strcmp(key_id, run->key->pub.key_id) != 0) {
-        return "key id";
-    }
-    if (tdsa_stmt_read_uint(r) != run->key->pub.epoch) {
-        return "epoch";
-    }
-    if (tdsa_stmt_read_uint(r) != run->lane) {
-        return "lane";
-    }
-    if (tdsa_stmt_read_uint(r) != run->seq) {
-        return "seq";
-    }
-    if (tdsa_stmt_read_uint(r) != run->count) {
-        return "count";
-    }
+    note(&first, strcmp(key_id, run->key->pub.key_id) != 0, "key id");
+    note(&first, tdsa_stmt_read_uint(r) != run->key->pub.epoch, "epoch");
+    note(&first, tdsa_stmt_read_uint(r) != run->lane, "lane");
+    note(&first, tdsa_stmt_read_uint(r) != run->seq, "seq");
+    note(&first, tdsa_stmt_read_uint(r) != run->count, "count");
     count = tdsa_stmt_read_uint_list(r, committee, GRP_PARTIES_MAX);
-    if (count != run->committee_count ||
-        memcmp(committee, run->committee, count * sizeof committee[0]) != 0) {
-        return "committee";
-    }
-    if (tdsa_stmt_read_uint(r) != (run->compressed_wire ? 0u : 1u)) {
-        return "form of points";
-    }
-    return NULL;
+    note(&first,
+         count != run->committee_count ||
+             memcmp(committee, run->committee, count * sizeof committee[0]) != 0,
+         "committee");
+    note(&first, tdsa_stmt_read_uint(r) != (run->compressed_wire ? 0u : 1u), "form of points");
+    return first;
 }
 
 tdsa_status presign_take_nonce(mpc_presign *run, uint16_t from, const uint8_t *in, size_t len,

@@ -114,19 +114,73 @@ mpc_keygen_cfg run_keygen_cfg(const protocol_run *r, uint16_t i, const char *key
                             .rng = tdsa_test_rng_of(&mine->rng[i])};
 }
 
-static void keygen_exchange(protocol_run *r, uint16_t from, uint16_t to, unsigned round)
-{
-    TDSA_SCOPED_BUF m = TDSA_BUF_EMPTY;
-    tdsa_err err;
+/* All messages of a round, made before any of them is delivered: who fails has spoken already. */
+typedef struct {
+    tdsa_buf m[GRP_PARTIES_MAX][GRP_PARTIES_MAX];
+} mailbag;
 
-    if (mpc_keygen_send(r->keygen[from], to, &m, &err) != TDSA_OK) {
-        return;
+static void pass_hook(const protocol_run *r, run_step step, unsigned round, uint16_t from,
+                      uint16_t to, tdsa_buf *m)
+{
+    if (r->hook != NULL && m->len > 0) {
+        r->hook(r->hook_ctx, step, round, from, to, m);
     }
-    if (r->hook != NULL) {
-        r->hook(r->hook_ctx, STEP_KEYGEN, round, from, to, &m);
+}
+
+static void clear_bag(mailbag *bag)
+{
+    for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        for (size_t j = 0; j < GRP_PARTIES_MAX; j++) {
+            tdsa_buf_clear(&bag->m[i][j]);
+        }
     }
-    if (r->status[to] == TDSA_OK && mpc_keygen_round(r->keygen[to]) == round && m.len > 0) {
-        r->status[to] = mpc_keygen_take(r->keygen[to], from, m.data, m.len, &r->err[to]);
+}
+
+static void keygen_post(protocol_run *r, mailbag *bag, unsigned round)
+{
+    for (uint16_t from = 0; from < r->n; from++) {
+        for (uint16_t to = 0; to < r->n; to++) {
+            tdsa_buf *m = &bag->m[from][to];
+            tdsa_err err;
+
+            if (from != to && mpc_keygen_round(r->keygen[from]) == round &&
+                mpc_keygen_send(r->keygen[from], to, m, &err) != TDSA_OK) {
+                tdsa_buf_reset(m);
+            }
+            pass_hook(r, STEP_KEYGEN, round, from, to, m);
+        }
+    }
+}
+
+static void keygen_deliver(protocol_run *r, const mailbag *bag, unsigned round)
+{
+    for (uint16_t to = 0; to < r->n; to++) {
+        for (uint16_t from = 0; from < r->n; from++) {
+            const tdsa_buf *m = &bag->m[from][to];
+
+            if (m->len > 0 && r->status[to] == TDSA_OK &&
+                mpc_keygen_round(r->keygen[to]) == round) {
+                r->status[to] = mpc_keygen_take(r->keygen[to], from, m->data, m->len, &r->err[to]);
+            }
+        }
+    }
+}
+
+static void keygen_round(protocol_run *r, unsigned round)
+{
+    mailbag bag = {0};
+
+    keygen_post(r, &bag, round);
+    keygen_deliver(r, &bag, round);
+    clear_bag(&bag);
+    for (uint16_t i = 0; i < r->n; i++) {
+        if (r->status[i] == TDSA_OK && mpc_keygen_round(r->keygen[i]) == round &&
+            mpc_keygen_round_complete(r->keygen[i])) {
+            r->status[i] = mpc_keygen_advance(r->keygen[i], &r->err[i]);
+        }
+        if (r->status[i] == TDSA_OK && mpc_keygen_round(r->keygen[i]) == MPC_KEYGEN_ROUND_STORED) {
+            mpc_keygen_mark_stored(r->keygen[i]);
+        }
     }
 }
 
@@ -135,23 +189,7 @@ size_t run_keygen_drive(protocol_run *r)
     size_t done = 0;
 
     for (unsigned round = 0; round < MPC_KEYGEN_ROUNDS; round++) {
-        for (uint16_t from = 0; from < r->n; from++) {
-            for (uint16_t to = 0; to < r->n; to++) {
-                if (from != to && r->status[from] == TDSA_OK &&
-                    mpc_keygen_round(r->keygen[from]) == round) {
-                    keygen_exchange(r, from, to, round);
-                }
-            }
-        }
-        for (uint16_t i = 0; i < r->n; i++) {
-            if (r->status[i] == TDSA_OK && mpc_keygen_round_complete(r->keygen[i])) {
-                r->status[i] = mpc_keygen_advance(r->keygen[i], &r->err[i]);
-            }
-            if (r->status[i] == TDSA_OK &&
-                mpc_keygen_round(r->keygen[i]) == MPC_KEYGEN_ROUND_STORED) {
-                mpc_keygen_mark_stored(r->keygen[i]);
-            }
-        }
+        keygen_round(r, round);
     }
     for (uint16_t i = 0; i < r->n; i++) {
         if (r->status[i] == TDSA_OK && mpc_keygen_round(r->keygen[i]) == MPC_KEYGEN_ROUNDS) {
@@ -190,38 +228,39 @@ mpc_presign_cfg run_presign_cfg(const protocol_run *r, uint16_t i, uint64_t lane
     return cfg;
 }
 
-static void presign_exchange(protocol_run *r, uint16_t from, uint16_t to, unsigned round)
-{
-    TDSA_SCOPED_BUF m = TDSA_BUF_EMPTY;
-    tdsa_err err;
-
-    if (mpc_presign_send(r->presign[from], to, &m, &err) != TDSA_OK) {
-        return;
-    }
-    if (r->hook != NULL) {
-        r->hook(r->hook_ctx, STEP_PRESIGN, round, from, to, &m);
-    }
-    if (r->status[to] == TDSA_OK && mpc_presign_round(r->presign[to]) == round && m.len > 0) {
-        r->status[to] = mpc_presign_take(r->presign[to], from, m.data, m.len, &r->err[to]);
-    }
-}
-
 static void presign_round(protocol_run *r, unsigned round)
 {
+    mailbag bag = {0};
+
     for (uint16_t a = 0; a < r->committee_count; a++) {
         for (uint16_t b = 0; b < r->committee_count; b++) {
             const uint16_t from = r->committee[a];
+            const uint16_t to = r->committee[b];
+            tdsa_buf *m = &bag.m[from][to];
+            tdsa_err err;
 
-            if (a != b && r->status[from] == TDSA_OK &&
-                mpc_presign_round(r->presign[from]) == round) {
-                presign_exchange(r, from, r->committee[b], round);
+            if (a != b && mpc_presign_round(r->presign[from]) == round &&
+                mpc_presign_send(r->presign[from], to, m, &err) != TDSA_OK) {
+                tdsa_buf_reset(m);
             }
+            pass_hook(r, STEP_PRESIGN, round, from, to, m);
         }
     }
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX * GRP_PARTIES_MAX; i++) {
+        const uint16_t to = i / GRP_PARTIES_MAX;
+        const uint16_t from = i % GRP_PARTIES_MAX;
+        const tdsa_buf *m = &bag.m[from][to];
+
+        if (m->len > 0 && r->status[to] == TDSA_OK && mpc_presign_round(r->presign[to]) == round) {
+            r->status[to] = mpc_presign_take(r->presign[to], from, m->data, m->len, &r->err[to]);
+        }
+    }
+    clear_bag(&bag);
     for (uint16_t a = 0; a < r->committee_count; a++) {
         const uint16_t i = r->committee[a];
 
-        if (r->status[i] == TDSA_OK && mpc_presign_round_complete(r->presign[i])) {
+        if (r->status[i] == TDSA_OK && mpc_presign_round(r->presign[i]) == round &&
+            mpc_presign_round_complete(r->presign[i])) {
             r->status[i] = mpc_presign_advance(r->presign[i], &r->err[i]);
         }
     }
