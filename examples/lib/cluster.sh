@@ -129,7 +129,6 @@ cluster_write_config() {
   storageConfiguration:
     encryptor: pkcs11
     encryptorArguments: ["$(cluster_wrapping_uri "$dir" "$index" "$role")"]
-    createWrappingKey: true
 tdsaServer:
   serverGroupId: $(cat "$dir/group")
 database:

@@ -35,10 +35,10 @@ BANNED = [
 ]
 # Tests may compare what they know, and take numbers apart as they like.
 PRODUCT_ONLY = ("compare secrets with tdsa_ct_equal",
-                "does not check ranges: use tdsa_reader or strtoul")
+                "does not check ranges: use tdsa_reader or strtoul", "starts a shell")
 # Libraries do not log or print; only assert.c may, before it ends the process.
 PRINTS = re.compile(r"\b(printf|puts|putchar|perror|vprintf)\s*\(|\bfprintf\s*\(\s*std(out|err)")
-MAY_PRINT = ("mpc/base/assert.c",)
+MAY_PRINT = ("mpc/base/assert.c", "service/config/config_doc.c")  # the second is a program
 
 README_FOLDERS = [
     ".", "mpc", "mpc/base", "mpc/group", "mpc/protocol", "mpc/peer", "mpc/participant", "keystore",
