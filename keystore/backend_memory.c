@@ -183,15 +183,23 @@ static tdsa_status key_update(ks_backend *b, const ks_key_row *row, ks_key_state
 {
     ks_memory *m = ks_memory_of(b);
     memory_key *k = NULL;
+    uint8_t *sealed = NULL;
+    size_t sealed_len = 0;
     tdsa_status st = find_in_state(m, &k, row->key_id, row->epoch, from, err);
 
     if (st != TDSA_OK) {
         return st;
     }
-    if (!ks_memory_copy(&k->public_part, &k->public_len, row->public_part, row->public_len) ||
-        !ks_memory_copy(&k->sealed, &k->sealed_len, row->sealed, row->sealed_len)) {
+    if (!ks_memory_copy(&sealed, &sealed_len, row->sealed, row->sealed_len)) {
         return no_memory(err);
     }
+    if (!ks_memory_copy(&k->public_part, &k->public_len, row->public_part, row->public_len)) {
+        drop_bytes(&sealed, &sealed_len);
+        return no_memory(err);
+    }
+    drop_bytes(&k->sealed, &k->sealed_len);
+    k->sealed = sealed;
+    k->sealed_len = sealed_len;
     k->state = row->state;
     m->key_changes++;
     return TDSA_OK;

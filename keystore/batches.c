@@ -7,6 +7,8 @@
 #include "base/statement.h"
 
 #define BATCH_TABLE "batch"
+/* Damaged batches that one search passes over. */
+#define REFUSED_MAX 16u
 #define BLOCKS_MAX  (KS_BATCH_COUNT_MAX / KS_BLOCK_SIZE)
 
 _Static_assert(KS_BATCH_COUNT_MAX % KS_BLOCK_SIZE == 0, "a batch has whole blocks");
@@ -110,6 +112,8 @@ typedef struct {
     ks_batch *batch;
     tdsa_err *err;
     tdsa_status st;
+    bool refused; /* there was a row, and it is damaged */
+    uint8_t beta[KS_BETA_LEN];
 } take_one;
 
 static tdsa_status open_row(ks *s, ks_batch *b, const ks_batch_row *row, tdsa_err *err)
@@ -143,8 +147,13 @@ static bool take_batch(void *ctx, const ks_batch_row *row)
 
     t->st = ks_refused(t->s, ks_check_batch_row(row, t->err), t->err);
     if (t->st != TDSA_OK) {
+        t->refused = true;
+        if (row->beta != NULL) {
+            memcpy(t->beta, row->beta, KS_BETA_LEN);
+        }
         return false;
     }
+    memcpy(t->beta, row->beta, KS_BETA_LEN);
     b = calloc(1, sizeof *b);
     if (b == NULL) {
         t->st = TDSA_FAIL(t->err, TDSA_E_NO_MEMORY, "no memory for a batch");
@@ -160,6 +169,7 @@ static bool take_batch(void *ctx, const ks_batch_row *row)
     b->next = row->next;
     t->st = open_row(t->s, b, row, t->err);
     if (t->st != TDSA_OK) {
+        t->refused = t->st == TDSA_E_STORE;
         ks_batch_free(b);
         return false;
     }
@@ -167,24 +177,18 @@ static bool take_batch(void *ctx, const ks_batch_row *row)
     return false;
 }
 
-static tdsa_status first_batch(ks *s, const ks_batch_query *q, ks_batch **out, const char *missing,
-                               tdsa_err *err)
+static tdsa_status first_batch(take_one *t, const ks_batch_query *q, const char *missing)
 {
-    take_one t = {s, NULL, err, TDSA_OK};
     tdsa_status st;
 
-    *out = NULL;
-    ks_enter(s);
-    st = s->backend->ops->batch_each(s->backend, q, take_batch, &t, err);
-    ks_leave(s);
+    ks_enter(t->s);
+    st = t->s->backend->ops->batch_each(t->s->backend, q, take_batch, t, t->err);
+    ks_leave(t->s);
     if (st == TDSA_OK) {
-        st = t.st;
+        st = t->st;
     }
-    if (st == TDSA_OK && t.batch == NULL) {
-        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "%s", missing);
-    }
-    if (st == TDSA_OK) {
-        *out = t.batch;
+    if (st == TDSA_OK && t->batch == NULL) {
+        return TDSA_FAIL(t->err, TDSA_E_NOT_FOUND, "%s", missing);
     }
     return st;
 }
@@ -193,8 +197,11 @@ tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out,
 {
     const ks_batch_query q = {
         .beta = beta, .any_epoch = true, .any_lane = true, .with_data = true, .limit = 1};
+    take_one t = {.s = s, .err = err};
+    tdsa_status st = first_batch(&t, &q, "no such batch of presignatures");
 
-    return first_batch(s, &q, out, "no such batch of presignatures", err);
+    *out = st == TDSA_OK ? t.batch : NULL;
+    return st;
 }
 
 tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, const uint64_t *lane,
@@ -206,7 +213,7 @@ tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, const uint6
                               .any_lane = lane == NULL,
                               .with_data = true,
                               .epoch = epoch,
-                              .lane = lane == NULL ? 0 : *lane,
+                              .lane = lane != NULL ? *lane : 0,
                               .limit = 1};
     tdsa_status st = ks_check_key_id(key_id, err);
 
@@ -214,7 +221,19 @@ tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, const uint6
     if (st != TDSA_OK) {
         return st;
     }
-    return first_batch(s, &q, out, "the key has no free presignatures", err);
+    /* A damaged batch becomes VOID, or it would stand before all later ones for ever. */
+    for (unsigned i = 0; i < REFUSED_MAX; i++) {
+        take_one t = {.s = s, .err = err};
+
+        st = first_batch(&t, &q, "the key has no free presignatures");
+        if (st == TDSA_OK) {
+            *out = t.batch;
+        }
+        if (!t.refused || ks_batch_move(s, t.beta, KS_BATCH_FREE, KS_BATCH_VOID, err) != TDSA_OK) {
+            break;
+        }
+    }
+    return st;
 }
 
 static bool add_available(void *ctx, const ks_batch_row *row)

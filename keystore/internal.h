@@ -14,6 +14,7 @@ struct ks {
     ks_backend *backend;
     tdsa_secret *data_key; /* NULL: locked, or rows_clear */
     bool unlocked;
+    bool forking; /* between ks_fork_prepare and its end */
     ks_stats stats;
 
     /* set at open, never changed */

@@ -89,8 +89,14 @@ bool ks_needs_login(const ks *s) TDSA_NONNULL;
 void ks_lock(ks *s) TDSA_NONNULL;
 bool ks_is_unlocked(ks *s) TDSA_NONNULL;
 /** In a child after fork: forget the inherited connection and data key without touching either's
- * shared state; the caller then opens a new ks. */
+ * shared state; the caller then opens a new ks. When another thread was inside a call at the moment
+ * of the fork, everything stays as it is (a leak), and the child should not open the same SQLite
+ * file: SQLite's own list of locks is half inherited. ks_fork_prepare rules that out. */
 void ks_abandon(ks *s);
+/** Around fork, for callers that know of it (pthread_atfork): waits until no call is inside and
+ * keeps others out; ks_fork_parent lets them in again. In the child: ks_abandon. */
+void ks_fork_prepare(ks *s) TDSA_NONNULL;
+void ks_fork_parent(ks *s) TDSA_NONNULL;
 /** One cheap query: the database answers and can be written. */
 TDSA_MUST_USE tdsa_status ks_ping(ks *s, tdsa_err *err) TDSA_NONNULL;
 /** Changes whenever any process changed a key row; equal values mean nothing to re-read. */

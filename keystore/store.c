@@ -204,20 +204,38 @@ void ks_close(ks *s)
     forget(s);
 }
 
+void ks_fork_prepare(ks *s)
+{
+    TDSA_ASSERT(pthread_mutex_lock(&s->unlock_mu) == 0);
+    ks_enter(s);
+    s->forking = true;
+}
+
+void ks_fork_parent(ks *s)
+{
+    s->forking = false;
+    ks_leave(s);
+    TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
+}
+
 void ks_abandon(ks *s)
 {
-    /* A thread of the parent may have been inside a call when the process forked. It does not
-     * exist here, so the lock stays taken and the object may be half changed: leave it all. */
-    if (s == NULL || pthread_mutex_trylock(&s->mu) != 0) {
+    if (s == NULL) {
         return;
     }
-    if (pthread_mutex_trylock(&s->unlock_mu) != 0) {
-        ks_leave(s);
-        return;
+    if (!s->forking) {
+        /* A thread of the parent may have been inside a call when the process forked. It does not
+         * exist here, so the lock stays taken and the object may be half changed: leave it all. */
+        if (pthread_mutex_trylock(&s->unlock_mu) != 0) {
+            return;
+        }
+        if (pthread_mutex_trylock(&s->mu) != 0) {
+            TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
+            return;
+        }
     }
     s->backend->ops->abandon(s->backend);
-    TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
-    ks_leave(s);
+    ks_fork_parent(s);
     forget(s); /* memory of this process alone: the parent's copy stays */
 }
 
