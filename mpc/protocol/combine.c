@@ -100,7 +100,7 @@ tdsa_status mpc_combine_take(mpc_combine *c, uint16_t from, const uint8_t *in, s
     if (at == committee_count(c) || c->over) {
         return TDSA_BLAME(err, from, "participant %u is not asked for a reply", from);
     }
-    if ((c->seen >> at & 1u) != 0) {
+    if (((unsigned)c->seen >> at & 1u) != 0) {
         return TDSA_BLAME(err, from, "participant %u replied twice", from);
     }
     if (len != reply_len(c)) {
