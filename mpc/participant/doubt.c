@@ -13,7 +13,9 @@
 
 #define ASK_AGAIN_MS     500u
 #define ASK_AGAIN_MAX_MS 60000u
-#define PATIENCE_ROUNDS  4u /* a client waits this long for the servers to settle first */
+#define PATIENCE_ROUNDS  4u
+#define YOUNG_TIMEOUTS   2ull /* session time-outs after which a run cannot be under way */
+#define COLLECT_TIMEOUTS 3ull
 
 static part_doubt *find_doubt(const part *p, const char *key_id)
 {
@@ -140,18 +142,23 @@ static uint32_t server_peers(const part *p)
     return mask;
 }
 
+/*
+ * A client settles only when every server calls the key ACTIVE: so a key that is PENDING at a server
+ * is ACTIVE at no client, and the servers may collect it without asking the client, whom nobody can
+ * call. That all others have stored the same is enough while the run is young, or when somebody has
+ * settled already.
+ */
 static bool settled(const part *p, const part_doubt *d)
 {
     const unsigned others = p->cfg.roster.n - 1u;
     const uint32_t servers = server_peers(p);
+    const bool young = part_now(p) < d->created_ms + YOUNG_TIMEOUTS * p->cfg.session_timeout_ms;
 
     if (part_is_client(p)) {
-        /* The client goes last, so that what it calls ACTIVE is so everywhere. */
-        return (d->active_reports & servers) == servers ||
-               (d->rounds > PATIENCE_ROUNDS &&
-                (bits(d->active_reports) > p->cfg.t || bits(d->stored_reports) == others));
+        return (d->active_reports & servers) == servers;
     }
-    return bits(d->active_reports) > p->cfg.t || bits(d->stored_reports) == others;
+    return bits(d->active_reports) > p->cfg.t ||
+           (bits(d->stored_reports) == others && (young || d->active_reports != 0));
 }
 
 static tdsa_status settle(part *p, part_doubt *d, tdsa_err *err)
@@ -263,24 +270,35 @@ void part_doubt_answered(part *p, uint16_t from, const part_answer *a)
 
 /* ---- time ---- */
 
-/* Nobody who could call it ACTIVE does: the half-made key goes. A server of a group with a client
- * cannot ask the client, who alone may know better: it keeps the key until the client speaks. */
+/* Nobody calls it ACTIVE, long after its run must have ended: the half-made key goes. */
 static bool collect(part *p, part_doubt *d)
 {
-    const bool can_know = !part_has_client(p) || part_is_client(p);
     tdsa_err err;
 
-    if (!can_know || d->active_reports != 0 || d->rounds < PATIENCE_ROUNDS ||
-        part_now(p) < d->created_ms + 2ull * p->cfg.session_timeout_ms) {
+    if (d->active_reports != 0 || d->rounds < PATIENCE_ROUNDS ||
+        part_now(p) < d->created_ms + COLLECT_TIMEOUTS * p->cfg.session_timeout_ms) {
         return false;
     }
     if (ks_key_delete(p->cfg.store, d->key_id, true, &err) != TDSA_OK) {
+        part_say(p, TDSA_LOG_ERROR, "half-made key %s: %s", d->key_id, err.text);
         return false;
     }
     part_say(p, TDSA_LOG_WARN, "half-made key %s collected", d->key_id);
     drop_doubt(p, d);
     free(d);
     return true;
+}
+
+/* False when the key is no longer in doubt here (it was deleted meanwhile). */
+static bool still_pending(part *p, const part_doubt *d)
+{
+    ks_key *row = NULL;
+    tdsa_err err;
+    const tdsa_status st = ks_key_get(p->cfg.store, d->key_id, &row, &err);
+    const bool pending = st == TDSA_OK ? row->state == KS_KEY_PENDING : st != TDSA_E_NOT_FOUND;
+
+    ks_key_free(row);
+    return pending;
 }
 
 static void ask_servers(part *p, const part_doubt *d)
@@ -324,7 +342,10 @@ void part_doubts_due(part *p)
 
     while (d != NULL) {
         part_doubt *next = d->next;
-        if (d->ask_again_ms <= now && !collect(p, d)) {
+        if (d->ask_again_ms <= now && !still_pending(p, d)) {
+            drop_doubt(p, d);
+            free(d);
+        } else if (d->ask_again_ms <= now && !collect(p, d)) {
             const uint64_t wait = (uint64_t)ASK_AGAIN_MS << (d->rounds < 7 ? d->rounds : 7);
             d->rounds++;
             d->ask_again_ms = now + (wait > ASK_AGAIN_MAX_MS ? ASK_AGAIN_MAX_MS : wait);

@@ -56,7 +56,6 @@ struct part_key {
     uint32_t lease_from, lease_next, lease_end, lease_len;
     uint32_t batch_len; /* size of the next batch: grows with demand */
     bool presigning;    /* a run of mine is under way */
-    uint64_t seq;       /* of the last batch of my lane; 0: none yet in this process */
 };
 
 struct part_batch {
@@ -260,6 +259,7 @@ struct part {
     part_doubt *doubts;
     part_op *ops;
     uint64_t next_exchange, next_op;
+    uint64_t seq; /* of my last batch, over all keys: never twice in my lane */
     struct part_reply_node *replies, *replies_last;
     part_stats stats;
 };
@@ -422,6 +422,8 @@ uint64_t part_lane(const part *p);
 uint16_t part_committee_member(const part *p, const part_key *k, uint16_t place);
 /** Leaves my signing session of a key and its lease; the next signature opens another. */
 void part_signing_leave(part *p, part_key *k);
+/** The same when one of its links is lost. */
+void part_signing_leave_lost(part *p, part_key *k);
 /** Starts a presigning run for a key when none is under way. */
 tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
                              uint64_t deadline_ms, tdsa_err *err);

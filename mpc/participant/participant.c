@@ -127,6 +127,7 @@ tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
     peer_identity_cache(&p->identity, p->dh_cache);
     p->next_exchange = 1;
     p->next_op = 1;
+    p->seq = cfg->clock.wall_ms(cfg->clock.ctx);
     /* A batch that was only MADE when its process ended never became FREE here: void for ever. A
      * client shares its database with other processes, whose batches may still be in the making. */
     if (!part_is_client(p)) {

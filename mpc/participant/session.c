@@ -229,8 +229,8 @@ tdsa_status part_link_to(part *p, part_session *s, uint16_t peer, uint64_t op, u
         return TDSA_OK;
     }
     if (l != NULL) {
-        return tdsa_err_blame(err, TDSA_E_UNAVAILABLE, peer, TDSA_WHERE,
-                              "the session with participant %u is lost", peer);
+        return tdsa_err_blame(err, TDSA_E_NOT_FOUND, peer, TDSA_WHERE,
+                              "SESSION_LOST: the session with participant %u is lost", peer);
     }
     l = calloc(1, sizeof *l);
     if (l == NULL) {

@@ -302,17 +302,7 @@ void part_sign_retry(part *p, part_op *op, const tdsa_err *why)
     }
     op->second_try = true;
     part_say(p, TDSA_LOG_INFO, "trying once more in another session: %s", reason.text);
-    if (op->key->signing != NULL) {
-        const part_link *l = NULL;
-        bool broken = false;
-        for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
-            l = op->key->signing->link[i];
-            broken = broken || (l != NULL && l->state == LINK_LOST);
-        }
-        if (broken) {
-            part_signing_leave(p, op->key);
-        }
-    }
+    part_signing_leave_lost(p, op->key);
     part_exchanges_orphan(p, op->id);
     clear_attempt(p, op);
     op->state = OP_STOCK;

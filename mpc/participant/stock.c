@@ -163,6 +163,19 @@ void part_signing_leave(part *p, part_key *k)
     part_stock_drop_lease(p, k);
 }
 
+void part_signing_leave_lost(part *p, part_key *k)
+{
+    bool lost = false;
+
+    for (size_t i = 0; k->signing != NULL && i < GRP_PARTIES_MAX; i++) {
+        const part_link *l = k->signing->link[i];
+        lost = lost || (l != NULL && l->state == LINK_LOST);
+    }
+    if (lost) {
+        part_signing_leave(p, k);
+    }
+}
+
 tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
                              uint64_t deadline_ms, tdsa_err *err)
 {
@@ -198,6 +211,9 @@ void part_stock_arrived(part *p, const char *key_id, const tdsa_err *why)
     for (part_key *k = p->keys; k != NULL; k = k->next) {
         if (strcmp(k->key->pub.key_id, key_id) == 0) {
             k->presigning = false;
+            if (reason.status != TDSA_OK) {
+                part_signing_leave(p, k); /* some link of the session may be lost at a peer */
+            }
         }
     }
     for (part_op *op = p->ops; op != NULL; op = op->next) {
