@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -170,7 +171,7 @@ static enum MHD_Result dispatch(http_request *r)
     if (!stopping) {
         r->dispatched = true;
         r->app_owns = true;
-        s->running++;
+        (void)__atomic_add_fetch(&s->running, 1, __ATOMIC_RELAXED);
         http_phase_set(r->connection, HTTP_HANDLING);
     }
     (void)pthread_mutex_unlock(&s->lock);
@@ -244,7 +245,7 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **request_c
     http_phase_set(r->connection, HTTP_AT_REST);
     r->connection = NULL;
     if (r->dispatched) {
-        s->running--;
+        (void)__atomic_sub_fetch(&s->running, 1, __ATOMIC_RELAXED);
     }
     if (s->stopping) {
         (void)pthread_cond_broadcast(&s->changed);
@@ -443,7 +444,9 @@ size_t http_server_stop(http_server *s, uint32_t grace_ms)
     (void)pthread_mutex_unlock(&s->lock);
     fd = MHD_quiesce_daemon(s->mhd);
     if (fd >= 0) {
-        (void)close(fd);
+        /* Refuses new clients at once. Closed only when MHD's threads have ended: one of them may
+         * still be about to take it out of its epoll set, and aborts when that fails. */
+        (void)shutdown(fd, SHUT_RDWR);
     }
     (void)pthread_mutex_lock(&s->lock);
     wait_for_quiet(s, grace_ms);
@@ -457,6 +460,9 @@ size_t http_server_stop(http_server *s, uint32_t grace_ms)
     (void)pthread_mutex_unlock(&s->lock);
     MHD_stop_daemon(s->mhd);
     s->mhd = NULL;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
     if (s->watchdog_runs) {
         (void)pthread_join(s->watchdog, NULL);
         s->watchdog_runs = false;
