@@ -71,7 +71,7 @@ static tdsa_status read_source(const cfg_source *source, tdsa_buf *out, const ch
             return TDSA_FAIL(err, TDSA_E_CONFIG, "TDSA_CONFIG is too long");
         }
         if (tdsa_base64_decode(out, source->base64, len, NULL, err) != TDSA_OK) {
-            err->status = TDSA_E_CONFIG;
+            err->status = err->status == TDSA_E_NO_MEMORY ? TDSA_E_NO_MEMORY : TDSA_E_CONFIG;
             return tdsa_err_wrap(err, "TDSA_CONFIG has an error");
         }
         return TDSA_OK;

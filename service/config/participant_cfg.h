@@ -11,9 +11,16 @@
  * server. A local public key that does not belong to the local private key is a warning, never an
  * error (the documented example has that flaw).
  *
- * out  filled; strings and arrays are owned by it; clear with cfg_participant_clear, which wipes
- *      the private keys.
- * Errors: TDSA_E_CONFIG, naming the path.
+ * Also a warning each: no encryption of rows, a weak encryptionKey, the default serverGroupId at a
+ * server, keys in another form of base64. Refused because this version does not have it: vault
+ * selectors, PostgreSQL, MariaDB, proxies, encryptor plug-ins.
+ *
+ * The engine's deadline_ms is pkcs11.deadline for the client and sessionTimeout for a server;
+ * unlock_at_open is true: the module, which waits for C_Login, clears it in its copy.
+ *
+ * out  strings and arrays are owned by it, or lent by `c`, which must outlive it; free with
+ *      cfg_participant_free, which wipes the private keys.
+ * Errors: TDSA_E_CONFIG, naming the path; TDSA_E_NO_MEMORY. No text holds a secret.
  */
 typedef struct cfg_participant cfg_participant;
 TDSA_MUST_USE tdsa_status cfg_participant_new(cfg_participant **out, const cfg *c,

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/secret.h"
 #include "config/internal.h"
 #include "config/node.h"
@@ -12,15 +13,33 @@ _Static_assert(CFG_PATH_MAX > 96, "paths of this file fit");
 
 tdsa_status cfg_refuse_selector(const cfg *c, const char *path, tdsa_err *err)
 {
+    static const char selector[] = "vault:";
+    const size_t len = sizeof selector - 1;
     const char *text = cfg_str(c, path);
 
-    if (text != NULL && strncmp(text, "vault:", 6) == 0) {
+    if (text != NULL && strlen(text) >= len && tdsa_ct_equal(text, selector, len)) {
         return TDSA_FAIL(err, TDSA_E_CONFIG,
                          "%s: vault selectors are not supported by this version; set the value "
                          "itself",
                          path);
     }
     return TDSA_OK;
+}
+
+/* Says so when the text has another form of base64 than the documented one. */
+static void check_form(const char *text, const char *path, const tdsa_log *log)
+{
+    TDSA_SCOPED_BUF bytes = TDSA_BUF_EMPTY;
+    tdsa_base64_form form = {false, false};
+    tdsa_err ignored; /* the key was read already */
+
+    if (tdsa_base64_decode(&bytes, text, strlen(text), &form, &ignored) == TDSA_OK &&
+        (form.standard_alphabet || form.padded)) {
+        tdsa_logf(
+            log, TDSA_LOG_WARN, "config",
+            "%s is padded or standard base64; the documented form is url-safe without padding",
+            path);
+    }
 }
 
 tdsa_status cfg_read_key(const cfg *c, const char *path, tdsa_dh_kind kind, bool is_private,
@@ -39,15 +58,9 @@ tdsa_status cfg_read_key(const cfg *c, const char *path, tdsa_dh_kind kind, bool
     st = is_private ? tdsa_dh_parse_private(kind, out, text, err)
                     : tdsa_dh_parse_public(kind, out, text, err);
     if (st != TDSA_OK) {
-        err->status = TDSA_E_CONFIG;
         return tdsa_err_wrap(err, "%s", path);
     }
-    if (strpbrk(text, "+/=") != NULL) {
-        tdsa_logf(
-            log, TDSA_LOG_WARN, "config",
-            "%s is padded or standard base64; the documented form is url-safe without padding",
-            path);
-    }
+    check_form(text, path, log);
     return TDSA_OK;
 }
 
@@ -114,6 +127,10 @@ static tdsa_status read_own_keys(peer_roster *r, const cfg *c, const tdsa_log *l
         return TDSA_FAIL(err, TDSA_E_CONFIG, "tdsaServer.serverGroupId must have 1 to %u bytes",
                          PEER_GROUP_ID_MAX);
     }
+    if (!cfg_is_set(c, "tdsaServer.serverGroupId") && (int)r->me != r->client_index) {
+        tdsa_logf(log, TDSA_LOG_WARN, "config",
+                  "tdsaServer.serverGroupId is not set: its default is known to everybody");
+    }
     memcpy(r->server_group_id, group, strlen(group) + 1);
     return TDSA_OK;
 }
@@ -139,8 +156,8 @@ static tdsa_status read_id(peer_entry *e, const cfg *c, const char *base, bool i
     char path[CFG_PATH_MAX];
     const char *id = cfg_str(c, cfg_path(path, sizeof path, "%s.id", base));
 
-    if (is_client && id == NULL) {
-        return TDSA_OK;
+    if (is_client) {
+        return TDSA_OK; /* a client has none; one that is given means nothing */
     }
     if (id == NULL || !is_id(id)) {
         return TDSA_FAIL(err, TDSA_E_CONFIG,
@@ -359,5 +376,5 @@ tdsa_status cfg_fill_roster(peer_roster *out, const cfg *c, const tdsa_log *log,
     if (st == TDSA_OK) {
         st = check_distinct(out, err);
     }
-    return st;
+    return st == TDSA_OK ? peer_roster_check(out, err) : st;
 }

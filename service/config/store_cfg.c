@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/secret.h"
 #include "config/internal.h"
 #include "config/jdbc.h"
 
@@ -109,27 +110,35 @@ static tdsa_status fill_database(cfg_participant *p, const cfg *c, const tdsa_lo
     return use_jdbc(p, &db, log, err);
 }
 
-/* Bits of a text whose characters are drawn evenly from the classes that occur in it. */
+/* Bits of a text whose characters are drawn evenly from the classes that occur in it. Which classes
+ * occur is all that the time may tell. */
 static size_t estimated_bits(const char *key)
 {
     /* tenths of bits per character: none, digits, one case, one case + digits, both cases,
      * both cases + digits; anything else counts like base64 */
     static const size_t tenths[] = {0, 33, 47, 51, 57, 59};
-    bool lower = false;
-    bool upper = false;
-    bool digit = false;
-    bool other = false;
-    size_t row;
+    const size_t len = strlen(key);
+    unsigned lower = 0;
+    unsigned upper = 0;
+    unsigned digit = 0;
+    unsigned other = 0;
 
-    for (const char *p = key; *p != '\0'; p++) {
-        lower = lower || (*p >= 'a' && *p <= 'z');
-        upper = upper || (*p >= 'A' && *p <= 'Z');
-        digit = digit || (*p >= '0' && *p <= '9');
-        other = other || strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
-                                *p) == NULL;
+    for (size_t i = 0; i < len; i++) {
+        const unsigned c = (unsigned char)key[i];
+        const unsigned is_lower = (unsigned)(c - 'a' < 26u);
+        const unsigned is_upper = (unsigned)(c - 'A' < 26u);
+        const unsigned is_digit = (unsigned)(c - '0' < 10u);
+        lower |= is_lower;
+        upper |= is_upper;
+        digit |= is_digit;
+        other |= 1u ^ (is_lower | is_upper | is_digit);
     }
-    row = (lower && upper ? 4u : (lower || upper ? 2u : 0u)) + (digit ? 1u : 0u);
-    return strlen(key) * (other ? 60 : tenths[row]) / 10;
+    return len * (other != 0 ? 60 : tenths[2 * (lower + upper) + digit]) / 10;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return strlen(a) == strlen(b) && tdsa_ct_equal(a, b, strlen(a));
 }
 
 static tdsa_status read_encryption_key(cfg_participant *p, const cfg *c, tdsa_err *err)
@@ -144,7 +153,7 @@ static tdsa_status read_encryption_key(cfg_participant *p, const cfg *c, tdsa_er
     if (st != TDSA_OK) {
         return st;
     }
-    if (other != NULL && key != NULL && *key != '\0' && *other != '\0' && strcmp(other, key) != 0) {
+    if (other != NULL && key != NULL && *key != '\0' && *other != '\0' && !same_text(other, key)) {
         return TDSA_FAIL(err, TDSA_E_CONFIG,
                          "tdsaLibrary.encryptionKey and " STORAGE ".encryptionKey differ");
     }

@@ -1,5 +1,8 @@
 #include "config/participant_cfg.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "config_support.h"
 
 /* The shape of the documented examples, all sections in one document, with values of our own: the key
@@ -219,8 +222,9 @@ static void minimal_document_gives_the_defaults(void **state)
     assert_string_equal(s->path, "/var/lib/tdsa/participant0.db");
     assert_true(s->create_tables);
     assert_int_equal(s->encryptor, KS_ENCRYPTOR_NONE);
-    assert_int_equal(record.warnings, 1);
+    assert_int_equal(record.warnings, 2);
     assert_non_null(strstr(record.text, "WITHOUT ENCRYPTION"));
+    assert_non_null(strstr(record.text, "serverGroupId is not set"));
     cfg_participant_free(p);
     cfg_free(c);
 }
@@ -340,7 +344,8 @@ static void encryptor_names_are_understood(void **state)
         const char *const defines[] = {
             cases[i].define,
             "dw.tdsaLibrary.storageConfiguration.encryptorArguments=pkcs11:token=t;object=o",
-            "com.sepior.tdsa.database.encryptionkey=0123456789abcdef0123456789abcdefXYZ", NULL};
+            "com.sepior.tdsa.database.encryptionkey=0123456789abcdef0123456789abcdefXYZ",
+            "dw.tdsaServer.serverGroupId=group", NULL};
         log_record record;
         cfg_participant *p;
         cfg *c;
@@ -431,6 +436,7 @@ static void known_clients_are_read(void **state)
 static void padded_keys_are_taken_with_a_warning(void **state)
 {
     static const char *const defines[] = {
+        "dw.tdsaServer.serverGroupId=group",
         "dw.tdsaLibrary.remoteParticipants[1][0].primaryPublicKey=" B_X25519_PUB "=",
         "dw.tdsaLibrary.storageConfiguration.encryptionKey="
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEF",
@@ -448,6 +454,127 @@ static void padded_keys_are_taken_with_a_warning(void **state)
     cfg_free(c);
 }
 
+static void h2_is_kept_in_sqlite_unless_there_is_h2_data(void **state)
+{
+    char dir[] = "/tmp/tdsa-config-XXXXXX";
+    char define[128];
+    char path[64];
+    const char *const defines[] = {define, "dw.database.driverClass=org.h2.Driver", NULL};
+    log_record record;
+    cfg_participant *p;
+    cfg *c;
+    tdsa_err err;
+    FILE *f;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(define, sizeof define, "dw.database.url=jdbc:h2:file:%s/keys;MODE=MySQL", dir);
+    assert_int_equal(make(&p, &c, MINIMAL, defines, &record, &err), TDSA_OK);
+    (void)snprintf(path, sizeof path, "%s/keys.sqlite", dir);
+    assert_string_equal(cfg_participant_keystore(p)->backend, "sqlite");
+    assert_string_equal(cfg_participant_keystore(p)->path, path);
+    assert_non_null(strstr(record.text, "names H2, which is kept in the SQLite file"));
+    assert_non_null(strstr(record.text, "what follows the file name is not used"));
+    cfg_participant_free(p);
+    cfg_free(c);
+    (void)snprintf(path, sizeof path, "%s/keys.mv.db", dir);
+    f = fopen(path, "we");
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(make(&p, &c, MINIMAL, defines, &record, &err), TDSA_E_CONFIG);
+    assert_non_null(strstr(err.text, "H2 data that cannot be read"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void http_client_is_handed_on(void **state)
+{
+    char dir[] = "/tmp/tdsa-config-XXXXXX";
+    char path[64];
+    char define[96];
+    const char *const defines[] = {"dw.httpClient.timeout=5s",
+                                   "dw.httpClient.connectionTimeout=250ms",
+                                   "dw.httpClient.keepAlive=0s",
+                                   "dw.httpClient.maxConnectionsPerRoute=7",
+                                   "dw.httpClient.userAgent=till 7",
+                                   "dw.httpClient.tls.verifyHostname=false",
+                                   define,
+                                   NULL};
+    const peer_http_cfg *http;
+    log_record record;
+    cfg_participant *p;
+    cfg *c;
+    tdsa_err err;
+    FILE *f;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/client.pem", dir);
+    (void)snprintf(define, sizeof define, "dw.httpClient.tls.keyStorePath=%s", path);
+    f = fopen(path, "we");
+    assert_non_null(f);
+    assert_true(fputs("-----BEGIN CERTIFICATE-----\n", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(make(&p, &c, MINIMAL, defines, &record, &err), TDSA_OK);
+    http = &cfg_participant_engine(p)->http;
+    assert_int_equal(http->request_timeout_ms, 5000);
+    assert_int_equal(http->connect_timeout_ms, 250);
+    assert_int_equal(http->keep_alive_ms, 0);
+    assert_int_equal(http->connections_max, 7);
+    assert_string_equal(http->user_agent, "till 7");
+    assert_false(http->verify_hostname);
+    assert_string_equal(http->cert_file, path);
+    assert_string_equal(http->key_file, path);
+    assert_string_equal(http->ca_file, "");
+    cfg_participant_free(p);
+    cfg_free(c);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void entry_of_the_client_may_be_given_with_keys(void **state)
+{
+    log_record record;
+    cfg_participant *p;
+    cfg *c;
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(make(&p, &c,
+                          MINIMAL "  participantIds: [a, b, null]\n"
+                                  "  clientIndex: 2\n",
+                          NULL, &record, &err),
+                     TDSA_OK);
+    assert_string_equal(cfg_participant_engine(p)->roster.at[2].entry[0].id, "");
+    assert_string_equal(cfg_participant_engine(p)->roster.at[2].entry[0].url, "");
+    assert_int_equal(cfg_participant_engine(p)->roster.at[2].count, 1);
+    cfg_participant_free(p);
+    cfg_free(c);
+}
+
+static void encryption_key_has_two_places(void **state)
+{
+    static const char *const one[] = {"dw.tdsaLibrary.encryptionKey=abcdefghijABCDEFGHIJ0123456789",
+                                      NULL};
+    static const char *const both[] = {
+        "dw.tdsaLibrary.encryptionKey=abcdefghijABCDEFGHIJ0123456789",
+        "dw.tdsaLibrary.storageConfiguration.encryptionKey=abcdefghijABCDEFGHIJ0123456780", NULL};
+    log_record record;
+    cfg_participant *p;
+    cfg *c;
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(make(&p, &c, MINIMAL, one, &record, &err), TDSA_OK);
+    assert_string_equal(cfg_participant_keystore(p)->encryption_key,
+                        "abcdefghijABCDEFGHIJ0123456789");
+    cfg_participant_free(p);
+    cfg_free(c);
+    assert_int_equal(make(&p, &c, MINIMAL, both, &record, &err), TDSA_E_CONFIG);
+    assert_non_null(strstr(err.text, "differ"));
+    assert_null(strstr(err.text, "abcdefghij"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +588,10 @@ int main(void)
         cmocka_unit_test(participant_ids_choose_among_alternatives),
         cmocka_unit_test(known_clients_are_read),
         cmocka_unit_test(padded_keys_are_taken_with_a_warning),
+        cmocka_unit_test(h2_is_kept_in_sqlite_unless_there_is_h2_data),
+        cmocka_unit_test(http_client_is_handed_on),
+        cmocka_unit_test(entry_of_the_client_may_be_given_with_keys),
+        cmocka_unit_test(encryption_key_has_two_places),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

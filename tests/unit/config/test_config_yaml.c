@@ -111,12 +111,8 @@ static void depth_is_limited(void **state)
     tdsa_err err;
 
     (void)state;
-    for (size_t i = 0; i + 2 < CFG_DEPTH_MAX; i++) {
-        strcat(text, "[");
-    }
-    for (size_t i = 0; i + 2 < CFG_DEPTH_MAX; i++) {
-        strcat(text, "]");
-    }
+    memset(text + 3, '[', CFG_DEPTH_MAX - 2);
+    memset(text + 3 + CFG_DEPTH_MAX - 2, ']', CFG_DEPTH_MAX - 2);
     assert_int_equal(read_text(&t, text, &err), TDSA_OK);
     cfg_tree_clear(&t);
     memset(text, '[', sizeof text - 1);
