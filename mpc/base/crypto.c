@@ -1,5 +1,7 @@
 #include "base/crypto.h"
 
+#include <stdatomic.h>
+
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -9,35 +11,34 @@
 
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 static tdsa_crypto instance; /* written by make_instance only, read-only afterwards */
-static int ready;
+static atomic_bool ready;
 
 static void make_instance(void)
 {
-    static const char *const md_name[TDSA_HASH_COUNT] = {"SHA1", "SHA2-224", "SHA2-256", "SHA2-384",
-                                                         "SHA2-512"};
     tdsa_crypto *c = &instance;
 
-    (void)ERR_set_mark(); /* a host application never finds our errors in its queue */
     c->libctx = OSSL_LIB_CTX_new();
     if (c->libctx == NULL || OSSL_PROVIDER_load(c->libctx, "default") == NULL) {
-        goto out;
-    }
-    for (size_t i = 0; i < TDSA_HASH_COUNT; i++) {
-        c->md[i] = EVP_MD_fetch(c->libctx, md_name[i], NULL);
-        if (c->md[i] == NULL) {
-            goto out;
-        }
+        return;
     }
     c->gcm = EVP_CIPHER_fetch(c->libctx, "AES-256-GCM", NULL);
     c->ctr = EVP_CIPHER_fetch(c->libctx, "AES-256-CTR", NULL);
-    ready = c->gcm != NULL && c->ctr != NULL;
-out:
-    (void)ERR_pop_to_mark();
+    atomic_store(&ready, c->gcm != NULL && c->ctr != NULL);
 }
 
 const tdsa_crypto *tdsa_crypto_get(tdsa_err *err)
 {
-    if (CRYPTO_THREAD_run_once(&once, make_instance) != 1 || !ready) {
+    if (atomic_load(&ready)) {
+        return &instance;
+    }
+    (void)ERR_set_mark(); /* a host application never finds our errors in its queue */
+    /* The first cipher operation of a process makes OpenSSL read the configuration file for the
+     * default context, whatever context it is in (ossl_engine_table_select). It may name an engine
+     * that loads this very module; so it happens here, where we can be entered again. */
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+    (void)CRYPTO_THREAD_run_once(&once, make_instance);
+    (void)ERR_pop_to_mark();
+    if (!atomic_load(&ready)) {
         (void)TDSA_FAIL(err, TDSA_E_CRYPTO, "OpenSSL's default provider could not be prepared");
         return NULL;
     }
@@ -51,5 +52,5 @@ tdsa_status tdsa_crypto_init(tdsa_err *err)
 
 struct ossl_lib_ctx_st *tdsa_crypto_libctx(void)
 {
-    return ready ? instance.libctx : NULL;
+    return atomic_load(&ready) ? instance.libctx : NULL;
 }

@@ -4,16 +4,12 @@
 #include <openssl/evp.h>
 
 #include "base/crypto.h"
-#include "base/hash.h"
-
-#define TDSA_HASH_COUNT 5u
 
 /** What is fetched once per process and kept. Only for the files of mpc/base. */
 typedef struct {
     OSSL_LIB_CTX *libctx;
-    EVP_MD *md[TDSA_HASH_COUNT]; /* by tdsa_hash_alg */
-    EVP_CIPHER *gcm;             /* AES-256-GCM */
-    EVP_CIPHER *ctr;             /* AES-256-CTR */
+    EVP_CIPHER *gcm; /* AES-256-GCM */
+    EVP_CIPHER *ctr; /* AES-256-CTR */
 } tdsa_crypto;
 
 /** The one instance, made on first use; NULL and `err` filled (TDSA_E_CRYPTO) when it failed. */

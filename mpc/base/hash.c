@@ -1,23 +1,36 @@
+/* OpenSSL's low-level digests: EVP_DigestInit asks for an ENGINE each time, which reads the host's
+ * configuration, may take the digest away from us, and costs more than the digest of a statement.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include "base/assert.h"
-#include "base/crypto_internal.h"
 
 #define SHA_BLOCK_LEN_MAX 128u
 
+#define HASH_COUNT 5u
+
+typedef union {
+    SHA_CTX sha1;
+    SHA256_CTX sha256; /* and SHA-224 */
+    SHA512_CTX sha512; /* and SHA-384 */
+} sha_state;
+
 struct tdsa_hasher {
-    EVP_MD_CTX *ctx;
+    tdsa_hash_alg alg;
+    bool finished;
+    sha_state state;
 };
 
 static const struct {
     const char *name;
     size_t len, block_len;
-} facts[TDSA_HASH_COUNT] = {
+} facts[HASH_COUNT] = {
     [TDSA_HASH_SHA1] = {"sha1", 20, 64},      [TDSA_HASH_SHA224] = {"sha224", 28, 64},
     [TDSA_HASH_SHA256] = {"sha256", 32, 64},  [TDSA_HASH_SHA384] = {"sha384", 48, 128},
     [TDSA_HASH_SHA512] = {"sha512", 64, 128},
@@ -25,19 +38,19 @@ static const struct {
 
 size_t tdsa_hash_len(tdsa_hash_alg alg)
 {
-    TDSA_ASSERT((unsigned)alg < TDSA_HASH_COUNT);
+    TDSA_ASSERT((unsigned)alg < HASH_COUNT);
     return facts[alg].len;
 }
 
 const char *tdsa_hash_name(tdsa_hash_alg alg)
 {
-    TDSA_ASSERT((unsigned)alg < TDSA_HASH_COUNT);
+    TDSA_ASSERT((unsigned)alg < HASH_COUNT);
     return facts[alg].name;
 }
 
 bool tdsa_hash_by_name(tdsa_hash_alg *out, const char *name)
 {
-    for (unsigned i = 0; i < TDSA_HASH_COUNT; i++) {
+    for (unsigned i = 0; i < HASH_COUNT; i++) {
         if (strcmp(facts[i].name, name) == 0) {
             *out = (tdsa_hash_alg)i;
             return true;
@@ -46,79 +59,116 @@ bool tdsa_hash_by_name(tdsa_hash_alg *out, const char *name)
     return false;
 }
 
-/* One digest over up to two parts with a context that is used again. */
-static bool digest_parts(EVP_MD_CTX *ctx, const EVP_MD *md, uint8_t *out, const uint8_t *head,
-                         size_t head_len, const void *in, size_t len)
+/* The functions of sha.h answer 1, always, except for counts that no buffer of ours has. */
+static void sha_begin(sha_state *s, tdsa_hash_alg alg)
 {
-    return EVP_DigestInit_ex2(ctx, md, NULL) == 1 &&
-           (head_len == 0 || EVP_DigestUpdate(ctx, head, head_len) == 1) &&
-           (len == 0 || EVP_DigestUpdate(ctx, in, len) == 1) &&
-           EVP_DigestFinal_ex(ctx, out, NULL) == 1;
+    switch (alg) {
+    case TDSA_HASH_SHA1:
+        TDSA_ASSERT(SHA1_Init(&s->sha1) == 1);
+        return;
+    case TDSA_HASH_SHA224:
+        TDSA_ASSERT(SHA224_Init(&s->sha256) == 1);
+        return;
+    case TDSA_HASH_SHA256:
+        TDSA_ASSERT(SHA256_Init(&s->sha256) == 1);
+        return;
+    case TDSA_HASH_SHA384:
+        TDSA_ASSERT(SHA384_Init(&s->sha512) == 1);
+        return;
+    case TDSA_HASH_SHA512:
+        TDSA_ASSERT(SHA512_Init(&s->sha512) == 1);
+        return;
+    }
+}
+
+static void sha_add(sha_state *s, tdsa_hash_alg alg, const void *in, size_t len)
+{
+    if (len == 0) {
+        return;
+    }
+    switch (alg) {
+    case TDSA_HASH_SHA1:
+        TDSA_ASSERT(SHA1_Update(&s->sha1, in, len) == 1);
+        return;
+    case TDSA_HASH_SHA224:
+    case TDSA_HASH_SHA256:
+        TDSA_ASSERT(SHA256_Update(&s->sha256, in, len) == 1);
+        return;
+    case TDSA_HASH_SHA384:
+    case TDSA_HASH_SHA512:
+        TDSA_ASSERT(SHA512_Update(&s->sha512, in, len) == 1);
+        return;
+    }
+}
+
+/* Writes the digest and wipes the state. */
+static void sha_end(sha_state *s, tdsa_hash_alg alg, uint8_t *out)
+{
+    switch (alg) {
+    case TDSA_HASH_SHA1:
+        TDSA_ASSERT(SHA1_Final(out, &s->sha1) == 1);
+        break;
+    case TDSA_HASH_SHA224:
+    case TDSA_HASH_SHA256:
+        TDSA_ASSERT(SHA256_Final(out, &s->sha256) == 1);
+        break;
+    case TDSA_HASH_SHA384:
+    case TDSA_HASH_SHA512:
+        TDSA_ASSERT(SHA512_Final(out, &s->sha512) == 1);
+        break;
+    }
+    tdsa_wipe(s, sizeof *s);
 }
 
 tdsa_status tdsa_hash(uint8_t *out, tdsa_hash_alg alg, const void *in, size_t len, tdsa_err *err)
 {
-    const tdsa_crypto *c = tdsa_crypto_get(err);
-    EVP_MD_CTX *ctx = NULL;
-    bool ok = false;
+    sha_state s;
 
-    TDSA_ASSERT((unsigned)alg < TDSA_HASH_COUNT);
-    if (c == NULL) {
-        return err->status;
-    }
-    ctx = EVP_MD_CTX_new();
-    ok = ctx != NULL && digest_parts(ctx, c->md[alg], out, NULL, 0, in, len);
-    EVP_MD_CTX_free(ctx); /* wipes the state */
-    if (!ok) {
-        tdsa_wipe(out, tdsa_hash_len(alg));
-        return TDSA_FAIL(err, TDSA_E_CRYPTO, "%s failed", tdsa_hash_name(alg));
-    }
+    (void)err;
+    TDSA_ASSERT((unsigned)alg < HASH_COUNT);
+    sha_begin(&s, alg);
+    sha_add(&s, alg, in, len);
+    sha_end(&s, alg, out);
     return TDSA_OK;
 }
 
 tdsa_status tdsa_hasher_new(tdsa_hasher **out, tdsa_hash_alg alg, tdsa_err *err)
 {
-    const tdsa_crypto *c = tdsa_crypto_get(err);
-    tdsa_hasher *h = NULL;
+    tdsa_hasher *h = calloc(1, sizeof *h);
 
-    TDSA_ASSERT((unsigned)alg < TDSA_HASH_COUNT);
-    *out = NULL;
-    if (c == NULL) {
-        return err->status;
-    }
-    h = calloc(1, sizeof *h);
+    TDSA_ASSERT((unsigned)alg < HASH_COUNT);
+    *out = h;
     if (h == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a digest");
     }
-    h->ctx = EVP_MD_CTX_new();
-    if (h->ctx == NULL || EVP_DigestInit_ex2(h->ctx, c->md[alg], NULL) != 1) {
-        tdsa_hasher_free(h);
-        return TDSA_FAIL(err, TDSA_E_CRYPTO, "%s could not start", tdsa_hash_name(alg));
-    }
-    *out = h;
+    h->alg = alg;
+    sha_begin(&h->state, alg);
     return TDSA_OK;
 }
 
 tdsa_status tdsa_hasher_update(tdsa_hasher *h, const void *in, size_t len, tdsa_err *err)
 {
-    if (len > 0 && EVP_DigestUpdate(h->ctx, in, len) != 1) {
-        return TDSA_FAIL(err, TDSA_E_CRYPTO, "digest update failed");
+    if (h->finished) {
+        return TDSA_FAIL(err, TDSA_E_CRYPTO, "the digest was finished before");
     }
+    sha_add(&h->state, h->alg, in, len);
     return TDSA_OK;
 }
 
 tdsa_status tdsa_hasher_final(tdsa_hasher *h, uint8_t *out, tdsa_err *err)
 {
-    if (EVP_DigestFinal_ex(h->ctx, out, NULL) != 1) {
-        return TDSA_FAIL(err, TDSA_E_CRYPTO, "digest final failed: was it finished before?");
+    if (h->finished) {
+        return TDSA_FAIL(err, TDSA_E_CRYPTO, "the digest was finished before");
     }
+    h->finished = true;
+    sha_end(&h->state, h->alg, out);
     return TDSA_OK;
 }
 
 void tdsa_hasher_free(tdsa_hasher *h)
 {
     if (h != NULL) {
-        EVP_MD_CTX_free(h->ctx);
+        tdsa_wipe(h, sizeof *h);
         free(h);
     }
 }
@@ -144,92 +194,76 @@ tdsa_status tdsa_hash32_stmt(uint8_t out[32], const tdsa_buf *stmt, tdsa_err *er
     return st;
 }
 
-/* FIPS 198-1: H((K0 ^ opad) | H((K0 ^ ipad) | text)), with one context for all passes. The input
- * is in two parts because HKDF-Expand needs it. */
-static bool hmac_parts(EVP_MD_CTX *ctx, const tdsa_crypto *c, tdsa_hash_alg alg, uint8_t *out,
-                       const uint8_t *key, size_t key_len, const uint8_t *in, size_t len)
+/* FIPS 198-1: H((K0 ^ opad) | H((K0 ^ ipad) | text)). */
+static void hmac(uint8_t *out, tdsa_hash_alg alg, const uint8_t *key, size_t key_len,
+                 const void *in, size_t len)
 {
     const size_t block_len = facts[alg].block_len;
     uint8_t k0[SHA_BLOCK_LEN_MAX] = {0};
     uint8_t inner[TDSA_DIGEST_LEN_MAX];
-    bool ok = true;
+    sha_state s;
 
     if (key_len > block_len) {
-        ok = digest_parts(ctx, c->md[alg], k0, NULL, 0, key, key_len);
+        sha_begin(&s, alg);
+        sha_add(&s, alg, key, key_len);
+        sha_end(&s, alg, k0);
     } else if (key_len > 0) {
         memcpy(k0, key, key_len);
     }
     for (size_t i = 0; i < block_len; i++) {
         k0[i] ^= 0x36;
     }
-    ok = ok && digest_parts(ctx, c->md[alg], inner, k0, block_len, in, len);
+    sha_begin(&s, alg);
+    sha_add(&s, alg, k0, block_len);
+    sha_add(&s, alg, in, len);
+    sha_end(&s, alg, inner);
     for (size_t i = 0; i < block_len; i++) {
         k0[i] ^= 0x36 ^ 0x5c;
     }
-    ok = ok && digest_parts(ctx, c->md[alg], out, k0, block_len, inner, facts[alg].len);
+    sha_begin(&s, alg);
+    sha_add(&s, alg, k0, block_len);
+    sha_add(&s, alg, inner, facts[alg].len);
+    sha_end(&s, alg, out);
     tdsa_wipe(k0, sizeof k0);
     tdsa_wipe(inner, sizeof inner);
-    return ok;
 }
 
 tdsa_status tdsa_hmac(uint8_t *out, tdsa_hash_alg alg, const uint8_t *key, size_t key_len,
                       const void *in, size_t len, tdsa_err *err)
 {
-    const tdsa_crypto *c = tdsa_crypto_get(err);
-    EVP_MD_CTX *ctx = NULL;
-    bool ok = false;
-
-    TDSA_ASSERT((unsigned)alg < TDSA_HASH_COUNT);
-    if (c == NULL) {
-        return err->status;
-    }
-    ctx = EVP_MD_CTX_new();
-    ok = ctx != NULL && hmac_parts(ctx, c, alg, out, key, key_len, in, len);
-    EVP_MD_CTX_free(ctx);
-    if (!ok) {
-        tdsa_wipe(out, tdsa_hash_len(alg));
-        return TDSA_FAIL(err, TDSA_E_CRYPTO, "HMAC with %s failed", tdsa_hash_name(alg));
-    }
+    (void)err;
+    TDSA_ASSERT((unsigned)alg < HASH_COUNT);
+    hmac(out, alg, key, key_len, in, len);
     return TDSA_OK;
 }
 
 /* RFC 5869 2.3: "T(n) = HMAC-Hash(PRK, T(n-1) | info | n)". `block` has T | info | n. */
-static bool expand(const tdsa_crypto *c, uint8_t *out, size_t len, const uint8_t *prk,
-                   size_t prk_len, uint8_t *block, size_t info_len)
+static void expand(uint8_t *out, size_t len, const uint8_t *prk, size_t prk_len, uint8_t *block,
+                   size_t info_len)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     uint8_t t[TDSA_SHA512_LEN];
     size_t done = 0;
-    bool ok = ctx != NULL;
 
-    for (uint8_t n = 1; ok && done < len; n++) {
+    for (uint8_t n = 1; done < len; n++) {
         const size_t skip = n == 1 ? TDSA_SHA512_LEN : 0; /* T(0) is empty */
         const size_t part = len - done < TDSA_SHA512_LEN ? len - done : TDSA_SHA512_LEN;
 
         block[TDSA_SHA512_LEN + info_len] = n;
-        ok = hmac_parts(ctx, c, TDSA_HASH_SHA512, t, prk, prk_len, block + skip,
-                        TDSA_SHA512_LEN - skip + info_len + 1);
-        if (ok) {
-            memcpy(block, t, TDSA_SHA512_LEN);
-            memcpy(out + done, t, part);
-            done += part;
-        }
+        hmac(t, TDSA_HASH_SHA512, prk, prk_len, block + skip,
+             TDSA_SHA512_LEN - skip + info_len + 1);
+        memcpy(block, t, TDSA_SHA512_LEN);
+        memcpy(out + done, t, part);
+        done += part;
     }
     tdsa_wipe(t, sizeof t);
-    EVP_MD_CTX_free(ctx);
-    return ok;
 }
 
 static tdsa_status expand_any(uint8_t *out, size_t len, const uint8_t *prk, size_t prk_len,
                               const uint8_t *info, size_t info_len, tdsa_err *err)
 {
-    const tdsa_crypto *c = tdsa_crypto_get(err);
     TDSA_SCOPED_BUF block = TDSA_BUF_EMPTY;
     uint8_t *room = NULL;
 
-    if (c == NULL) {
-        return err->status;
-    }
     if (len > 255 * (size_t)TDSA_SHA512_LEN || info_len > TDSA_BUF_LEN_MAX / 2) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "HKDF of %zu bytes", len);
     }
@@ -240,10 +274,7 @@ static tdsa_status expand_any(uint8_t *out, size_t len, const uint8_t *prk, size
     if (info_len > 0) {
         memcpy(room + TDSA_SHA512_LEN, info, info_len);
     }
-    if (!expand(c, out, len, prk, prk_len, room, info_len)) {
-        tdsa_wipe(out, len);
-        return TDSA_FAIL(err, TDSA_E_CRYPTO, "HKDF-Expand failed");
-    }
+    expand(out, len, prk, prk_len, room, info_len);
     return TDSA_OK;
 }
 

@@ -35,7 +35,7 @@ TDSA_MUST_USE tdsa_status tdsa_hasher_new(tdsa_hasher **out, tdsa_hash_alg alg, 
     TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status tdsa_hasher_update(tdsa_hasher *h, const void *in, size_t len,
                                              tdsa_err *err);
-/** Writes tdsa_hash_len bytes; the hasher may only be freed afterwards. */
+/** Writes tdsa_hash_len bytes; the hasher may only be freed afterwards (else TDSA_E_CRYPTO). */
 TDSA_MUST_USE tdsa_status tdsa_hasher_final(tdsa_hasher *h, uint8_t *out, tdsa_err *err)
     TDSA_NONNULL;
 void tdsa_hasher_free(tdsa_hasher *h);

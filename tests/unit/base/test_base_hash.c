@@ -45,6 +45,8 @@ static void digests_of_abc_are_those_of_fips_180(void **state)
         assert_int_equal(tdsa_hasher_update(h, NULL, 0, &err), TDSA_OK);
         assert_int_equal(tdsa_hasher_update(h, "bc", 2, &err), TDSA_OK);
         assert_int_equal(tdsa_hasher_final(h, out, &err), TDSA_OK);
+        assert_int_equal(tdsa_hasher_update(h, "d", 1, &err), TDSA_E_CRYPTO);
+        assert_int_equal(tdsa_hasher_final(h, out, &err), TDSA_E_CRYPTO);
         assert_hex(out, tdsa_hash_len(alg), expect[i]);
         tdsa_hasher_free(h);
     }

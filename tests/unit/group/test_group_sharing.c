@@ -36,6 +36,13 @@ static void shares_of_a_polynomial_match_its_commitments(void **state)
     }
 }
 
+static tdsa_status no_entropy(void *ctx, uint8_t *out, size_t len, tdsa_err *err)
+{
+    (void)ctx;
+    memset(out, 0xaa, len);
+    return TDSA_FAIL(err, TDSA_E_CRYPTO, "no entropy");
+}
+
 static void poly_random_refuses_degree_0_and_5_and_hands_on_failure(void **state)
 {
     grp *g = open_curve(0);
@@ -48,6 +55,8 @@ static void poly_random_refuses_degree_0_and_5_and_hands_on_failure(void **state
     seed_rng(&seeded, "degree");
     assert_int_equal(grp_poly_random(g, &f, 0, &rng, &err), TDSA_E_BAD_INPUT);
     assert_int_equal(grp_poly_random(g, &f, 5, &rng, &err), TDSA_E_BAD_INPUT);
+    assert_int_equal(grp_poly_random(g, &f, 1, &(tdsa_rng){no_entropy, NULL}, &err), TDSA_E_CRYPTO);
+    assert_true(grp_scalar_is_zero(g, &f.coeff[0]));
     grp_close(g);
 }
 
