@@ -6,7 +6,7 @@
 #include "base/encode.h"
 #include "config/participant_cfg.h"
 
-/* A document from anywhere: it loads and every value can be asked for, or it is refused with a text. */
+/* A document from anywhere, with a -D option in its first line when that starts with "-D": it loads and every value can be asked for, or it is refused with a text. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,10 +30,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     TDSA_SCOPED_BUF text = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF problems = TDSA_BUF_EMPTY;
     cfg_source source = {0};
+    char define[256] = "";
+    const char *const defines[] = {define, NULL};
     cfg_participant *p = NULL;
     cfg *c = NULL;
     tdsa_err err = {.status = TDSA_OK};
 
+    if (size > 2 && memcmp(data, "-D", 2) == 0) {
+        const uint8_t *end = memchr(data, '\n', size);
+        const size_t line = end == NULL ? size : (size_t)(end - data);
+
+        memcpy(define, data + 2, line - 2 < sizeof define ? line - 2 : sizeof define - 1);
+        source.defines = defines;
+        data += line;
+        size -= line;
+    }
     tdsa_base64url_encode(&text, data, size);
     tdsa_buf_append_u8(&text, 0);
     if (text.failed || size == 0) {
