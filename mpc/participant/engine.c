@@ -115,7 +115,7 @@ void part_engine_stop(part_engine *e)
 
     part_engine_enter(e);
     e->stopping = true;
-    e->cancel = true;
+    __atomic_store_n(&e->cancel, true, __ATOMIC_RELEASE);
     part_engine_flush(e);
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += 1;

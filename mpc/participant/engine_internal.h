@@ -15,7 +15,7 @@ struct part_engine {
     tdsa_clock clock;
     unsigned inside; /* callers that wait */
     bool stopping;
-    volatile bool cancel; /* read by transfers under way */
+    bool cancel; /* read by transfers under way: __atomic only */
 };
 
 /** A suspended request of the protocol port. */
