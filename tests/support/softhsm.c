@@ -58,3 +58,24 @@ int softhsm_make(const char *dir, const char *label, const char *pin, const char
     (void)snprintf(conf, sizeof conf, "%s/softhsm2.conf", dir);
     return setenv("SOFTHSM2_CONF", conf, 1);
 }
+
+int softhsm_add_key(const char *label, const char *pin, const char *key)
+{
+    char *const argv[] = {mutable("pkcs11-tool"),
+                          mutable("--module"),
+                          mutable(softhsm_module()),
+                          mutable("--token-label"),
+                          mutable(label),
+                          mutable("--login"),
+                          mutable("--pin"),
+                          mutable(pin),
+                          mutable("--keygen"),
+                          mutable("--key-type"),
+                          mutable("AES:32"),
+                          mutable("--label"),
+                          mutable(key),
+                          mutable("--sensitive"),
+                          NULL};
+
+    return softhsm_run(argv);
+}
