@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fails when a file breaks a rule of CONTRIBUTING.md that a machine can see.
 
-usage: check_style.py ROOT [RULE...]      rules: length words readme tree shell (default: all)
+usage: check_style.py ROOT [RULE...]      rules: length words readme tree shell docs (default: all)
 """
 import pathlib
 import re
@@ -136,6 +136,22 @@ def tree(root):
                 yield f"pkcs11-provider/{path.name}: {name} belongs into an entry_*.c"
 
 
+def docs(root):
+    """The tests that docs/protocol.md names exist."""
+    path = pathlib.Path(root, "docs/protocol.md")
+    if not path.is_file():
+        return
+    known = " ".join(text for _, text in sources(root, {".c", ".py", ".txt"}) if _.startswith("tests/"))
+    known = set(re.findall(r"\w+", known))
+    for line in path.read_text().split("\n"):
+        if re.match(r"\| \d+ \| ", line):
+            for name in re.findall(r"`(\w{6,})`", line.rsplit(" | ", 1)[1]):
+                # fault_x is the CTest name of test_x.py
+                if name not in known and not list(pathlib.Path(root, "tests").rglob(
+                        f"test_{name.split('_', 1)[1]}.py")):
+                    yield f"docs/protocol.md: names the test {name}, which does not exist"
+
+
 def shell(root):
     for rel, text in sources(root, {".sh"}):
         first = text.split("\n", 1)[0]
@@ -143,7 +159,7 @@ def shell(root):
             yield f"{rel}: says neither its interpreter nor its shell"
 
 
-RULES = {"length": length, "words": words, "readme": readme, "tree": tree, "shell": shell}
+RULES = {"length": length, "words": words, "readme": readme, "tree": tree, "shell": shell, "docs": docs}
 
 if __name__ == "__main__":
     chosen = sys.argv[2:] or list(RULES)

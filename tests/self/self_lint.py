@@ -52,6 +52,8 @@ CASES = {
     "tree": (STYLE, {"mpc/a.h": "\n"}, ["tree"], ["keystore/: missing", "docs/protocol.md: missing"]),
     "entry_point_elsewhere": (STYLE, {"pkcs11-provider/sign.c": "CK_RV C_Sign(void)\n{\n}\n"}, ["tree"],
                               ["C_Sign belongs into an entry_*.c"]),
+    "test_in_document": (STYLE, {"docs/protocol.md": "| 1 | a | b | `no_such_test_here` |\n"}, ["docs"],
+                         ["names the test no_such_test_here"]),
     "shell_without_name": (STYLE, {"examples/a.sh": "echo\n"}, ["shell"], ["neither its interpreter"]),
     "layer": (LAYERS, {"mpc/protocol/a.c": '#include "peer/channel.h"\n'}, [],
               ['mpc/protocol/a.c: may not include "peer/channel.h"']),
