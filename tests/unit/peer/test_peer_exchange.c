@@ -1,15 +1,10 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "unit/peer/exchange_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netdb.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,16 +15,6 @@
 #include <unistd.h>
 
 #include "http/http.h"
-#include "peer/exchange.h"
-#include "unit/peer/raw_server.h"
-
-#define SESSION "session-0123456789"
-
-static const peer_http_cfg cfg = {.connect_timeout_ms = 10000,
-                                  .request_timeout_ms = 30000,
-                                  .keep_alive_ms = 30000,
-                                  .connections_max = 4,
-                                  .user_agent = "tdsa-test"};
 
 /* Answers with the body, the session and the agent, so that a test sees what came. */
 static void echo(void *ctx, http_request *r)
@@ -71,32 +56,6 @@ static http_server *serve(uint16_t *port, const char *host)
     assert_int_equal(http_server_start(&s, &http, &err), TDSA_OK);
     *port = http_server_port(s);
     return s;
-}
-
-static peer_http *client(void)
-{
-    peer_http *h = NULL;
-    tdsa_err err;
-
-    assert_int_equal(peer_http_new(&h, &cfg, &err), TDSA_OK);
-    return h;
-}
-
-static void url_of(char url[64], const char *host, unsigned port, const char *path)
-{
-    (void)snprintf(url, 64, "http://%s:%u%s", host, port, path);
-}
-
-static peer_request request(const char *url, const void *body, size_t len)
-{
-    return (peer_request){
-        .url = url, .session_id = SESSION, .body = body, .body_len = len, .reply = TDSA_BUF_EMPTY};
-}
-
-static void run_one(peer_http *h, peer_request *r, uint32_t timeout_ms)
-{
-    peer_http_run(h, &r, 1, timeout_ms, NULL, NULL, NULL);
-    assert_true(r->done);
 }
 
 static void a_body_goes_out_and_the_reply_comes_back(void **state)
@@ -365,278 +324,6 @@ static void bad_urls_and_sessions_are_refused(void **state)
     peer_http_free(h);
 }
 
-static void close_at_once(raw_server *s, int fd, unsigned nth)
-{
-    (void)s;
-    (void)fd;
-    (void)nth;
-}
-
-static void garbage(raw_server *s, int fd, unsigned nth)
-{
-    (void)s;
-    (void)nth;
-    (void)raw_read_request(fd);
-    raw_send(fd, "\x16\x03\x01 this is not HTTP\r\n\r\n");
-    raw_wait_closed(fd);
-}
-
-static void half_reply(raw_server *s, int fd, unsigned nth)
-{
-    (void)s;
-    (void)nth;
-    (void)raw_read_request(fd);
-    raw_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
-}
-
-static void announces_too_much(raw_server *s, int fd, unsigned nth)
-{
-    (void)s;
-    (void)nth;
-    (void)raw_read_request(fd);
-    raw_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 4294967296\r\n\r\n");
-    raw_wait_closed(fd);
-}
-
-static void sends_too_much(raw_server *s, int fd, unsigned nth)
-{
-    static const char chunk[4096] = "x";
-    ssize_t sent = 1;
-
-    (void)s;
-    (void)nth;
-    (void)raw_read_request(fd);
-    raw_send(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
-    while (sent > 0) { /* until the client has had enough */
-        sent = send(fd, chunk, sizeof chunk, MSG_NOSIGNAL);
-    }
-}
-
-static void endless_headers(raw_server *s, int fd, unsigned nth)
-{
-    char line[2048];
-    ssize_t sent = 1;
-
-    (void)s;
-    (void)nth;
-    (void)raw_read_request(fd);
-    raw_send(fd, "HTTP/1.1 200 OK\r\n");
-    memset(line, 'a', sizeof line);
-    memcpy(line, "X: ", 3);
-    memcpy(line + sizeof line - 2, "\r\n", 2);
-    while (sent > 0) {
-        sent = send(fd, line, sizeof line, MSG_NOSIGNAL);
-    }
-}
-
-static void redirects(raw_server *s, int fd, unsigned nth)
-{
-    (void)s;
-    (void)nth;
-    (void)raw_read_request(fd);
-    raw_send(fd, "HTTP/1.1 307 Elsewhere\r\nLocation: http://192.0.2.1/\r\n"
-                 "Content-Length: 0\r\n\r\n");
-    raw_wait_closed(fd);
-}
-
-static void never_answers(raw_server *s, int fd, unsigned nth)
-{
-    (void)s;
-    (void)nth;
-    raw_wait_closed(fd);
-}
-
-static void drips(raw_server *s, int fd, unsigned nth)
-{
-    const struct timespec pause = {0, 5000000};
-
-    (void)nth;
-    (void)s;
-    (void)raw_read_request(fd);
-    raw_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
-    while (send(fd, "x", 1, MSG_NOSIGNAL) == 1) {
-        (void)nanosleep(&pause, NULL);
-    }
-}
-
-/* One request to a misbehaving server. */
-static void misbehaves(void (*serve_it)(raw_server *, int, unsigned), uint32_t timeout_ms,
-                       tdsa_status expected, long code)
-{
-    raw_server s;
-    peer_http *h = client();
-    char url[64];
-    peer_request r;
-
-    raw_server_start(&s, serve_it);
-    url_of(url, "127.0.0.1", s.port, "/");
-    r = request(url, "x", 1);
-    run_one(h, &r, timeout_ms);
-    assert_int_equal(r.status, expected);
-    assert_int_equal(r.http_code, code);
-    assert_true(r.status == TDSA_OK || r.detail[0] != '\0');
-    assert_true(r.status == TDSA_OK || r.reply.len == 0);
-    tdsa_buf_clear(&r.reply);
-    peer_http_free(h);
-    raw_server_stop(&s);
-}
-
-static void misbehaving_servers_get_a_clear_verdict(void **state)
-{
-    (void)state;
-    misbehaves(close_at_once, 60000, TDSA_E_UNAVAILABLE, 0);
-    misbehaves(garbage, 60000, TDSA_E_BAD_INPUT, 0);
-    misbehaves(half_reply, 60000, TDSA_E_UNAVAILABLE, 0);
-    misbehaves(announces_too_much, 60000, TDSA_E_BAD_INPUT, 0);
-    misbehaves(sends_too_much, 60000, TDSA_E_BAD_INPUT, 0);
-    misbehaves(endless_headers, 60000, TDSA_E_UNAVAILABLE, 0);
-    misbehaves(redirects, 60000, TDSA_OK, 307);
-    misbehaves(never_answers, 200, TDSA_E_TIMEOUT, 0);
-    misbehaves(drips, 200, TDSA_E_TIMEOUT, 0);
-}
-
-static void a_deadline_of_zero_ends_at_once(void **state)
-{
-    (void)state;
-    misbehaves(never_answers, 0, TDSA_E_TIMEOUT, 0);
-}
-
-static void the_request_timeout_of_the_configuration_counts(void **state)
-{
-    peer_http_cfg quick = cfg;
-    peer_http *h = NULL;
-    raw_server s;
-    char url[64];
-    peer_request r;
-    tdsa_err err;
-
-    (void)state;
-    quick.request_timeout_ms = 100;
-    assert_int_equal(peer_http_new(&h, &quick, &err), TDSA_OK);
-    raw_server_start(&s, never_answers);
-    url_of(url, "127.0.0.1", s.port, "/");
-    r = request(url, "x", 1);
-    run_one(h, &r, 600000);
-    assert_int_equal(r.status, TDSA_E_TIMEOUT);
-    peer_http_free(h);
-    raw_server_stop(&s);
-}
-
-static void *cancel_soon(void *ctx)
-{
-    const struct timespec pause = {0, 50000000};
-
-    (void)nanosleep(&pause, NULL);
-    __atomic_store_n((bool *)ctx, true, __ATOMIC_RELEASE);
-    return NULL;
-}
-
-static void a_cancelled_run_ends(void **state)
-{
-    bool cancel = false;
-    pthread_t thread;
-    raw_server s;
-    peer_http *h = client();
-    char url[64];
-    peer_request r;
-    peer_request *one = &r;
-
-    (void)state;
-    raw_server_start(&s, never_answers);
-    url_of(url, "127.0.0.1", s.port, "/");
-    r = request(url, "x", 1);
-    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &cancel), 0);
-    peer_http_run(h, &one, 1, 600000, &cancel, NULL, NULL);
-    (void)pthread_join(thread, NULL);
-    assert_true(r.done);
-    assert_int_equal(r.status, TDSA_E_TIMEOUT);
-    assert_non_null(strstr(r.detail, "given up"));
-    peer_http_free(h);
-    raw_server_stop(&s);
-}
-
-/* Answers once, keeps the connection, and closes it when the second request has come. */
-static void close_the_second(raw_server *s, int fd, unsigned nth)
-{
-    (void)s;
-    if (raw_read_request(fd)) {
-        raw_send(fd, RAW_OK);
-        if (nth == 0) {
-            (void)raw_read_request(fd);
-        } else {
-            raw_wait_closed(fd);
-        }
-    }
-}
-
-static void a_dead_kept_connection_is_tried_afresh(void **state)
-{
-    raw_server s;
-    peer_http *h = client();
-    char url[64];
-    peer_request r;
-
-    (void)state;
-    raw_server_start(&s, close_the_second);
-    url_of(url, "127.0.0.1", s.port, "/");
-    for (int i = 0; i < 2; i++) {
-        r = request(url, "x", 1);
-        run_one(h, &r, 60000);
-        assert_int_equal(r.status, TDSA_OK);
-        assert_int_equal(r.http_code, 200);
-        tdsa_buf_clear(&r.reply);
-    }
-    peer_http_free(h);
-    raw_server_stop(&s);
-    assert_int_equal(s.connections, 2);
-}
-
-/* Answers on one connection until another client, or the same with a new connection, knocks. */
-static void answers_until_next(raw_server *s, int fd, unsigned nth)
-{
-    struct pollfd wait[2] = {{fd, POLLIN, 0}, {s->fd, POLLIN, 0}};
-
-    (void)nth;
-    while (poll(wait, 2, -1) > 0 && wait[1].revents == 0 && raw_read_request(fd)) {
-        raw_send(fd, RAW_OK);
-    }
-}
-
-/* Connections that a server saw for two requests with a pause between them. */
-static unsigned connections_used(uint32_t keep_alive_ms, long pause_ms)
-{
-    const struct timespec pause = {0, pause_ms * 1000000};
-    peer_http_cfg own = cfg;
-    peer_http *h = NULL;
-    raw_server s;
-    char url[64];
-    peer_request r;
-    tdsa_err err;
-
-    own.keep_alive_ms = keep_alive_ms;
-    assert_int_equal(peer_http_new(&h, &own, &err), TDSA_OK);
-    raw_server_start(&s, answers_until_next);
-    url_of(url, "127.0.0.1", s.port, "/");
-    for (int i = 0; i < 2; i++) {
-        r = request(url, "x", 1);
-        run_one(h, &r, 60000);
-        assert_int_equal(r.status, TDSA_OK);
-        tdsa_buf_clear(&r.reply);
-        (void)nanosleep(&pause, NULL);
-    }
-    peer_http_free(h);
-    raw_server_stop(&s);
-    return s.connections;
-}
-
-static void connections_are_kept_and_not_beyond_their_age(void **state)
-{
-    (void)state;
-    assert_int_equal(connections_used(30000, 0), 1);
-    assert_int_equal(connections_used(0, 0), 2);
-    assert_int_equal(connections_used(100, 150), 2);
-}
-
 typedef struct {
     peer_http *h;
     char url[64];
@@ -750,7 +437,7 @@ static void the_environment_changes_nothing(void **state)
 
 static void an_unreadable_certificate_file_is_a_configuration_error(void **state)
 {
-    peer_http_cfg own = cfg;
+    peer_http_cfg own = default_cfg;
     peer_http *h = NULL;
     tdsa_err err;
 
@@ -771,12 +458,6 @@ int main(void)
         cmocka_unit_test(an_unknown_name_is_unavailable),
         cmocka_unit_test(a_refused_connection_is_unavailable_at_once),
         cmocka_unit_test(bad_urls_and_sessions_are_refused),
-        cmocka_unit_test(misbehaving_servers_get_a_clear_verdict),
-        cmocka_unit_test(a_deadline_of_zero_ends_at_once),
-        cmocka_unit_test(the_request_timeout_of_the_configuration_counts),
-        cmocka_unit_test(a_cancelled_run_ends),
-        cmocka_unit_test(a_dead_kept_connection_is_tried_afresh),
-        cmocka_unit_test(connections_are_kept_and_not_beyond_their_age),
         cmocka_unit_test(many_threads_share_one_pool),
         cmocka_unit_test(more_requests_than_one_run_takes_are_refused),
         cmocka_unit_test(many_urls_take_turns),

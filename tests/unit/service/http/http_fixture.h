@@ -78,7 +78,7 @@ static inline answer hear(int fd, bool no_body)
     }
     assert_int_equal(sscanf(a.head, "HTTP/1.1 %d", &a.status), 1);
     length = answer_header(&a, "Content-Length");
-    want = length == NULL || no_body ? 0 : (size_t)atol(length);
+    want = length == NULL || no_body ? 0 : (size_t)strtoul(length, NULL, 10);
     assert_true(want < sizeof a.body);
     while (a.body_len < want) {
         const ssize_t n = recv(fd, a.body + a.body_len, want - a.body_len, 0);

@@ -222,7 +222,7 @@ static void long_headers_are_431(void **state)
         memset(text, 0, sizeof text);
         (void)snprintf(text, sizeof text, "GET / HTTP/1.1\r\n" SERVER_ID "X-Long: ");
         memset(text + strlen(text), 'x', len);
-        strcat(text, "\r\n\r\n");
+        memcpy(text + strlen(text), "\r\n\r\n", 4);
         a = ask(port, text);
         assert_int_equal(a.status, len < 2000 ? 200 : 431);
     }
