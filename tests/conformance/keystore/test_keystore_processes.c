@@ -1,0 +1,288 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ks_fixture.h"
+#include "ks_worker.h"
+
+extern char **environ;
+
+static const ks_variant gcm = {"sqlite+aesgcm", "sqlite", KS_ENCRYPTOR_AESGCM};
+
+#define WORKERS 3u
+#define KILLS   25u
+
+/* Starts ks_worker; what it says goes to <folder>/out<number>. */
+static pid_t start(const ks_fixture *f, const char *mode, unsigned number)
+{
+    char program[] = KS_WORKER_PROGRAM;
+    char how[16];
+    char path[sizeof f->path];
+    char out[160];
+    char *argv[] = {program, how, path, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t pid = 0;
+
+    (void)snprintf(how, sizeof how, "%s", mode);
+    memcpy(path, f->path, sizeof path);
+    (void)snprintf(out, sizeof out, "%s/out%u", f->dir, number);
+    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
+    assert_int_equal(
+        posix_spawn_file_actions_addopen(&actions, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600), 0);
+    assert_int_equal(posix_spawn(&pid, program, &actions, NULL, argv, environ), 0);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return pid;
+}
+
+static int finish(pid_t pid)
+{
+    int status = 0;
+
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Adds up how often each number was won; returns how many lines of `what` there are. */
+static unsigned count_wins(const ks_fixture *f, unsigned number, char what, unsigned *wins)
+{
+    char out[160];
+    char line[64];
+    unsigned lines = 0;
+    FILE *file = NULL;
+
+    (void)snprintf(out, sizeof out, "%s/out%u", f->dir, number);
+    file = fopen(out, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (line[0] == what && strchr(line, '\n') != NULL) {
+            const unsigned long at = strtoul(line + 2, NULL, 10);
+
+            assert_true(at < KS_WORKER_COUNT);
+            wins[at]++;
+            lines++;
+        }
+    }
+    (void)fclose(file);
+    return lines;
+}
+
+static void make_batches(ks_fixture *f)
+{
+    ks_fixture_active(f, "k", "share");
+    ks_fixture_batch(f, "k", KS_WORKER_LEASED, KS_BATCH_FREE, 1, 1, KS_WORKER_COUNT);
+    ks_fixture_batch(f, "k", KS_WORKER_BURNT, KS_BATCH_FREE, 1, 2, KS_WORKER_COUNT);
+}
+
+static void race(ks_fixture *f, const char *mode, char what)
+{
+    unsigned wins[KS_WORKER_COUNT] = {0};
+    pid_t pid[WORKERS];
+
+    make_batches(f);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        pid[i] = start(f, mode, i);
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        assert_int_equal(finish(pid[i]), 0);
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        (void)count_wins(f, i, what, wins);
+    }
+    for (unsigned i = 0; i < KS_WORKER_COUNT; i++) {
+        if (wins[i] != 1) {
+            fail_msg("presignature %u was won %u times", i, wins[i]);
+        }
+    }
+}
+
+static void each_presignature_is_leased_by_one_process(void **state)
+{
+    race(*state, "lease", 'L');
+}
+
+static void each_presignature_is_burnt_by_one_process(void **state)
+{
+    race(*state, "burn", 'B');
+}
+
+static void a_database_is_made_by_one_of_many_processes(void **state)
+{
+    ks_fixture *f = *state;
+    pid_t pid[8];
+    ks_stats stats;
+
+    for (unsigned round = 0; round < 5; round++) {
+        ks_close(f->s);
+        f->s = NULL;
+        (void)unlink(f->path);
+        for (unsigned i = 0; i < 8; i++) {
+            pid[i] = start(f, "open", i);
+        }
+        for (unsigned i = 0; i < 8; i++) {
+            assert_int_equal(finish(pid[i]), 0);
+        }
+        ks_fixture_reopen(f);
+        ks_get_stats(f->s, &stats);
+        assert_int_equal(stats.start_counter, 9);
+    }
+}
+
+static void wait_ms(long ms)
+{
+    const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+
+    (void)nanosleep(&t, NULL);
+}
+
+/* What the killed process was told to be done is done, and nothing is half done. */
+static void check_after_kill(ks_fixture *f, unsigned *total)
+{
+    unsigned leased[KS_WORKER_COUNT] = {0};
+    unsigned burnt[KS_WORKER_COUNT] = {0};
+    ks_batch *b = NULL;
+
+    *total += count_wins(f, 0, 'L', leased);
+    *total += count_wins(f, 0, 'B', burnt);
+    ks_fixture_reopen(f);
+    OK(f, ks_batch_get(f->s, ks_fixture_beta(KS_WORKER_LEASED), &b, &f->err));
+    for (unsigned k = 0; k < KS_WORKER_COUNT; k++) {
+        const tdsa_status st = ks_burn(f->s, ks_fixture_beta(KS_WORKER_BURNT), k / KS_BLOCK_SIZE,
+                                       (uint64_t)1 << (k % KS_BLOCK_SIZE), &f->err);
+
+        assert_true(leased[k] <= 1);
+        assert_true(leased[k] == 0 || k < b->next);
+        assert_true(burnt[k] == 0 || st == TDSA_E_CONFLICT);
+    }
+    ks_batch_free(b);
+}
+
+static void no_lease_or_burn_is_lost_by_a_kill(void **state)
+{
+    ks_fixture *f = *state;
+    unsigned total = 0;
+    uint64_t dropped = 0;
+
+    ks_fixture_active(f, "k", "share");
+    for (unsigned i = 0; i < KILLS; i++) {
+        pid_t pid;
+
+        ks_fixture_batch(f, "k", KS_WORKER_LEASED, KS_BATCH_FREE, 1, 1, KS_WORKER_COUNT);
+        ks_fixture_batch(f, "k", KS_WORKER_BURNT, KS_BATCH_FREE, 1, 2, KS_WORKER_COUNT);
+        pid = start(f, "write", 0);
+        wait_ms(4 + (long)(i * 7 % 23));
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(finish(pid), -1);
+        check_after_kill(f, &total);
+        OK(f, ks_batch_purge(f->s, "k", false, &dropped, &f->err));
+    }
+    print_message("%u leases and burns in %u killed processes\n", total, KILLS);
+    assert_true(total > 0);
+}
+
+/* ---- fork ---- */
+
+/* True when the kernel holds a lock of this process on some file (/proc/locks names pids). */
+static bool holds_a_lock(void)
+{
+    char pid[32];
+    char line[256];
+    bool found = false;
+    FILE *locks = fopen("/proc/locks", "r");
+
+    if (locks == NULL) {
+        return true; /* cannot be told here */
+    }
+    (void)snprintf(pid, sizeof pid, " %ld ", (long)getpid());
+    while (!found && fgets(line, sizeof line, locks) != NULL) {
+        found = strstr(line, pid) != NULL;
+    }
+    (void)fclose(locks);
+    return found;
+}
+
+/* In the child: forgets the inherited store, opens its own, uses both batches. */
+static int child_of_fork(ks_fixture *f)
+{
+    tdsa_secret *share = NULL;
+    ks *s = NULL;
+
+    ks_abandon(f->s);
+    if (ks_open(&s, &f->cfg, &f->err) != TDSA_OK) {
+        return 1;
+    }
+    if (!holds_a_lock()) {
+        return 2; /* SQLite believes in the parent's locks */
+    }
+    if (ks_lane(s) == 0 || ks_key_open(s, "k", 0, &share, &f->err) != TDSA_OK) {
+        return 3;
+    }
+    tdsa_secret_free(share);
+    if (ks_lease(s, ks_fixture_beta(KS_WORKER_LEASED), 1, 2, &f->err) != TDSA_OK) {
+        return 4;
+    }
+    if (ks_burn(s, ks_fixture_beta(KS_WORKER_BURNT), 0, 1, &f->err) != TDSA_E_CONFLICT) {
+        return 5;
+    }
+    ks_close(s);
+    return 0;
+}
+
+static void a_child_opens_its_own_store_after_a_fork(void **state)
+{
+    ks_fixture *f = *state;
+    pid_t pid;
+
+    make_batches(f);
+    OK(f, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 0, 1, &f->err));
+    OK(f, ks_burn(f->s, ks_fixture_beta(KS_WORKER_BURNT), 0, 1, &f->err));
+    for (int prepared = 0; prepared < 2; prepared++) {
+        if (prepared != 0) {
+            OK(f, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 2, 3, &f->err));
+            f->cfg.busy_timeout_ms = 10000;
+            ks_fork_prepare(f->s);
+        }
+        pid = fork();
+        if (pid == 0) {
+            _exit(prepared != 0 ? (ks_abandon(f->s), 0) : child_of_fork(f));
+        }
+        if (prepared != 0) {
+            ks_fork_parent(f->s);
+        }
+        assert_int_equal(finish(pid), 0);
+        OK(f, ks_ping(f->s, &f->err)); /* the parent's locks are still there */
+        assert_true(holds_a_lock());
+    }
+    OK(f, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 3, 4, &f->err));
+    ks_fixture_reopen(f);
+    EXPECT(f, TDSA_E_CONFLICT, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 3, 4, &f->err));
+    OK(f, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 4, 5, &f->err));
+}
+
+static struct CMUnitTest with(struct CMUnitTest test)
+{
+    test.setup_func = ks_fixture_setup;
+    test.teardown_func = ks_fixture_teardown;
+    test.initial_state = (void *)(uintptr_t)&gcm;
+    return test;
+}
+
+#define GCM(f) with((struct CMUnitTest)cmocka_unit_test(f))
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        GCM(each_presignature_is_leased_by_one_process),
+        GCM(each_presignature_is_burnt_by_one_process),
+        GCM(a_database_is_made_by_one_of_many_processes),
+        GCM(no_lease_or_burn_is_lost_by_a_kill),
+        GCM(a_child_opens_its_own_store_after_a_fork),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
