@@ -1,26 +1,33 @@
-""
-    "A cluster of real processes in a temporary folder, for end-to-end and kill tests.
+"""A cluster of real processes in a temporary folder, for end-to-end and kill tests.
 
-    Keys,
-    tokens and configurations come from examples / lib / cluster.sh;
-the daemons are children of the test,
-    so that it sees how they
-        end.""
-            "
-    import fcntl import json import os import pathlib import shutil import signal import subprocess
-        import sys import tempfile import time import urllib.error import urllib.request
+Keys, tokens and configurations come from examples/lib/cluster.sh; the daemons are children of the
+test, so that it sees how they end.
+"""
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
 
-            ROOT = pathlib.Path(__file__).resolve().parents[2] PORTS_FIRST,
-            PORTS_BLOCK, PORTS_BLOCKS = 25300, 10,
-            60
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PORTS_FIRST, PORTS_BLOCK, PORTS_BLOCKS = 25300, 10, 60
 
-    class Problem(Exception)
-    : ""
-      "A test found something wrong."
-      ""
 
-      def need(condition, text)
-    : if not condition : raise Problem(text)
+class Problem(Exception):
+    """A test found something wrong."""
+
+
+def need(condition, text):
+    if not condition:
+        raise Problem(text)
+
 
 def wait_for(condition, seconds, what):
     """Polls until condition() is true; the limit is for a machine that hangs, not a measurement."""
@@ -59,8 +66,7 @@ class Cluster:
         self.dir = self.home / "c"
         self.keep = False
         self.servers = [1, 2] if kind == "client" else [0, 1, 2]
-        self.process =
-{}
+        self.process = {}
         self.shell(f'cluster_make "{self.dir}" {kind} {self.ports_lock.first}')
         self.ports = [line.split() for line in (self.dir / "ports").read_text().splitlines()]
 
@@ -80,7 +86,7 @@ class Cluster:
         need(done.returncode == 0, f"{script}: {done.stdout}{done.stderr}")
         return done.stdout
 
-#-- -- daemons
+    # ---- daemons
 
     def log_path(self, index):
         return self.dir / "logs" / f"participant{index}.log"
@@ -125,7 +131,7 @@ class Cluster:
     def stop(self, index, number=signal.SIGTERM):
         """Sends a signal and waits; gives the exit code (negative: the signal that ended it)."""
         self.process[index].send_signal(number)
-try:
+        try:
             return self.process[index].wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process[index].kill()
@@ -141,7 +147,7 @@ try:
         else:
             shutil.rmtree(self.home, ignore_errors=True)
 
-#-- -- HTTP
+    # ---- HTTP
 
     def url(self, index, port, path=""):
         number = self.ports[index][{"protocol": 0, "api": 1, "admin": 2}[port]]
@@ -156,18 +162,19 @@ try:
         request = urllib.request.Request(self.url(index, port, path), data=data, method=method)
         if data is not None:
             request.add_header("Content-Type", "application/json")
-            try : with urllib
-                .request.urlopen(request, timeout = seconds) as answer : status,
-                    raw = answer.status,
-                    answer.read() except urllib.error.HTTPError as error : status, raw = error.code,
-                    error.read() except(urllib.error.URLError, OSError) as error : return 0,
-                    str(error)
-                try:
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
+                status, raw = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, raw = error.code, error.read()
+        except (urllib.error.URLError, OSError) as error:
+            return 0, str(error)
+        try:
             return status, json.loads(raw)
         except ValueError:
             return status, raw.decode(errors="replace")
 
-#-- -- the module
+    # ---- the module
 
     @property
     def module(self):
