@@ -72,6 +72,9 @@ typedef struct {
  * TDSA_E_LOGIN (PIN missing or wrong; one try only).
  */
 TDSA_MUST_USE tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err) TDSA_NONNULL;
+/** Makes missing tables and checks the schema version, nothing else: no encryptor, no data key. With
+ * create_tables false it only checks. Errors: TDSA_E_CONFIG, TDSA_E_STORE. */
+TDSA_MUST_USE tdsa_status ks_create_tables(const ks_cfg *cfg, tdsa_err *err) TDSA_NONNULL;
 /** Wipes keys held in memory and closes. NULL is allowed. */
 void ks_close(ks *s);
 

@@ -52,7 +52,7 @@ static const ks_backend_ops *find_backend(const char *name)
     return NULL;
 }
 
-static tdsa_status open_backend(ks *s, const ks_cfg *cfg, tdsa_err *err)
+static tdsa_status open_backend(ks_backend **out, const ks_cfg *cfg, tdsa_err *err)
 {
     const ks_backend_ops *ops = find_backend(cfg->backend);
 
@@ -61,7 +61,7 @@ static tdsa_status open_backend(ks *s, const ks_cfg *cfg, tdsa_err *err)
                          "no database backend '%.40s'; there are sqlite, memory",
                          cfg->backend != NULL ? cfg->backend : "");
     }
-    return ops->open(&s->backend, cfg, err);
+    return ops->open(out, cfg, err);
 }
 
 static tdsa_status open_encryptor(ks *s, const ks_cfg *cfg, tdsa_err *err)
@@ -163,7 +163,7 @@ tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err)
     s->log = cfg->log;
     st = open_encryptor(s, cfg, err);
     if (st == TDSA_OK) {
-        st = open_backend(s, cfg, err);
+        st = open_backend(&s->backend, cfg, err);
     }
     if (st == TDSA_OK) {
         st = ks_data_key_check(s, err);
@@ -180,6 +180,17 @@ tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err)
     }
     *out = s;
     return TDSA_OK;
+}
+
+tdsa_status ks_create_tables(const ks_cfg *cfg, tdsa_err *err)
+{
+    ks_backend *backend = NULL;
+    tdsa_status st = open_backend(&backend, cfg, err);
+
+    if (st == TDSA_OK) {
+        backend->ops->close(backend);
+    }
+    return st;
 }
 
 static void forget(ks *s)
