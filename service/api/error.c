@@ -1,0 +1,93 @@
+#include "api/error.h"
+
+#include <string.h>
+
+#define CLIENT_PARTICIPATES "CLIENT_PARTICIPATES"
+
+unsigned svc_http_status(tdsa_status status)
+{
+    switch (status) {
+    case TDSA_OK:
+        return 200;
+    case TDSA_E_BAD_INPUT:
+        return 400;
+    case TDSA_E_NOT_FOUND:
+        return 404;
+    case TDSA_E_DENIED:
+        return 403;
+    case TDSA_E_CONFLICT:
+    case TDSA_E_LIMIT:
+        return 409;
+    case TDSA_E_PROTOCOL:
+    case TDSA_E_VERIFY:
+        return 502;
+    case TDSA_E_LOGIN:
+    case TDSA_E_BUSY:
+    case TDSA_E_UNAVAILABLE:
+    case TDSA_E_STORE:
+    case TDSA_E_WRAPPING:
+    case TDSA_E_NO_MEMORY:
+        return 503;
+    case TDSA_E_TIMEOUT:
+        return 504;
+    case TDSA_E_CRYPTO:
+    case TDSA_E_CONFIG:
+    case TDSA_E_INTERNAL:
+        return 500;
+    }
+    return 500;
+}
+
+const char *svc_error_code(const tdsa_err *err)
+{
+    if (err->status == TDSA_E_CONFLICT && strstr(err->text, CLIENT_PARTICIPATES) != NULL) {
+        return CLIENT_PARTICIPATES;
+    }
+    return tdsa_status_name(err->status);
+}
+
+bool svc_error_is_passing(tdsa_status status)
+{
+    return status == TDSA_E_BUSY || status == TDSA_E_UNAVAILABLE || status == TDSA_E_TIMEOUT;
+}
+
+static void put(json_t *to, const char *name, json_t *value)
+{
+    (void)json_object_set_new(to, name, value);
+}
+
+/* Texts may quote half a UTF-8 character. */
+static json_t *text_json(const char *text)
+{
+    json_t *v = json_string(text);
+    char plain[TDSA_ERR_TEXT_MAX];
+    size_t i = 0;
+
+    if (v != NULL) {
+        return v;
+    }
+    for (; text[i] != '\0' && i + 1 < sizeof plain; i++) {
+        plain[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+    }
+    plain[i] = '\0';
+    return json_string(plain);
+}
+
+json_t *svc_failure_json(const svc_failure *f, const tdsa_err *err)
+{
+    json_t *o = json_object();
+
+    put(o, "code", json_integer((json_int_t)f->http));
+    put(o, "error", json_string(f->code));
+    put(o, "message", text_json(err->text));
+    if (f->details != NULL) {
+        put(o, "details", text_json(f->details));
+    }
+    if (err->participant != TDSA_NOBODY) {
+        put(o, "participantIndex", json_integer(err->participant));
+    }
+    if (f->request_id != NULL) {
+        put(o, "requestId", json_string(f->request_id));
+    }
+    return o;
+}

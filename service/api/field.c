@@ -1,0 +1,237 @@
+#include "api/field.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void fault_of(svc_body_fault *fault, unsigned http, const char *code, const char *field)
+{
+    fault->http = http;
+    fault->code = code;
+    (void)snprintf(fault->field, sizeof fault->field, "%s", field);
+}
+
+const char *svc_field_json_type(const svc_field *f)
+{
+    return f->type == SVC_FIELD_INTEGER ? "integer" : "string";
+}
+
+static void choices_rule(const svc_field *f, char *out, size_t cap)
+{
+    size_t used = (size_t)snprintf(out, cap, "one of");
+
+    for (size_t i = 0; f->choices[i] != NULL && used < cap; i++) {
+        int n = snprintf(out + used, cap - used, "%s \"%s\"", i == 0 ? "" : ",", f->choices[i]);
+
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+void svc_field_rule(const svc_field *f, char *out, size_t cap)
+{
+    switch (f->type) {
+    case SVC_FIELD_TEXT:
+        (void)snprintf(out, cap, "a string of %" PRId64 "..%" PRId64 " bytes", f->min, f->max);
+        break;
+    case SVC_FIELD_ID:
+        (void)snprintf(out, cap, "%" PRId64 "..%" PRId64 " characters of [A-Za-z0-9_.-]", f->min,
+                       f->max);
+        break;
+    case SVC_FIELD_HEX:
+        (void)snprintf(out, cap, "hex of %" PRId64 "..%" PRId64 " bytes", f->min, f->max);
+        break;
+    case SVC_FIELD_BASE64:
+        (void)snprintf(out, cap, "base64 of at most %" PRId64 " bytes", f->max);
+        break;
+    case SVC_FIELD_INTEGER:
+        (void)snprintf(out, cap, "an integer of %" PRId64 "..%" PRId64, f->min, f->max);
+        break;
+    case SVC_FIELD_CHOICE:
+        choices_rule(f, out, cap);
+        break;
+    }
+}
+
+static bool is_choice(const svc_field *f, const char *text)
+{
+    for (size_t i = 0; f->choices[i] != NULL; i++) {
+        if (strcmp(f->choices[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool length_ok(const svc_field *f, size_t len, size_t unit)
+{
+    return len % unit == 0 && (int64_t)(len / unit) >= f->min && (int64_t)(len / unit) <= f->max;
+}
+
+static bool text_ok(const svc_field *f, const char *text, size_t len)
+{
+    switch (f->type) {
+    case SVC_FIELD_TEXT:
+        return length_ok(f, len, 1);
+    case SVC_FIELD_ID:
+        return length_ok(f, len, 1) &&
+               strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") ==
+                   len;
+    case SVC_FIELD_HEX:
+        return length_ok(f, len, 2) && strspn(text, "0123456789abcdefABCDEF") == len;
+    case SVC_FIELD_BASE64: /* the handler decodes; here only the length is bounded */
+        return len <= ((size_t)f->max + 2) / 3 * 4 + 2;
+    case SVC_FIELD_CHOICE:
+        return is_choice(f, text);
+    case SVC_FIELD_INTEGER:
+        break;
+    }
+    return false;
+}
+
+static bool value_ok(const svc_field *f, const json_t *v, svc_value *out)
+{
+    if (f->type == SVC_FIELD_INTEGER) {
+        if (!json_is_integer(v)) {
+            return false;
+        }
+        out->number = json_integer_value(v);
+        return out->number >= f->min && out->number <= f->max;
+    }
+    if (!json_is_string(v)) {
+        return false;
+    }
+    out->text = json_string_value(v);
+    out->text_len = json_string_length(v);
+    return text_ok(f, out->text, out->text_len);
+}
+
+/* Nesting is bounded before the parser recurses. */
+static bool depth_ok(const uint8_t *bytes, size_t len)
+{
+    unsigned depth = 0;
+    bool quoted = false;
+
+    for (size_t i = 0; i < len; i++) {
+        if (quoted) {
+            if (bytes[i] == '\\') {
+                i++;
+            } else if (bytes[i] == '"') {
+                quoted = false;
+            }
+        } else if (bytes[i] == '"') {
+            quoted = true;
+        } else if (bytes[i] == '{' || bytes[i] == '[') {
+            if (++depth > SVC_JSON_DEPTH_MAX) {
+                return false;
+            }
+        } else if ((bytes[i] == '}' || bytes[i] == ']') && depth > 0) {
+            depth--;
+        }
+    }
+    return true;
+}
+
+static tdsa_status parse(json_t **out, const uint8_t *bytes, size_t len, svc_body_fault *fault,
+                         tdsa_err *err)
+{
+    json_error_t at;
+
+    if (len == 0) {
+        *out = json_object();
+        return *out != NULL ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory");
+    }
+    if (!depth_ok(bytes, len)) {
+        fault_of(fault, 400, "INVALID_JSON", "");
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the body nests deeper than %u levels",
+                         SVC_JSON_DEPTH_MAX);
+    }
+    *out = json_loadb((const char *)bytes, len, JSON_REJECT_DUPLICATES, &at);
+    if (*out == NULL) {
+        fault_of(fault, 400, "INVALID_JSON", "");
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the body is not JSON: line %d, column %d: %s",
+                         at.line, at.column, at.text);
+    }
+    if (!json_is_object(*out)) {
+        json_decref(*out);
+        *out = NULL;
+        fault_of(fault, 400, "INVALID_JSON", "");
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the body is not a JSON object");
+    }
+    return TDSA_OK;
+}
+
+static const svc_field *field_of(const svc_field *fields, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(fields[i].name, name) == 0) {
+            return &fields[i];
+        }
+    }
+    return NULL;
+}
+
+static tdsa_status refuse_unknown(svc_body *out, const svc_field *fields, size_t count,
+                                  svc_body_fault *fault, tdsa_err *err)
+{
+    for (void *it = json_object_iter(out->doc); it != NULL;
+         it = json_object_iter_next(out->doc, it)) {
+        const char *name = json_object_iter_key(it);
+
+        if (field_of(fields, count, name) == NULL) {
+            fault_of(fault, 400, "UNKNOWN_FIELD", name);
+            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "unknown field \"%.64s\"", name);
+        }
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status read_fields(svc_body *out, const svc_field *fields, size_t count,
+                               svc_body_fault *fault, tdsa_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const json_t *v = json_object_get(out->doc, fields[i].name);
+        char rule[160];
+
+        if (v == NULL && !fields[i].required) {
+            continue;
+        }
+        svc_field_rule(&fields[i], rule, sizeof rule);
+        if (v == NULL) {
+            fault_of(fault, 422, "MISSING_FIELD", fields[i].name);
+            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%s is missing: it must be %s", fields[i].name,
+                             rule);
+        }
+        if (!value_ok(&fields[i], v, &out->values[i])) {
+            fault_of(fault, 422, "INVALID_FIELD", fields[i].name);
+            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%s must be %s", fields[i].name, rule);
+        }
+        out->values[i].present = true;
+    }
+    return TDSA_OK;
+}
+
+tdsa_status svc_body_read(svc_body *out, const svc_field *fields, size_t count,
+                          const uint8_t *bytes, size_t len, svc_body_fault *fault, tdsa_err *err)
+{
+    tdsa_status st;
+
+    memset(out, 0, sizeof *out);
+    memset(fault, 0, sizeof *fault);
+    st = parse(&out->doc, bytes, len, fault, err);
+    if (st == TDSA_OK) {
+        st = refuse_unknown(out, fields, count, fault, err);
+    }
+    if (st == TDSA_OK) {
+        st = read_fields(out, fields, count, fault, err);
+    }
+    if (st != TDSA_OK) {
+        svc_body_clear(out);
+    }
+    return st;
+}
+
+void svc_body_clear(svc_body *b)
+{
+    json_decref(b->doc);
+    memset(b, 0, sizeof *b);
+}

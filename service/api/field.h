@@ -1,0 +1,73 @@
+#ifndef API_FIELD_H
+#define API_FIELD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/**
+ * Request bodies: flat JSON objects, described field by field. The same description checks the
+ * body and writes the documentation.
+ */
+#define SVC_FIELDS_MAX     8u
+#define SVC_JSON_DEPTH_MAX 8u
+
+typedef enum {
+    SVC_FIELD_TEXT,    /* string of min..max bytes */
+    SVC_FIELD_ID,      /* string of min..max characters of [A-Za-z0-9_.-] */
+    SVC_FIELD_HEX,     /* string of hex digits for min..max bytes */
+    SVC_FIELD_BASE64,  /* string of base64 for at most max bytes */
+    SVC_FIELD_INTEGER, /* min..max */
+    SVC_FIELD_CHOICE   /* string, one of `choices` */
+} svc_field_type;
+
+typedef struct {
+    const char *name;
+    svc_field_type type;
+    bool required;
+    int64_t min, max;
+    const char *const *choices; /* NULL-terminated */
+    const char *example;        /* as it stands in JSON: "\"abc\"" or "5" */
+    const char *text;           /* for people */
+} svc_field;
+
+typedef struct {
+    bool present;
+    const char *text; /* strings; lent from the document */
+    size_t text_len;
+    int64_t number;
+} svc_value;
+
+/** A checked body: values[i] belongs to fields[i]. */
+typedef struct {
+    json_t *doc; /* owned */
+    svc_value values[SVC_FIELDS_MAX];
+} svc_body;
+
+/** What is wrong with a body, beside the tdsa_err text. */
+typedef struct {
+    unsigned http;    /* 400 or 422 */
+    const char *code; /* "INVALID_JSON", "UNKNOWN_FIELD", "INVALID_FIELD", "MISSING_FIELD" */
+    char field[65];   /* "" when it is not about one */
+} svc_body_fault;
+
+/**
+ * Reads `len` bytes strictly: one JSON object, no duplicate key, nothing behind it, nesting up to
+ * SVC_JSON_DEPTH_MAX, only the fields described, each of its type and range. null is a wrong type.
+ * No bytes at all count as {}.
+ * Errors: TDSA_E_BAD_INPUT (fault filled), TDSA_E_NO_MEMORY.
+ */
+TDSA_MUST_USE tdsa_status svc_body_read(svc_body *out, const svc_field *fields, size_t count,
+                                        const uint8_t *bytes, size_t len, svc_body_fault *fault,
+                                        tdsa_err *err) __attribute__((nonnull(1, 6, 7)));
+void svc_body_clear(svc_body *b) TDSA_NONNULL;
+
+/** "string", "integer": the JSON type of a field. */
+const char *svc_field_json_type(const svc_field *f) TDSA_NONNULL;
+/** One line that says what the field may hold: "integer of 1..1024". */
+void svc_field_rule(const svc_field *f, char *out, size_t cap) TDSA_NONNULL;
+
+#endif

@@ -1,0 +1,75 @@
+#include "api/route.h"
+
+#include "api/call.h"
+
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char *const curves[] = {"P-256", "secp256k1", NULL};
+static const char *const purposes[] = {"digest", "message", NULL};
+static const char *const derivations[] = {"none", NULL};
+static const char *const algorithms[] = {"SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512", NULL};
+static const char *const encodings[] = {"der", "rs", NULL};
+
+static const svc_field fields_key[SVC_KEY_FIELDS] = {
+    [SVC_KEY_ID] = {"keyId", SVC_FIELD_ID, false, 1, KS_KEY_ID_MAX, NULL, "\"invoices-2026\"",
+                    "Name of the key; made at random when absent"},
+    [SVC_KEY_CURVE] = {"curve", SVC_FIELD_CHOICE, true, 0, 0, curves, "\"P-256\"", "Curve"},
+    [SVC_KEY_LABEL] = {"label", SVC_FIELD_TEXT, false, 0, KS_LABEL_MAX, NULL, "\"Invoices\"",
+                       "Text for people"},
+    [SVC_KEY_LIMIT] = {"presignatureLimit", SVC_FIELD_INTEGER, false, -1, INT32_MAX, NULL, "1000",
+                       "Most presignatures in stock; -1: no limit; absent: the configured default"},
+    [SVC_KEY_PURPOSE] = {"purpose", SVC_FIELD_CHOICE, false, 0, 0, purposes, "\"digest\"",
+                         "What is sent to be signed: its digest (default) or the message itself"},
+    [SVC_KEY_DERIVATION] = {"derivation", SVC_FIELD_CHOICE, false, 0, 0, derivations, "\"none\"",
+                            "Derived keys: none in this version"},
+};
+static const svc_field fields_presign[SVC_PRESIGN_FIELDS] = {
+    [SVC_PRESIGN_COUNT] = {"count", SVC_FIELD_INTEGER, true, 1, SVC_PRESIGN_COUNT_MAX, NULL, "64",
+                           "How many to make"},
+};
+static const svc_field fields_sign[SVC_SIGN_FIELDS] = {
+    [SVC_SIGN_HASH] = {"hash", SVC_FIELD_HEX, false, 20, 64, NULL,
+                       "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
+                       "The digest, for keys of purpose digest"},
+    [SVC_SIGN_MESSAGE] = {"message", SVC_FIELD_BASE64, false, 0, SVC_MESSAGE_LEN_MAX, NULL, NULL,
+                          "The message, for keys of purpose message"},
+    [SVC_SIGN_ALGORITHM] = {"algorithm", SVC_FIELD_CHOICE, false, 0, 0, algorithms, "\"SHA-256\"",
+                            "Digest algorithm; absent: the one whose digest is as long as hash, or "
+                            "SHA-256 for a message"},
+    [SVC_SIGN_PATH] = {"path", SVC_FIELD_TEXT, false, 1, 512, NULL, NULL,
+                       "Derivation path m/44/0/0; refused for keys without derivation"},
+    [SVC_SIGN_ENCODING] = {"encoding", SVC_FIELD_CHOICE, false, 0, 0, encodings, "\"der\"",
+                           "Form of signature: der (default), or rs for r and s side by side"},
+};
+static const svc_query queries_list[] = {
+    {"limit", "Keys of one page: 1..1000; 100 when absent", "100"},
+    {"after", "The cursor `next` of the page before", "invoices-2026"},
+    {"state", "ACTIVE (default) or all", "all"},
+};
+static const svc_query queries_path[] = {
+    {"path", "Derivation path m/44/0/0; refused for keys without derivation", NULL},
+};
+
+#define FIELDS_none    .fields = NULL, .field_count = 0
+#define FIELDS_key     .fields = fields_key, .field_count = SVC_KEY_FIELDS
+#define FIELDS_presign .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
+#define FIELDS_sign    .fields = fields_sign, .field_count = SVC_SIGN_FIELDS
+#define QUERIES_none   .queries = NULL, .query_count = 0
+#define QUERIES_list   .queries = queries_list, .query_count = COUNT_OF(queries_list)
+#define QUERIES_path   .queries = queries_path, .query_count = COUNT_OF(queries_path)
+
+#define ROW(number, how, where, who, in, query, ok, title, text) \
+    [SVC_OP_##number] = {.op = SVC_OP_##number,                  \
+                         .method = (how),                        \
+                         .path = (where),                        \
+                         .rules = (unsigned)(who),               \
+                         FIELDS_##in,                            \
+                         QUERIES_##query,                        \
+                         .success = (ok),                        \
+                         .name = (title),                        \
+                         .summary = (text),                      \
+                         .handler = svc_api_do_##number},
+const svc_row svc_rows[SVC_OP_COUNT] = {SVC_API_ROUTES(ROW)};
+
+_Static_assert((int)SVC_KEY_FIELDS <= (int)SVC_FIELDS_MAX, "a body has too many fields");
+_Static_assert((int)SVC_SIGN_FIELDS <= (int)SVC_FIELDS_MAX, "a body has too many fields");

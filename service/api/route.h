@@ -1,0 +1,106 @@
+#ifndef API_ROUTE_H
+#define API_ROUTE_H
+
+#include "api/api.h"
+#include "api/field.h"
+
+/**
+ * The one table of the API: method, path, who may, what comes in, what goes out. A row is made by
+ * SVC_API_ROUTES alone, which names every column and the handler: an operation without a row has no
+ * number, and a row without a column or handler does not compile.
+ */
+
+/** Checked by the dispatcher before the handler runs. */
+typedef enum {
+    SVC_RULE_NONE = 0,
+    SVC_RULE_NO_CLIENT = 1 << 0, /* 409 CLIENT_PARTICIPATES where a client takes part */
+    SVC_RULE_KEY = 1 << 1,       /* the path names a key: 404 unknown, 410 deleted */
+    SVC_RULE_ACTIVE = 1 << 2     /* the key is ACTIVE, else 409 KEY_NOT_ACTIVE */
+} svc_rule;
+
+#define SVC_KEY_RULES        (SVC_RULE_KEY)
+#define SVC_SERVER_RULES     (SVC_RULE_KEY | SVC_RULE_NO_CLIENT)
+#define SVC_SERVER_KEY_RULES (SVC_RULE_KEY | SVC_RULE_NO_CLIENT | SVC_RULE_ACTIVE)
+
+/** X(OP, method, path, rules, body fields, query, success status, operation name, summary) */
+#define SVC_API_ROUTES(X)                                                                         \
+    X(INFO, SVC_GET, "/v1/info", SVC_RULE_NONE, none, none, 200, "info",                          \
+      "Who this participant is and what it can do")                                               \
+    X(REGISTER, SVC_POST, "/v1/keys", SVC_RULE_NO_CLIENT, key, none, 201, "register",             \
+      "Registers a key at every participant; the same again changes nothing")                     \
+    X(GENERATE, SVC_POST, "/v1/keys:generate", SVC_RULE_NO_CLIENT, key, none, 201, "generate",    \
+      "Registers a key and generates its shares")                                                 \
+    X(LIST, SVC_GET, "/v1/keys", SVC_RULE_NONE, none, list, 200, "list",                          \
+      "Lists keys in the order of their ids, page by page")                                       \
+    X(KEY, SVC_GET, "/v1/keys/{}", SVC_KEY_RULES, none, none, 200, "key", "Shows one key")        \
+    X(DELETE, SVC_DELETE, "/v1/keys/{}", SVC_SERVER_RULES, none, none, 204, "delete",             \
+      "Deletes the shares of a key at every participant")                                         \
+    X(SHARE, SVC_POST, "/v1/keys/{}/share", SVC_SERVER_RULES, none, none, 200, "share",           \
+      "Generates the shares of a registered key")                                                 \
+    X(PUBLIC_KEY, SVC_GET, "/v1/keys/{}/public-key", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, path, \
+      200, "publicKey", "The public key in all its forms")                                        \
+    X(PRESIGN, SVC_POST, "/v1/keys/{}/presignatures", SVC_SERVER_KEY_RULES, presign, none, 200,   \
+      "presign", "Makes presignatures: all or none")                                              \
+    X(STOCK, SVC_GET, "/v1/keys/{}/presignatures", SVC_KEY_RULES, none, none, 200, "stock",       \
+      "Counts the presignatures in stock here")                                                   \
+    X(PURGE, SVC_DELETE, "/v1/keys/{}/presignatures", SVC_KEY_RULES, none, none, 200, "purge",    \
+      "Drops the stock of a key here: before a backup, after a restore")                          \
+    X(SIGN, SVC_POST, "/v1/keys/{}/sign", SVC_SERVER_KEY_RULES, sign, none, 200, "sign",          \
+      "Signs a digest (or a message, for keys made so) and verifies the signature")               \
+    X(OPENAPI, SVC_GET, "/openapi.json", SVC_RULE_NONE, none, none, 200, "openapi",               \
+      "This API as an OpenAPI document")                                                          \
+    X(DOCS, SVC_GET, "/docs", SVC_RULE_NONE, none, none, 200, "docs", "This API as a page")
+
+#define SVC_API_OP(op, ...) SVC_OP_##op,
+typedef enum { SVC_API_ROUTES(SVC_API_OP) SVC_OP_COUNT } svc_op;
+#undef SVC_API_OP
+
+struct svc_call;
+typedef tdsa_status (*svc_api_handler)(struct svc_call *c, tdsa_err *err);
+
+typedef struct {
+    const char *name, *text, *example;
+} svc_query;
+
+typedef struct {
+    svc_op op;
+    svc_method method;
+    const char *path;
+    unsigned rules;
+    const svc_field *fields;
+    size_t field_count;
+    const svc_query *queries;
+    size_t query_count;
+    unsigned success;
+    const char *name, *summary;
+    svc_api_handler handler;
+} svc_row;
+
+extern const svc_row svc_rows[SVC_OP_COUNT];
+
+/** Order of the values in a body. */
+enum {
+    SVC_KEY_ID,
+    SVC_KEY_CURVE,
+    SVC_KEY_LABEL,
+    SVC_KEY_LIMIT,
+    SVC_KEY_PURPOSE,
+    SVC_KEY_DERIVATION,
+    SVC_KEY_FIELDS
+};
+enum { SVC_PRESIGN_COUNT, SVC_PRESIGN_FIELDS };
+enum {
+    SVC_SIGN_HASH,
+    SVC_SIGN_MESSAGE,
+    SVC_SIGN_ALGORITHM,
+    SVC_SIGN_PATH,
+    SVC_SIGN_ENCODING,
+    SVC_SIGN_FIELDS
+};
+
+#define SVC_PRESIGN_COUNT_MAX 1000
+#define SVC_MESSAGE_LEN_MAX   65536
+#define SVC_BODY_MAX          (16u * 1024u)
+#define SVC_SIGN_BODY_MAX     (128u * 1024u) /* a message of 64 KiB in base64 */
+
+#endif

@@ -1,0 +1,29 @@
+#ifndef TEST_FAKE_SERVER_H
+#define TEST_FAKE_SERVER_H
+
+#include "participant/engine.h"
+
+/**
+ * A stand-in for participant/engine.h in unit tests of what the daemon builds on it: one process, no network, no
+ * keystore, whole private keys in memory, real signatures. Compile it into the test; it then takes
+ * the place of the engine in the library. Beyond engine.h, the calls below steer it.
+ * Threads: any.
+ */
+
+typedef struct {
+    unsigned registered, generated, presigned, deleted, signed_count, pinged, handled;
+} fake_calls;
+
+/** The next call that can fail fails so; participant: index or TDSA_NOBODY. */
+void fake_engine_fail_next(part_engine *e, tdsa_status status, int participant, const char *text);
+/** Every ping fails so, until TDSA_OK. */
+void fake_engine_peer_down(part_engine *e, tdsa_status status, int participant);
+/** Requests of the protocol port are kept until fake_engine_release; else echoed at once. */
+void fake_engine_hold(part_engine *e, bool hold);
+/** Answers kept requests: TDSA_OK echoes their bodies. Returns how many. */
+size_t fake_engine_release(part_engine *e, tdsa_status status);
+void fake_engine_calls(part_engine *e, fake_calls *out);
+/** Puts a key into a state, as if it came so from the store. */
+void fake_engine_set_state(part_engine *e, const char *key_id, ks_key_state state);
+
+#endif
