@@ -243,20 +243,25 @@ static tdsa_status take_confirms(mpc_keygen *run, uint16_t from, tdsa_reader *r,
     uint8_t got[64];
     const size_t count = keygen_confirm_count(run);
     tdsa_reader list = tdsa_stmt_read_list(r);
+    const bool have_keys = !run->complaint[run->round.me].made;
     bool same = true;
     tdsa_status st = TDSA_OK;
 
-    if (!run->complaint[run->round.me].made) { /* else I have no keys to compare with */
+    if (have_keys) {
         st = keygen_confirms(run, from, from, want, err);
     }
     if (st != TDSA_OK) {
         return st;
     }
     for (size_t i = 0; i < count; i++) {
+        bool equal = true;
+
         tdsa_stmt_read_exact(&list, got, sizeof got);
-        same =
-            same && (run->complaint[run->round.me].made || tdsa_ct_equal(got, want[i], sizeof got));
-        tdsa_declassify(&same, sizeof same); /* the verdict is the output */
+        if (have_keys) {
+            equal = tdsa_ct_equal(got, want[i], sizeof got);
+            tdsa_declassify(&equal, sizeof equal); /* the verdict is the output */
+        }
+        same = same && equal;
     }
     if (!same) {
         run->confirm_bad = (uint16_t)(run->confirm_bad | 1u << from);

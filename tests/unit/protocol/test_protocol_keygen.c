@@ -345,6 +345,7 @@ static void a_message_of_another_run_is_refused(void **state)
     set_up(&f);
     f.t.kind = TAMPER_REPLACE;
     f.t.bytes = old.t.bytes;
+    run_clear(&f.r);
     run_init(&f.r, GRP_P256, 3, 1, "another seed");
     f.r.hook = tamper_hook;
     f.r.hook_ctx = &f.t;

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -268,14 +269,14 @@ static void an_identity_nonce_point_aborts(void **state)
         grp_scalar_set_u64(f.r.g, &one, i + 1);
         assert_int_equal(grp_mul_base(f.r.g, &p[i], &one, &err), TDSA_OK);
     }
-    f.r.presign[0]->points = test_malloc(3 * 3 * sizeof p[0]);
+    free(f.r.presign[0]->r_list);
+    f.r.presign[0]->points = calloc(9, sizeof p[0]);
+    assert_non_null(f.r.presign[0]->points);
     for (size_t i = 0; i < 9; i++) {
         f.r.presign[0]->points[i] = p[i / 3];
     }
     assert_int_equal(presign_end_r(f.r.presign[0], &err), TDSA_E_PROTOCOL);
     assert_non_null(strstr(err.text, "is the identity"));
-    test_free(f.r.presign[0]->points);
-    f.r.presign[0]->points = NULL;
     run_clear(&f.r);
 }
 
