@@ -20,8 +20,10 @@ TDSA_MUST_USE tdsa_status cfg_refuse_selector(const cfg *c, const char *path, td
 TDSA_MUST_USE tdsa_status cfg_read_key(const cfg *c, const char *path, tdsa_dh_kind kind,
                                        bool is_private, uint8_t *out, const tdsa_log *log,
                                        tdsa_err *err) __attribute__((nonnull(1, 2, 5, 7)));
-TDSA_MUST_USE tdsa_status cfg_fill_roster(peer_roster *out, const cfg *c, const tdsa_log *log,
-                                          tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
+/** may_generate: participantIds is set and names this participant. */
+TDSA_MUST_USE tdsa_status cfg_fill_roster(peer_roster *out, bool *may_generate, const cfg *c,
+                                          const tdsa_log *log, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 3, 5)));
 TDSA_MUST_USE tdsa_status cfg_fill_store(cfg_participant *p, const cfg *c, const tdsa_log *log,
                                          tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
 TDSA_MUST_USE tdsa_status cfg_fill_http(peer_http_cfg *out, const cfg *c, tdsa_err *err)

@@ -89,7 +89,6 @@ static tdsa_status fill_engine(part_engine_cfg *e, const cfg *c, tdsa_err *err)
 {
     const bool i_am_client = (int)e->roster.me == e->roster.client_index;
 
-    e->may_generate = cfg_is_set(c, "tdsaLibrary.participantIds");
     e->session_timeout_ms = (uint32_t)cfg_duration_ms(c, "tdsaLibrary.sessionTimeout");
     e->retries = (uint32_t)cfg_int(c, "tdsaLibrary.retries");
     e->retry_delay_ms = (uint32_t)cfg_duration_ms(c, "tdsaLibrary.retryDelay");
@@ -137,7 +136,7 @@ static tdsa_status fill_clients(cfg_participant *p, const cfg *c, const tdsa_log
 
 static tdsa_status fill(cfg_participant *p, const cfg *c, const tdsa_log *log, tdsa_err *err)
 {
-    tdsa_status st = cfg_fill_roster(&p->engine.roster, c, log, err);
+    tdsa_status st = cfg_fill_roster(&p->engine.roster, &p->engine.may_generate, c, log, err);
 
     if (st == TDSA_OK) {
         st = fill_engine(&p->engine, c, err);

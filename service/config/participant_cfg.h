@@ -12,7 +12,7 @@
  * error (the documented example has that flaw).
  *
  * Also a warning each: no encryption of rows, a weak encryptionKey, the default serverGroupId at a
- * server, keys in another form of base64. Refused because this version does not have it: vault
+ * server, a server whose own id is not known or is not the selected one, keys in another form of base64. Refused because this version does not have it: vault
  * selectors, PostgreSQL, MariaDB, proxies, encryptor plug-ins.
  *
  * The engine's deadline_ms is pkcs11.deadline for the client and sessionTimeout for a server;

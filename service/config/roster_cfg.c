@@ -226,8 +226,25 @@ static void check_my_keys(const peer_roster *r, const peer_keys *listed, const t
     }
 }
 
-static tdsa_status read_entry(peer_roster *r, size_t index, size_t which, const cfg *c,
-                              const tdsa_log *log, tdsa_err *err)
+/* One file may serve all alternatives of an index: of mine, the one with my keys stays. */
+static tdsa_status keep_mine(peer_roster *r, const char *path, tdsa_err *err)
+{
+    const peer_entry *mine = peer_roster_find(r, r->me, &r->my_public);
+
+    if (mine == NULL) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "%s lists several participants, but none with the public keys of this one",
+                         path);
+    }
+    if (mine != &r->at[r->me].entry[0]) {
+        r->at[r->me].entry[0] = *mine;
+    }
+    r->at[r->me].count = 1;
+    return TDSA_OK;
+}
+
+static tdsa_status read_entry(peer_roster *r, size_t index, size_t which, size_t count,
+                              const cfg *c, const tdsa_log *log, tdsa_err *err)
 {
     peer_entry *e = &r->at[index].entry[which];
     const bool is_client = (int)index == r->client_index;
@@ -242,12 +259,12 @@ static tdsa_status read_entry(peer_roster *r, size_t index, size_t which, const 
         st = read_url(e, c, base, !is_client && !is_me, err);
     }
     if (st == TDSA_OK) {
-        st = read_keys(&e->keys, &present, c, base, is_me, log, err);
+        st = read_keys(&e->keys, &present, c, base, is_me && count == 1, log, err);
     }
     if (st != TDSA_OK) {
         return st;
     }
-    if (is_me) {
+    if (is_me && count == 1) {
         if (present) {
             check_my_keys(r, &e->keys, log);
         }
@@ -275,22 +292,36 @@ static tdsa_status read_index(peer_roster *r, size_t index, const cfg *c, const 
         return TDSA_FAIL(err, TDSA_E_CONFIG, "%s lists %zu participants; at most %u", path, count,
                          PEER_ALTERNATIVES_MAX);
     }
-    if (index == r->me && count > 1) {
-        return TDSA_FAIL(err, TDSA_E_CONFIG, "%s is this participant and lists %zu of them", path,
-                         count);
-    }
     r->at[index].count = count;
     for (size_t i = 0; i < count; i++) {
-        const tdsa_status st = read_entry(r, index, i, c, log, err);
+        const tdsa_status st = read_entry(r, index, i, count, c, log, err);
         if (st != TDSA_OK) {
             return st;
         }
     }
-    return TDSA_OK;
+    return index == r->me && count > 1 ? keep_mine(r, path, err) : TDSA_OK;
 }
 
-/* Which alternative new keys use. */
-static tdsa_status select_one(peer_roster *r, size_t index, const cfg *c, tdsa_err *err)
+/* True when remoteParticipants[index] of the document lists the id. */
+static bool is_listed(const cfg *c, size_t index, const char *id)
+{
+    char path[CFG_PATH_MAX];
+    const size_t count =
+        cfg_count(c, cfg_path(path, sizeof path, "tdsaLibrary.remoteParticipants[%zu]", index));
+
+    for (size_t i = 0; i < count; i++) {
+        const char *other =
+            cfg_str(c, cfg_path(path, sizeof path, "tdsaLibrary.remoteParticipants[%zu][%zu].id",
+                                index, i));
+        if (other != NULL && strcmp(other, id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Which alternative new keys use; *mine becomes false when new keys use another than me. */
+static tdsa_status select_one(peer_roster *r, size_t index, const cfg *c, bool *mine, tdsa_err *err)
 {
     char path[CFG_PATH_MAX];
     const char *id =
@@ -312,6 +343,10 @@ static tdsa_status select_one(peer_roster *r, size_t index, const cfg *c, tdsa_e
             r->at[index].selected = i;
             return TDSA_OK;
         }
+    }
+    if (index == r->me && is_listed(c, index, id)) {
+        *mine = false;
+        return TDSA_OK;
     }
     return TDSA_FAIL(err, TDSA_E_CONFIG,
                      "%s names a participant that remoteParticipants[%zu] does not list", path,
@@ -358,23 +393,51 @@ static tdsa_status check_distinct(const peer_roster *r, tdsa_err *err)
     return TDSA_OK;
 }
 
-tdsa_status cfg_fill_roster(peer_roster *out, const cfg *c, const tdsa_log *log, tdsa_err *err)
+/* Ids are part of what participants agree on when they open a channel. */
+static void check_my_id(const peer_roster *r, const tdsa_log *log)
 {
+    if (r->at[r->me].count == 0 && (int)r->me != r->client_index) {
+        tdsa_logf(log, TDSA_LOG_WARN, "config",
+                  "the id of this participant is not known: list it in "
+                  "tdsaLibrary.remoteParticipants[%u] or participantIds, or other servers will "
+                  "refuse what it sends",
+                  (unsigned)r->me);
+    }
+}
+
+tdsa_status cfg_fill_roster(peer_roster *out, bool *may_generate, const cfg *c, const tdsa_log *log,
+                            tdsa_err *err)
+{
+    const bool has_ids = cfg_is_set(c, "tdsaLibrary.participantIds");
+    bool mine = true;
     tdsa_status st = read_indices(out, c, err);
 
+    *may_generate = false;
     if (st == TDSA_OK) {
         st = read_own_keys(out, c, log, err);
     }
     for (size_t i = 0; st == TDSA_OK && i < out->n; i++) {
         st = read_index(out, i, c, log, err);
     }
-    for (size_t i = 0; st == TDSA_OK && i < out->n; i++) {
-        if (cfg_is_set(c, "tdsaLibrary.participantIds")) {
-            st = select_one(out, i, c, err);
-        }
+    for (size_t i = 0; st == TDSA_OK && has_ids && i < out->n; i++) {
+        st = select_one(out, i, c, &mine, err);
     }
     if (st == TDSA_OK) {
         st = check_distinct(out, err);
     }
-    return st == TDSA_OK ? peer_roster_check(out, err) : st;
+    if (st == TDSA_OK) {
+        st = peer_roster_check(out, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    check_my_id(out, log);
+    if (!mine) {
+        tdsa_logf(log, TDSA_LOG_WARN, "config",
+                  "tdsaLibrary.participantIds[%u] names another participant than this one: it "
+                  "starts no key generation",
+                  (unsigned)out->me);
+    }
+    *may_generate = has_ids && mine;
+    return TDSA_OK;
 }

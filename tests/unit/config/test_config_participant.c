@@ -222,7 +222,8 @@ static void minimal_document_gives_the_defaults(void **state)
     assert_string_equal(s->path, "/var/lib/tdsa/participant0.db");
     assert_true(s->create_tables);
     assert_int_equal(s->encryptor, KS_ENCRYPTOR_NONE);
-    assert_int_equal(record.warnings, 2);
+    assert_int_equal(record.warnings, 3);
+    assert_non_null(strstr(record.text, "the id of this participant is not known"));
     assert_non_null(strstr(record.text, "WITHOUT ENCRYPTION"));
     assert_non_null(strstr(record.text, "serverGroupId is not set"));
     cfg_participant_free(p);
@@ -345,7 +346,9 @@ static void encryptor_names_are_understood(void **state)
             cases[i].define,
             "dw.tdsaLibrary.storageConfiguration.encryptorArguments=pkcs11:token=t;object=o",
             "com.sepior.tdsa.database.encryptionkey=0123456789abcdef0123456789abcdefXYZ",
-            "dw.tdsaServer.serverGroupId=group", NULL};
+            "dw.tdsaServer.serverGroupId=group",
+            "dw.tdsaLibrary.participantIds=a,b,c",
+            NULL};
         log_record record;
         cfg_participant *p;
         cfg *c;
@@ -413,6 +416,87 @@ static void participant_ids_choose_among_alternatives(void **state)
     cfg_free(c);
 }
 
+/* Participant 2 has two alternatives, c and d; MY_KEYS decides who reads it. */
+#define TWO_ALTERNATIVES(priv25519, priv448, ids)                                    \
+    "tdsaLibrary:\n"                                                                 \
+    "  participantIndex: 2\n"                                                        \
+    "  participantPrimaryPrivateKey: " priv25519 "\n"                                \
+    "  participantSecondaryPrivateKey: " priv448 "\n"                                \
+    "  participantIds: " ids "\n"                                                    \
+    "  remoteParticipants:\n"                                                        \
+    "    - - {id: a, uri: 'http://a', primaryPublicKey: "                            \
+    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8, secondaryPublicKey: "              \
+    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc}\n" \
+    "    - - {id: b, uri: 'http://b', primaryPublicKey: " B_X25519_PUB               \
+    ", secondaryPublicKey: " B_X448_PUB "}\n"                                        \
+    "    - - {id: c, uri: 'http://c', primaryPublicKey: " C_X25519_PUB               \
+    ", secondaryPublicKey: " C_X448_PUB "}\n"                                        \
+    "      - {id: d, uri: 'http://d', primaryPublicKey: " A_X25519_PUB               \
+    ", secondaryPublicKey: " A_X448_PUB "}\n"
+
+static void alternatives_of_my_own_index_are_told_apart_by_my_keys(void **state)
+{
+    log_record record;
+    cfg_participant *p;
+    cfg *c;
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(make(&p, &c, TWO_ALTERNATIVES(A_X25519_PRIV, A_X448_PRIV, "[a, b, d]"), NULL,
+                          &record, &err),
+                     TDSA_OK);
+    assert_int_equal(cfg_participant_engine(p)->roster.at[2].count, 1);
+    assert_string_equal(cfg_participant_engine(p)->roster.at[2].entry[0].id, "d");
+    assert_true(cfg_participant_engine(p)->may_generate);
+    cfg_participant_free(p);
+    cfg_free(c);
+    assert_int_equal(make(&p, &c, TWO_ALTERNATIVES(C_X25519_PRIV, C_X448_PRIV, "[a, b, d]"), NULL,
+                          &record, &err),
+                     TDSA_OK);
+    assert_string_equal(cfg_participant_engine(p)->roster.at[2].entry[0].id, "c");
+    assert_false(cfg_participant_engine(p)->may_generate);
+    assert_non_null(strstr(record.text, "participantIds[2] names another participant"));
+    cfg_participant_free(p);
+    cfg_free(c);
+    assert_int_equal(make(&p, &c, TWO_ALTERNATIVES(A_X25519_PRIV, C_X448_PRIV, "[a, b, d]"), NULL,
+                          &record, &err),
+                     TDSA_E_CONFIG);
+    assert_non_null(strstr(err.text, "none with the public keys of this one"));
+}
+
+static void what_is_missing_or_too_much_is_refused(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {MINIMAL_HEAD "  remoteParticipants: [null, null]\n", "has 2 elements; 3 to 9"},
+        {MINIMAL_HEAD "  remoteParticipants: [null, null, null]\n",
+         "remoteParticipants[1] must list at least one"},
+        {MINIMAL_HEAD "  remoteParticipants: [null, [{id: b, uri: 'http://b'}], [{id: c}]]\n",
+         "remoteParticipants[1][0].primaryPublicKey must not be null"},
+        {MINIMAL_HEAD "  remoteParticipants: [null, [{id: b}], [{id: c}]]\n",
+         "remoteParticipants[1][0].uri must not be null"},
+        {MINIMAL_HEAD "  remoteParticipants: [null, [{}, {}, {}, {}, {}, {}, {}, {}, {}], []]\n",
+         "remoteParticipants[1] lists 9 participants; at most 8"},
+        {MINIMAL "  participantIds: [a, null, c]\n", "participantIds[1] must not be null"},
+        {MINIMAL "  storageConfiguration: {encryptor: aesgcm, encryptorClass: pkcs11}\n",
+         "encryptorClass differ"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        log_record record;
+        cfg_participant *p;
+        cfg *c;
+        tdsa_err err;
+
+        assert_int_equal(make(&p, &c, cases[i].text, NULL, &record, &err), TDSA_E_CONFIG);
+        if (strstr(err.text, cases[i].says) == NULL) {
+            fail_msg("%s: %s", cases[i].says, err.text);
+        }
+    }
+}
+
 static void known_clients_are_read(void **state)
 {
     static const char text[] = MINIMAL "  clients:\n"
@@ -436,7 +520,7 @@ static void known_clients_are_read(void **state)
 static void padded_keys_are_taken_with_a_warning(void **state)
 {
     static const char *const defines[] = {
-        "dw.tdsaServer.serverGroupId=group",
+        "dw.tdsaServer.serverGroupId=group", "dw.tdsaLibrary.participantIds=a,b,c",
         "dw.tdsaLibrary.remoteParticipants[1][0].primaryPublicKey=" B_X25519_PUB "=",
         "dw.tdsaLibrary.storageConfiguration.encryptionKey="
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEF",
@@ -586,6 +670,8 @@ int main(void)
         cmocka_unit_test(encryptor_names_are_understood),
         cmocka_unit_test(a_client_waits_for_its_own_deadline),
         cmocka_unit_test(participant_ids_choose_among_alternatives),
+        cmocka_unit_test(alternatives_of_my_own_index_are_told_apart_by_my_keys),
+        cmocka_unit_test(what_is_missing_or_too_much_is_refused),
         cmocka_unit_test(known_clients_are_read),
         cmocka_unit_test(padded_keys_are_taken_with_a_warning),
         cmocka_unit_test(h2_is_kept_in_sqlite_unless_there_is_h2_data),
