@@ -229,6 +229,7 @@ static tdsa_status read_hello(peer_channel *c, const tdsa_buf *payload, tdsa_buf
     const uint8_t *bytes = NULL;
     size_t len = 0;
 
+    tdsa_declassify(payload->data, payload->len); /* public keys and control data */
     tdsa_stmt_expect(&r, "hello");
     tdsa_stmt_read_exact(&r, c->peer_x448, TDSA_X448_LEN);
     bytes = tdsa_stmt_read_octets(&r, &len, PEER_HANDSHAKE_MAX);

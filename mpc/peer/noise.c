@@ -262,7 +262,8 @@ tdsa_status peer_noise_read_first(peer_noise *n, const uint8_t *message, size_t 
     }
     if (st == TDSA_OK) {
         memcpy(n->rs, rs.data, sizeof n->rs);
-        st = mix_dh(n, n->s, n->rs, err); /* ss */
+        tdsa_declassify(n->rs, sizeof n->rs); /* a public key */
+        st = mix_dh(n, n->s, n->rs, err);     /* ss */
     }
     if (st == TDSA_OK) {
         st = decrypt_and_hash(n, payload, message + PEER_NOISE_KEY_LEN + s_len,
