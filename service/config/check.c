@@ -366,6 +366,7 @@ static void say_handling(const cfg_node *n, const tdsa_log *log)
         return;
     case CFG_HONOURED:
     case CFG_MAPPED:
+    case CFG_REFUSED:
         return;
     }
 }

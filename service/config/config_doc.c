@@ -34,7 +34,8 @@ static const char intro[] =
     "\n"
     "What happens with a key: **honoured**; **mapped** to the nearest thing there is; **ignored**: "
     "accepted, with a line in the log; **warned**: accepted, not done, with a warning; **later**: "
-    "accepted, but this version does not act on it. A star marks a key that must be given wherever "
+    "accepted, but this version does not act on it; **refused**: anything but the default ends the "
+    "start. A star marks a key that must be given wherever "
     "its section is.\n";
 
 static const char *handling_name(cfg_handling handling)
@@ -50,6 +51,8 @@ static const char *handling_name(cfg_handling handling)
         return "warned";
     case CFG_LATER:
         return "later";
+    case CFG_REFUSED:
+        return "refused";
     }
     return "";
 }

@@ -43,7 +43,8 @@ typedef enum {
     CFG_MAPPED,  /* to the nearest thing we have */
     CFG_IGNORED, /* accepted; one INFO line */
     CFG_WARNED,  /* accepted; one WARN line */
-    CFG_LATER    /* accepted; this version does not act on it; one INFO line */
+    CFG_LATER,   /* accepted; this version does not act on it; one INFO line */
+    CFG_REFUSED  /* read; who uses it refuses anything but the default */
 } cfg_handling;
 
 typedef struct {

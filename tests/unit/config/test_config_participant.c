@@ -1,9 +1,6 @@
 #include "config/participant_cfg.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "config_support.h"
+#include "participant_support.h"
 
 /* The shape of the documented examples, all sections in one document, with values of our own: the key
  * pair of this participant does not match, and the encryptionKey has 22 letters. */
@@ -168,25 +165,6 @@ static void documented_tls_example_loads_without_warning(void **state)
     cfg_free(c);
 }
 
-/* Makes a participant of MINIMAL with overrides; the caller frees both when it succeeds. */
-static tdsa_status make(cfg_participant **p, cfg **c, const char *text, const char *const *defines,
-                        log_record *record, tdsa_err *err)
-{
-    const tdsa_log log = log_to(record);
-    tdsa_status st = load_text(c, text, defines, NULL, NULL, err);
-
-    *p = NULL;
-    if (st == TDSA_OK) {
-        st = cfg_participant_new(p, *c, &log, err);
-    }
-    if (st != TDSA_OK) {
-        assert_null(*p);
-        cfg_free(*c);
-        *c = NULL;
-    }
-    return st;
-}
-
 static void minimal_document_gives_the_defaults(void **state)
 {
     log_record record;
@@ -230,31 +208,6 @@ static void minimal_document_gives_the_defaults(void **state)
     cfg_free(c);
 }
 
-/* One override that must be refused, and what the text must say. */
-typedef struct {
-    const char *define, *says;
-} refusal;
-
-static void each_is_refused(const char *text, const refusal *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const char *const defines[] = {cases[i].define, NULL};
-        log_record record;
-        cfg_participant *p;
-        cfg *c;
-        tdsa_err err;
-
-        if (make(&p, &c, text, defines, &record, &err) != TDSA_E_CONFIG) {
-            fail_msg("accepted: %s", cases[i].define);
-        }
-        if (strstr(err.text, cases[i].says) == NULL) {
-            fail_msg("%s: %s", cases[i].define, err.text);
-        }
-    }
-}
-
-#define REFUSED(text, cases) each_is_refused((text), (cases), sizeof(cases) / sizeof(cases)[0])
-
 static void what_spans_several_keys_is_checked(void **state)
 {
     static const refusal cases[] = {
@@ -292,79 +245,6 @@ static void what_spans_several_keys_is_checked(void **state)
     (void)state;
     REFUSED(MINIMAL "  participantIds: [a, b, c]\n", cases);
     REFUSED(MINIMAL, same_id);
-}
-
-static void what_is_not_built_is_refused_by_name(void **state)
-{
-    static const refusal cases[] = {
-        {"dw.tdsaLibrary.participantPrimaryPrivateKey=vault:kv:secret/x@y",
-         "participantPrimaryPrivateKey: vault selectors are not supported"},
-        {"dw.tdsaLibrary.participantSecondaryPrivateKey=vault:kv:secret/x@y", "vault selectors"},
-        {"dw.tdsaLibrary.storageConfiguration.encryptionKey=vault:kv:secret/x@y",
-         "vault selectors"},
-        {"dw.tdsaLibrary.encryptionKey=vault:kv:secret/x@y", "vault selectors"},
-        {"dw.tdsaServer.serverGroupId=vault:kv:secret/x@y", "vault selectors"},
-        {"dw.database.user=vault:database:database@role@username", "database.user: vault"},
-        {"dw.database.password=vault:database:database@role@password", "database.password: vault"},
-        {"dw.database.url=jdbc:postgresql://h:5432/d", "PostgreSQL is not supported"},
-        {"dw.database.url=jdbc:mariadb://h:3306/d", "MariaDB is not supported"},
-        {"dw.database.url=jdbc:oracle:thin:@h", "unknown JDBC URL"},
-        {"dw.database.driverClass=org.postgresql.Driver", "another driver"},
-        {"dw.database.readOnlyByDefault=true", "every signature writes"},
-        {"dw.database.defaultReadOnly=true", "every signature writes"},
-        {"dw.httpClient.proxy.host=proxy", "proxies are not supported"},
-        {"dw.tdsaLibrary.storageConfiguration.encryptor=com.example.Mine", "unknown encryptor"},
-        {"dw.tdsaLibrary.storageConfiguration.encryptor=pkcs11", "one PKCS #11 URI"},
-        {"dw.httpClient.userAgent=0123456789012345678901234567890123456789012345678901234567890123",
-         "httpClient.userAgent"},
-        {"dw.httpClient.tls.trustStorePath=/nonexistent/ca.pem", "cannot be opened"},
-        {"dw.httpClient.tls.trustStorePath=/bin/true", "is not PEM"},
-    };
-
-    (void)state;
-    REFUSED(MINIMAL "database:\n  url: 'jdbc:sqlite::memory:'\n", cases);
-}
-
-static void encryptor_names_are_understood(void **state)
-{
-    static const struct {
-        const char *define;
-        ks_encryptor_kind kind;
-    } cases[] = {
-        {"dw.tdsaLibrary.storageConfiguration.encryptor=", KS_ENCRYPTOR_AESGCM},
-        {"dw.tdsaLibrary.storageConfiguration.encryptor=aesgcm", KS_ENCRYPTOR_AESGCM},
-        {"dw.tdsaLibrary.storageConfiguration.encryptor=com.sepior.tdsa.AesGcmEncryptor",
-         KS_ENCRYPTOR_AESGCM},
-        {"dw.tdsaLibrary.storageConfiguration.encryptorClass=AESGCM", KS_ENCRYPTOR_AESGCM},
-        {"dw.tdsaLibrary.storageConfiguration.encryptorClass=pkcs11", KS_ENCRYPTOR_PKCS11},
-        {"dw.tdsaLibrary.storageConfiguration.encryptor=PKCS11", KS_ENCRYPTOR_PKCS11},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const char *const defines[] = {
-            cases[i].define,
-            "dw.tdsaLibrary.storageConfiguration.encryptorArguments=pkcs11:token=t;object=o",
-            "com.sepior.tdsa.database.encryptionkey=0123456789abcdef0123456789abcdefXYZ",
-            "dw.tdsaServer.serverGroupId=group",
-            "dw.tdsaLibrary.participantIds=a,b,c",
-            NULL};
-        log_record record;
-        cfg_participant *p;
-        cfg *c;
-        tdsa_err err;
-
-        assert_int_equal(make(&p, &c, MINIMAL, defines, &record, &err), TDSA_OK);
-        assert_int_equal(cfg_participant_keystore(p)->encryptor, cases[i].kind);
-        assert_int_equal(record.warnings, 0);
-        if (cases[i].kind == KS_ENCRYPTOR_PKCS11) {
-            assert_string_equal(cfg_participant_keystore(p)->wrapping_uri,
-                                "pkcs11:token=t;object=o");
-            assert_null(cfg_participant_keystore(p)->encryption_key);
-        }
-        cfg_participant_free(p);
-        cfg_free(c);
-    }
 }
 
 static void a_client_waits_for_its_own_deadline(void **state)
@@ -538,84 +418,6 @@ static void padded_keys_are_taken_with_a_warning(void **state)
     cfg_free(c);
 }
 
-static void h2_is_kept_in_sqlite_unless_there_is_h2_data(void **state)
-{
-    char dir[] = "/tmp/tdsa-config-XXXXXX";
-    char define[128];
-    char path[64];
-    const char *const defines[] = {define, "dw.database.driverClass=org.h2.Driver", NULL};
-    log_record record;
-    cfg_participant *p;
-    cfg *c;
-    tdsa_err err;
-    FILE *f;
-
-    (void)state;
-    assert_non_null(mkdtemp(dir));
-    (void)snprintf(define, sizeof define, "dw.database.url=jdbc:h2:file:%s/keys;MODE=MySQL", dir);
-    assert_int_equal(make(&p, &c, MINIMAL, defines, &record, &err), TDSA_OK);
-    (void)snprintf(path, sizeof path, "%s/keys.sqlite", dir);
-    assert_string_equal(cfg_participant_keystore(p)->backend, "sqlite");
-    assert_string_equal(cfg_participant_keystore(p)->path, path);
-    assert_non_null(strstr(record.text, "names H2, which is kept in the SQLite file"));
-    assert_non_null(strstr(record.text, "what follows the file name is not used"));
-    cfg_participant_free(p);
-    cfg_free(c);
-    (void)snprintf(path, sizeof path, "%s/keys.mv.db", dir);
-    f = fopen(path, "we");
-    assert_non_null(f);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(make(&p, &c, MINIMAL, defines, &record, &err), TDSA_E_CONFIG);
-    assert_non_null(strstr(err.text, "H2 data that cannot be read"));
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(rmdir(dir), 0);
-}
-
-static void http_client_is_handed_on(void **state)
-{
-    char dir[] = "/tmp/tdsa-config-XXXXXX";
-    char path[64];
-    char define[96];
-    const char *const defines[] = {"dw.httpClient.timeout=5s",
-                                   "dw.httpClient.connectionTimeout=250ms",
-                                   "dw.httpClient.keepAlive=0s",
-                                   "dw.httpClient.maxConnectionsPerRoute=7",
-                                   "dw.httpClient.userAgent=till 7",
-                                   "dw.httpClient.tls.verifyHostname=false",
-                                   define,
-                                   NULL};
-    const peer_http_cfg *http;
-    log_record record;
-    cfg_participant *p;
-    cfg *c;
-    tdsa_err err;
-    FILE *f;
-
-    (void)state;
-    assert_non_null(mkdtemp(dir));
-    (void)snprintf(path, sizeof path, "%s/client.pem", dir);
-    (void)snprintf(define, sizeof define, "dw.httpClient.tls.keyStorePath=%s", path);
-    f = fopen(path, "we");
-    assert_non_null(f);
-    assert_true(fputs("-----BEGIN CERTIFICATE-----\n", f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(make(&p, &c, MINIMAL, defines, &record, &err), TDSA_OK);
-    http = &cfg_participant_engine(p)->http;
-    assert_int_equal(http->request_timeout_ms, 5000);
-    assert_int_equal(http->connect_timeout_ms, 250);
-    assert_int_equal(http->keep_alive_ms, 0);
-    assert_int_equal(http->connections_max, 7);
-    assert_string_equal(http->user_agent, "till 7");
-    assert_false(http->verify_hostname);
-    assert_string_equal(http->cert_file, path);
-    assert_string_equal(http->key_file, path);
-    assert_string_equal(http->ca_file, "");
-    cfg_participant_free(p);
-    cfg_free(c);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(rmdir(dir), 0);
-}
-
 static void entry_of_the_client_may_be_given_with_keys(void **state)
 {
     log_record record;
@@ -636,29 +438,6 @@ static void entry_of_the_client_may_be_given_with_keys(void **state)
     cfg_free(c);
 }
 
-static void encryption_key_has_two_places(void **state)
-{
-    static const char *const one[] = {"dw.tdsaLibrary.encryptionKey=abcdefghijABCDEFGHIJ0123456789",
-                                      NULL};
-    static const char *const both[] = {
-        "dw.tdsaLibrary.encryptionKey=abcdefghijABCDEFGHIJ0123456789",
-        "dw.tdsaLibrary.storageConfiguration.encryptionKey=abcdefghijABCDEFGHIJ0123456780", NULL};
-    log_record record;
-    cfg_participant *p;
-    cfg *c;
-    tdsa_err err;
-
-    (void)state;
-    assert_int_equal(make(&p, &c, MINIMAL, one, &record, &err), TDSA_OK);
-    assert_string_equal(cfg_participant_keystore(p)->encryption_key,
-                        "abcdefghijABCDEFGHIJ0123456789");
-    cfg_participant_free(p);
-    cfg_free(c);
-    assert_int_equal(make(&p, &c, MINIMAL, both, &record, &err), TDSA_E_CONFIG);
-    assert_non_null(strstr(err.text, "differ"));
-    assert_null(strstr(err.text, "abcdefghij"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -666,18 +445,13 @@ int main(void)
         cmocka_unit_test(documented_tls_example_loads_without_warning),
         cmocka_unit_test(minimal_document_gives_the_defaults),
         cmocka_unit_test(what_spans_several_keys_is_checked),
-        cmocka_unit_test(what_is_not_built_is_refused_by_name),
-        cmocka_unit_test(encryptor_names_are_understood),
         cmocka_unit_test(a_client_waits_for_its_own_deadline),
         cmocka_unit_test(participant_ids_choose_among_alternatives),
         cmocka_unit_test(alternatives_of_my_own_index_are_told_apart_by_my_keys),
         cmocka_unit_test(what_is_missing_or_too_much_is_refused),
         cmocka_unit_test(known_clients_are_read),
         cmocka_unit_test(padded_keys_are_taken_with_a_warning),
-        cmocka_unit_test(h2_is_kept_in_sqlite_unless_there_is_h2_data),
-        cmocka_unit_test(http_client_is_handed_on),
         cmocka_unit_test(entry_of_the_client_may_be_given_with_keys),
-        cmocka_unit_test(encryption_key_has_two_places),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
