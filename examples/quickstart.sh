@@ -62,7 +62,7 @@ clean_up() {
 build_release() {
     quietly "$HOME_DIR/logs/build.log" cmake --preset release -S "$ROOT" &&
         quietly "$HOME_DIR/logs/build.log" cmake --build "$TDSA_BUILD" -j "$(nproc)" \
-            --target tdsa_service_daemon tdsa_pkcs11
+            --target tdsa-service tdsa_pkcs11
 }
 
 urls() { # api|admin

@@ -30,9 +30,9 @@ while [ $# -gt 0 ]; do
 done
 
 if [ "$QUICK" -eq 1 ]; then
-    SIGNATURES=500 THREAD_SECONDS=3 KEYGENS=3 ROUND_TRIPS=2000 BATCHES=4 PRESIGNATURES=4096
+    SIGNATURES=500 THREAD_SECONDS=3 KEYGENS=3 ROUND_TRIPS=2000 BATCHES=4 PRESIGNATURES=5000
 else
-    SIGNATURES=4000 THREAD_SECONDS=10 KEYGENS=15 ROUND_TRIPS=10000 BATCHES=20 PRESIGNATURES=32768
+    SIGNATURES=4000 THREAD_SECONDS=10 KEYGENS=15 ROUND_TRIPS=10000 BATCHES=20 PRESIGNATURES=40000
 fi
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/tdsa-bench.XXXXXX")
 RESULTS=$WORK/results
@@ -117,7 +117,7 @@ measure_presign() { # CURVE API-NAME
     done
     from=$(date +%s%N)
     while [ "$left" -gt 0 ]; do
-        chunk=$((left < 4096 ? left : 4096))
+        chunk=$((left < 1000 ? left : 1000))
         call POST "$url/v1/keys/$key/presignatures" "{\"count\":$chunk}"
         left=$((left - chunk))
     done
