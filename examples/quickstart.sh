@@ -130,7 +130,7 @@ sign_with_module() {
     OPENSSL_CONF=$HOME_DIR/openssl.cnf quietly "$HOME_DIR/logs/engine.log" \
         openssl req -new -sha256 -engine pkcs11 -keyform engine -subj "/O=TDSA/CN=quickstart" \
         -key "pkcs11:token=$TDSA_TOKEN;object=quickstart;type=private" -out "$work/request.pem" </dev/null
-    openssl req -in "$work/request.pem" -verify -noout
+    openssl req -in "$work/request.pem" -verify -noout 2>&1
     openssl req -in "$work/request.pem" -noout -subject
 }
 
@@ -165,14 +165,14 @@ sign_with_servers() {
     printf 'A signature that no single machine can make.\n' >"$work/letter.txt"
     digest=$(openssl dgst -sha256 -r "$work/letter.txt" | cut -d' ' -f1)
     api POST "$url/v1/keys/quickstart/sign" "{\"hash\":\"$digest\"}"
-    answer signature | xxd_reverse >"$work/letter.sig"
+    answer signature | hex_to_bytes >"$work/letter.sig"
     openssl dgst -sha256 -verify "$work/key.pem" -signature "$work/letter.sig" "$work/letter.txt"
 }
 
 # Hex digits to bytes.
-xxd_reverse() {
+hex_to_bytes() {
     local hex
-    read -r hex
+    read -r hex || [ -n "$hex" ] # the last line may have no end
     # shellcheck disable=SC2059  # the format is made of \xNN only
     printf "$(printf '%s' "$hex" | sed 's/../\\x&/g')"
 }

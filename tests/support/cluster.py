@@ -59,7 +59,7 @@ class Cluster:
     """Three participants; kind "client": the module is 0, daemons 1 and 2; "servers": daemons 0, 1, 2."""
 
     def __init__(self, build, kind="client"):
-        self.build = pathlib.Path(build)
+        self.build = pathlib.Path(build).resolve()
         self.kind = kind
         self.ports_lock = Ports()
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="tdsa-cluster-"))
