@@ -47,7 +47,8 @@ TDSA_MUST_USE tdsa_status mpc_presign_data(const mpc_presign *run, tdsa_buf *out
     TDSA_NONNULL;
 
 /** A finished batch in memory, ready to sign from: committee, R list, PRSS streams of k and a.
- * Holds secrets (stream keys). */
+ * Holds secrets (stream keys). Threads: one at a time in mpc_sign_reply; calls that take it as const
+ * may run beside it. */
 typedef struct mpc_batch mpc_batch;
 
 /** From stored batch data. `key` is lent and must outlive it. Errors: TDSA_E_BAD_INPUT. */

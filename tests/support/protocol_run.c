@@ -155,7 +155,8 @@ static void keygen_post(protocol_run *r, mailbag *bag, unsigned round)
 static void keygen_deliver(protocol_run *r, const mailbag *bag, unsigned round)
 {
     for (uint16_t to = 0; to < r->n; to++) {
-        for (uint16_t from = 0; from < r->n; from++) {
+        for (uint16_t k = 0; k < r->n; k++) {
+            const uint16_t from = r->reverse ? (uint16_t)(r->n - 1 - k) : k;
             const tdsa_buf *m = &bag->m[from][to];
 
             if (m->len > 0 && r->status[to] == TDSA_OK &&
@@ -248,7 +249,8 @@ static void presign_round(protocol_run *r, unsigned round)
     }
     for (uint16_t i = 0; i < GRP_PARTIES_MAX * GRP_PARTIES_MAX; i++) {
         const uint16_t to = i / GRP_PARTIES_MAX;
-        const uint16_t from = i % GRP_PARTIES_MAX;
+        const uint16_t k = i % GRP_PARTIES_MAX;
+        const uint16_t from = r->reverse ? (uint16_t)(GRP_PARTIES_MAX - 1 - k) : k;
         const tdsa_buf *m = &bag.m[from][to];
 
         if (m->len > 0 && r->status[to] == TDSA_OK && mpc_presign_round(r->presign[to]) == round) {

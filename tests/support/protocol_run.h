@@ -20,6 +20,7 @@ typedef struct {
     mpc_policy policy;
     uint32_t count; /* presignatures in the batch */
     bool compressed_wire;
+    bool reverse; /* messages of a round arrive in the opposite order */
     uint16_t committee[GRP_PARTIES_MAX];
     uint16_t committee_count;
     run_hook hook; /* may be NULL */

@@ -263,6 +263,78 @@ static void a_split_view_aborts_everywhere(void **state)
     run_clear(&f.r);
 }
 
+/* ---- the result: reached only when every check above was passed, so the inside is changed ---- */
+
+typedef enum { BAD_SUM, BAD_SHARE, BAD_DEGREE } bad_result;
+
+typedef struct {
+    protocol_run *r;
+    bad_result what;
+} inside;
+
+static void spoil(mpc_keygen *run, bad_result what)
+{
+    tdsa_err err;
+    grp_scalar one;
+
+    switch (what) {
+    case BAD_SUM: /* C_{0,0} = -(C_{1,0} + C_{2,0}) */
+        assert_int_equal(
+            grp_point_add_vartime(run->g, &run->c[0][0], &run->c[1][0], &run->c[2][0], &err),
+            TDSA_OK);
+        grp_point_neg(run->g, &run->c[0][0], &run->c[0][0]);
+        break;
+    case BAD_SHARE:
+        grp_scalar_set_u64(run->g, &one, 1);
+        grp_scalar_add(run->g, &run->sec->share, &run->sec->share, &one);
+        break;
+    case BAD_DEGREE: /* Y = -f_1*G: X of participant 0 is O */
+        for (size_t m = 0; m < 2; m++) {
+            grp_scalar_set_u64(run->g, &one, 5);
+            assert_int_equal(grp_mul_base(run->g, &run->c[0][m], &one, &err), TDSA_OK);
+            run->c[1][m] = run->c[0][m];
+            assert_int_equal(
+                grp_point_add_vartime(run->g, &run->c[2][m], &run->c[0][m], &run->c[0][m], &err),
+                TDSA_OK);
+        }
+        for (size_t i = 0; i < 3; i++) {
+            grp_point_neg(run->g, &run->c[i][1], &run->c[i][1]);
+        }
+        break;
+    }
+}
+
+static void spoil_hook(void *ctx, run_step step, unsigned round, uint16_t from, uint16_t to,
+                       tdsa_buf *m)
+{
+    const inside *i = ctx;
+
+    (void)m;
+    if (step == STEP_KEYGEN && round == R_REPORT && from == 1 && to == 0) {
+        spoil(i->r->keygen[0], i->what);
+    }
+}
+
+static void a_degenerate_result_is_refused(void **state)
+{
+    static const char *const texts[] = {"public key is the identity",
+                                        "does not fit my verification",
+                                        "share of participant 0 is 0"};
+    fixture f;
+    inside i = {.r = &f.r};
+
+    (void)state;
+    set_up(&f);
+    f.r.hook = spoil_hook;
+    f.r.hook_ctx = &i;
+    for (unsigned what = 0; what < 3; what++) {
+        i.what = (bad_result)what;
+        assert_int_equal(run_keygen(&f.r, KEY_ID), 0);
+        assert_dead(&f.r, 0, TDSA_E_PROTOCOL, TDSA_NOBODY, texts[what]);
+    }
+    run_clear(&f.r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +348,7 @@ int main(void)
         cmocka_unit_test(an_identity_commitment_is_a_complaint),
         cmocka_unit_test(a_wrong_contribution_hash_is_a_complaint),
         cmocka_unit_test(a_split_view_aborts_everywhere),
+        cmocka_unit_test(a_degenerate_result_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -91,6 +92,26 @@ static void nine_participants_of_degree_four_sign(void **state)
     whole_run(GRP_P256, 9, 4, NULL);
 }
 
+/* The same seeds and another order of arrival: the same key and the same presignatures. */
+static void the_order_of_arrival_does_not_matter(void **state)
+{
+    protocol_run r[2];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        run_init(&r[i], GRP_P256, 5, 2, "order");
+        r[i].reverse = i == 1;
+        assert_int_equal(run_keygen(&r[i], key_id), 5);
+        assert_int_equal(run_presign(&r[i], 1, 1), 5);
+    }
+    assert_memory_equal(r[0].key[0]->pub.stored, r[1].key[0]->pub.stored, 64);
+    assert_int_equal(r[0].data[4].len, r[1].data[4].len);
+    assert_memory_equal(r[0].data[4].data, r[1].data[4].data, r[0].data[4].len);
+    sign_and_check(&r[1], 0, true);
+    run_clear(&r[0]);
+    run_clear(&r[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +120,7 @@ int main(void)
         cmocka_unit_test(five_participants_sign),
         cmocka_unit_test(seven_participants_sign),
         cmocka_unit_test(nine_participants_of_degree_four_sign),
+        cmocka_unit_test(the_order_of_arrival_does_not_matter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
