@@ -1,4 +1,4 @@
-#include "sim/sim.h"
+#include "sim/sim_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,55 +6,6 @@
 #include <string.h>
 
 #include "base/dh.h"
-#include "base/hash.h"
-#include "peer/channel.h"
-
-#define SIM_MESSAGES_MAX 4096u
-
-typedef struct sim_message {
-    struct sim_message *next;
-    uint64_t at_ms, order;
-    bool reply;
-    uint16_t from, to; /* from asked; a reply travels from `to` to `from` */
-    uint64_t exchange;
-    unsigned life; /* of `from` when it asked: a restarted asker is another */
-    tdsa_status status;
-    long code;
-    char session_id[PEER_SESSION_ID_MAX + 1];
-    tdsa_buf body;
-} sim_message;
-
-/* Who waits for the reply of a delivered request. */
-typedef struct sim_ticket {
-    struct sim_ticket *next;
-    uint16_t from, to;
-    uint64_t exchange;
-    unsigned life;
-} sim_ticket;
-
-typedef struct {
-    part *part;
-    ks *store;
-    unsigned life;
-    part_engine_cfg cfg;
-    sim_ticket *tickets;
-} sim_node;
-
-typedef struct sim_seen {
-    struct sim_seen *next;
-    char key_id[KS_KEY_ID_MAX + 1];
-    uint8_t r[GRP_SCALAR_LEN_MAX];
-} sim_seen;
-
-struct sim {
-    sim_cfg cfg;
-    uint64_t now_ms, random, entropy, order, events, trace;
-    sim_node node[GRP_PARTIES_MAX];
-    sim_message *messages;
-    sim_seen *seen;
-    grp *groups[GRP_SECP256K1 + 1];
-    bool healed;
-};
 
 _Noreturn void sim_fail(const sim *s, const char *what, const char *detail)
 {
@@ -142,7 +93,7 @@ static void log_line(void *ctx, tdsa_log_level level, const char *logger, const 
 
 /* ---- building ---- */
 
-static void must(const sim *s, tdsa_status st, const char *what, const tdsa_err *err)
+void sim_must(const sim *s, tdsa_status st, const char *what, const tdsa_err *err)
 {
     if (st != TDSA_OK) {
         sim_fail(s, what, err->text);
@@ -154,10 +105,10 @@ static void make_keys(sim *s, uint16_t index, uint8_t x25519[32], uint8_t x448[5
     tdsa_err err;
 
     (void)index;
-    must(s, rng_fill(s, x25519, 32, &err), "keys", &err);
-    must(s, rng_fill(s, x448, 56, &err), "keys", &err);
-    must(s, tdsa_dh_public(TDSA_DH_X25519, pub->x25519, x25519, &err), "keys", &err);
-    must(s, tdsa_dh_public(TDSA_DH_X448, pub->x448, x448, &err), "keys", &err);
+    sim_must(s, rng_fill(s, x25519, 32, &err), "keys", &err);
+    sim_must(s, rng_fill(s, x448, 56, &err), "keys", &err);
+    sim_must(s, tdsa_dh_public(TDSA_DH_X25519, pub->x25519, x25519, &err), "keys", &err);
+    sim_must(s, tdsa_dh_public(TDSA_DH_X448, pub->x448, x448, &err), "keys", &err);
 }
 
 static void make_rosters(sim *s)
@@ -186,7 +137,7 @@ static void make_rosters(sim *s)
         c->roster.me = i;
         memcpy(c->roster.my_x25519, x25519[i], 32);
         memcpy(c->roster.my_x448, x448[i], 56);
-        must(s, peer_roster_check(&c->roster, &err), "roster", &err);
+        sim_must(s, peer_roster_check(&c->roster, &err), "roster", &err);
     }
 }
 
@@ -207,7 +158,7 @@ static void make_node(sim *s, uint16_t i, const tdsa_log *log)
                           .clock = {clock_now, clock_now, s}};
     tdsa_err err;
 
-    must(s, ks_open(&s->node[i].store, &store, &err), "store", &err);
+    sim_must(s, ks_open(&s->node[i].store, &store, &err), "store", &err);
     c->t = s->cfg.t;
     c->may_generate = true;
     c->session_timeout_ms = 10000;
@@ -239,7 +190,7 @@ sim *sim_new(const sim_cfg *cfg)
     s->entropy = cfg->seed ^ 0x7464736120736565ull;
     sim_logs[0] = the_log(s);
     for (size_t i = GRP_P256; i <= GRP_SECP256K1; i++) {
-        must(s, grp_open(&s->groups[i], (grp_curve)i, &err), "group", &err);
+        sim_must(s, grp_open(&s->groups[i], (grp_curve)i, &err), "group", &err);
     }
     make_rosters(s);
     for (uint16_t i = 0; i < cfg->n; i++) {
@@ -287,7 +238,7 @@ void sim_start(sim *s, uint16_t index)
     tdsa_err err;
 
     if (s->node[index].part == NULL) {
-        must(s, part_new(&s->node[index].part, &s->node[index].cfg, &err), "start", &err);
+        sim_must(s, part_new(&s->node[index].part, &s->node[index].cfg, &err), "start", &err);
     }
 }
 
@@ -414,7 +365,7 @@ static void flush_sends(sim *s, uint16_t index)
     }
 }
 
-static void flush(sim *s)
+void sim_flush(sim *s)
 {
     for (uint16_t i = 0; i < s->cfg.n; i++) {
         flush_sends(s, i);
@@ -471,7 +422,7 @@ static void deliver(sim *s, const sim_message *m)
 }
 
 /* One event: the next message, or time passes to the next thing that is due. */
-static bool step(sim *s, uint64_t until_ms)
+bool sim_step(sim *s, uint64_t until_ms)
 {
     uint64_t due = UINT64_MAX;
     sim_message *m = s->messages;
@@ -504,7 +455,7 @@ static bool step(sim *s, uint64_t until_ms)
         s->now_ms = until_ms;
         return false;
     }
-    flush(s);
+    sim_flush(s);
     return true;
 }
 
@@ -512,8 +463,8 @@ void sim_idle(sim *s, uint64_t ms)
 {
     const uint64_t until = s->now_ms + ms;
 
-    flush(s);
-    while (s->now_ms < until && step(s, until)) {
+    sim_flush(s);
+    while (s->now_ms < until && sim_step(s, until)) {
     }
 }
 
@@ -523,109 +474,5 @@ void sim_heal(sim *s)
     for (uint16_t i = 0; i < s->cfg.n; i++) {
         sim_start(s, i);
     }
-    flush(s);
-}
-
-/* ---- operations ---- */
-
-tdsa_status sim_finish(sim *s, uint16_t index, uint64_t op, part_result *out, tdsa_err *err)
-{
-    const unsigned life = s->node[index].life;
-    const uint64_t limit = s->now_ms + 600000;
-
-    if (op == PART_OP_NONE) {
-        flush(s);
-        return err->status;
-    }
-    flush(s);
-    for (;;) {
-        if (s->node[index].life != life || s->node[index].part == NULL) {
-            return TDSA_FAIL(err, TDSA_E_UNAVAILABLE, "the caller crashed");
-        }
-        if (part_op_poll(s->node[index].part, op, out, err)) {
-            flush(s);
-            return err->status;
-        }
-        if (s->now_ms > limit) {
-            sim_fail(s, "operation never ends", "10 minutes");
-        }
-        (void)step(s, limit + 1);
-    }
-}
-
-tdsa_status sim_keygen(sim *s, uint16_t index, grp_curve curve, char *key_id, tdsa_err *err)
-{
-    const part_key_spec spec = {.curve = curve,
-                                .label = "simulated",
-                                .policy = part_policy_default(curve),
-                                .presignature_limit = PART_LIMIT_DEFAULT};
-    part_result none;
-    tdsa_status st;
-
-    if (!sim_is_up(s, index)) {
-        return TDSA_FAIL(err, TDSA_E_UNAVAILABLE, "the caller is down");
-    }
-    st = sim_finish(s, index, part_start_register(s->node[index].part, &spec, 0, key_id, err),
-                    &none, err);
-    if (st == TDSA_OK && sim_is_up(s, index)) {
-        st = sim_finish(s, index, part_start_keygen(s->node[index].part, key_id, 0, err), &none,
-                        err);
-    }
-    return st;
-}
-
-tdsa_status sim_sign(sim *s, uint16_t index, const char *key_id, const uint8_t digest[32],
-                     part_sign_result *out, tdsa_err *err)
-{
-    const part_sign_request req = {
-        .key_id = key_id, .digest_alg = TDSA_HASH_SHA256, .payload = digest, .payload_len = 32};
-    part_result result;
-    tdsa_status st;
-
-    if (!sim_is_up(s, index)) {
-        return TDSA_FAIL(err, TDSA_E_UNAVAILABLE, "the caller is down");
-    }
-    st = sim_finish(s, index, part_start_sign(s->node[index].part, &req, 0, err), &result, err);
-    if (st == TDSA_OK) {
-        *out = result.sign;
-    }
-    return st;
-}
-
-void sim_check_signature(sim *s, uint16_t index, const char *key_id, const uint8_t digest[32],
-                         const part_sign_result *sig)
-{
-    part_key_info info;
-    const grp *g = NULL;
-    grp_scalar h;
-    grp_scalar r;
-    grp_scalar v;
-    grp_point y;
-    size_t len = 0;
-    sim_seen *n = NULL;
-    tdsa_err err;
-
-    must(s, part_key_describe(s->node[index].part, key_id, &info, &err), "key", &err);
-    g = s->groups[info.curve];
-    len = grp_get_info(g)->scalar_len;
-    must(s, grp_point_decode(g, &y, info.public_key, info.public_key_len, &err), "key", &err);
-    must(s, grp_scalar_decode(g, &r, sig->rs, len, &err), "r", &err);
-    must(s, grp_scalar_decode(g, &v, sig->rs + len, len, &err), "s", &err);
-    grp_digest_to_scalar(g, &h, digest, 32);
-    if (!grp_ecdsa_verify_vartime(g, &y, &h, &r, &v)) {
-        sim_fail(s, "I4", "a released signature does not verify");
-    }
-    for (n = s->seen; n != NULL; n = n->next) {
-        if (strcmp(n->key_id, key_id) == 0 && memcmp(n->r, sig->rs, len) == 0) {
-            sim_fail(s, "I1", "two signatures of one key share r");
-        }
-    }
-    n = calloc(1, sizeof *n);
-    if (n == NULL) {
-        abort();
-    }
-    memcpy(n->key_id, key_id, strlen(key_id) + 1);
-    memcpy(n->r, sig->rs, len);
-    n->next = s->seen;
-    s->seen = n;
+    sim_flush(s);
 }

@@ -1,0 +1,106 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/sim_internal.h"
+
+tdsa_status sim_finish(sim *s, uint16_t index, uint64_t op, part_result *out, tdsa_err *err)
+{
+    const unsigned life = s->node[index].life;
+    const uint64_t limit = s->now_ms + 600000;
+
+    if (op == PART_OP_NONE) {
+        sim_flush(s);
+        return err->status;
+    }
+    sim_flush(s);
+    for (;;) {
+        if (s->node[index].life != life || s->node[index].part == NULL) {
+            return TDSA_FAIL(err, TDSA_E_UNAVAILABLE, "the caller crashed");
+        }
+        if (part_op_poll(s->node[index].part, op, out, err)) {
+            sim_flush(s);
+            return err->status;
+        }
+        if (s->now_ms > limit) {
+            sim_fail(s, "operation never ends", "10 minutes");
+        }
+        (void)sim_step(s, limit + 1);
+    }
+}
+
+tdsa_status sim_keygen(sim *s, uint16_t index, grp_curve curve, char *key_id, tdsa_err *err)
+{
+    const part_key_spec spec = {.curve = curve,
+                                .label = "simulated",
+                                .policy = part_policy_default(curve),
+                                .presignature_limit = PART_LIMIT_DEFAULT};
+    part_result none;
+    tdsa_status st;
+
+    if (!sim_is_up(s, index)) {
+        return TDSA_FAIL(err, TDSA_E_UNAVAILABLE, "the caller is down");
+    }
+    st = sim_finish(s, index, part_start_register(s->node[index].part, &spec, 0, key_id, err),
+                    &none, err);
+    if (st == TDSA_OK && sim_is_up(s, index)) {
+        st = sim_finish(s, index, part_start_keygen(s->node[index].part, key_id, 0, err), &none,
+                        err);
+    }
+    return st;
+}
+
+tdsa_status sim_sign(sim *s, uint16_t index, const char *key_id, const uint8_t digest[32],
+                     part_sign_result *out, tdsa_err *err)
+{
+    const part_sign_request req = {
+        .key_id = key_id, .digest_alg = TDSA_HASH_SHA256, .payload = digest, .payload_len = 32};
+    part_result result;
+    tdsa_status st;
+
+    if (!sim_is_up(s, index)) {
+        return TDSA_FAIL(err, TDSA_E_UNAVAILABLE, "the caller is down");
+    }
+    st = sim_finish(s, index, part_start_sign(s->node[index].part, &req, 0, err), &result, err);
+    if (st == TDSA_OK) {
+        *out = result.sign;
+    }
+    return st;
+}
+
+void sim_check_signature(sim *s, uint16_t index, const char *key_id, const uint8_t digest[32],
+                         const part_sign_result *sig)
+{
+    part_key_info info;
+    const grp *g = NULL;
+    grp_scalar h;
+    grp_scalar r;
+    grp_scalar v;
+    grp_point y;
+    size_t len = 0;
+    sim_seen *n = NULL;
+    tdsa_err err;
+
+    sim_must(s, part_key_describe(s->node[index].part, key_id, &info, &err), "key", &err);
+    g = s->groups[info.curve];
+    len = grp_get_info(g)->scalar_len;
+    sim_must(s, grp_point_decode(g, &y, info.public_key, info.public_key_len, &err), "key", &err);
+    sim_must(s, grp_scalar_decode(g, &r, sig->rs, len, &err), "r", &err);
+    sim_must(s, grp_scalar_decode(g, &v, sig->rs + len, len, &err), "s", &err);
+    grp_digest_to_scalar(g, &h, digest, 32);
+    if (!grp_ecdsa_verify_vartime(g, &y, &h, &r, &v)) {
+        sim_fail(s, "I4", "a released signature does not verify");
+    }
+    for (n = s->seen; n != NULL; n = n->next) {
+        if (strcmp(n->key_id, key_id) == 0 && memcmp(n->r, sig->rs, len) == 0) {
+            sim_fail(s, "I1", "two signatures of one key share r");
+        }
+    }
+    n = calloc(1, sizeof *n);
+    if (n == NULL) {
+        abort();
+    }
+    memcpy(n->key_id, key_id, strlen(key_id) + 1);
+    memcpy(n->r, sig->rs, len);
+    n->next = s->seen;
+    s->seen = n;
+}
