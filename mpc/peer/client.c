@@ -15,6 +15,7 @@
 #include "peer/channel.h"
 #include "peer/resolve.h"
 #include "peer/url.h"
+#include "peer/wakeup.h"
 
 #define SOCKETS_MAX    (2u * PEER_REQUESTS_MAX)
 #define RESOLVED_MS    60000u /* how long an address is used before it is looked up again */
@@ -41,6 +42,7 @@ struct peer_client {
     size_t slot_count;
     size_t active;
     int sockets[SOCKETS_MAX]; /* open ones, for peer_client_abandon; -1: free */
+    int wakeup[2];            /* the multi handle's own */
 };
 
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
@@ -127,7 +129,7 @@ peer_client *peer_client_new(const peer_http_cfg *cfg)
     for (size_t i = 0; i < SOCKETS_MAX; i++) {
         c->sockets[i] = -1;
     }
-    c->multi = curl_multi_init();
+    c->multi = peer_multi_init(c->wakeup);
     if (c->multi == NULL) {
         free(c);
         return NULL;
@@ -165,6 +167,12 @@ void peer_client_abandon(peer_client *c)
         if (c->sockets[i] >= 0) {
             (void)close(c->sockets[i]);
             c->sockets[i] = -1;
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (c->wakeup[i] >= 0) {
+            (void)close(c->wakeup[i]);
+            c->wakeup[i] = -1;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netdb.h>
@@ -10,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -448,6 +451,85 @@ static void an_unreadable_certificate_file_is_a_configuration_error(void **state
     assert_non_null(strstr(err.text, "/no/such/file.pem"));
 }
 
+/* Descriptors of this process that are sockets, and those of them that a started program keeps. */
+static void count_sockets(unsigned *all, unsigned *kept_on_exec)
+{
+    *all = 0;
+    *kept_on_exec = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        struct stat st;
+
+        if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode)) {
+            (*all)++;
+            *kept_on_exec += (fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0;
+        }
+    }
+}
+
+/* Exit code of a child that gave the inherited client up. */
+static int child_after_fork(peer_http *h, const char *url, unsigned sockets_before)
+{
+    unsigned all = 0;
+    unsigned kept = 0;
+    peer_http *own = NULL;
+    peer_request r = request(url, "child", 5);
+    peer_request *one = &r;
+    tdsa_err err;
+
+    peer_http_abandon(h);
+    count_sockets(&all, &kept);
+    if (all != sockets_before) {
+        return 2;
+    }
+    if (peer_http_new(&own, &default_cfg, &err) != TDSA_OK) {
+        return 3;
+    }
+    peer_http_run(own, &one, 1, 60000, NULL, NULL, NULL);
+    return r.status == TDSA_OK && r.reply.len == 5 ? 0 : 4;
+}
+
+static void a_forked_child_closes_and_the_parent_goes_on(void **state)
+{
+    uint16_t port = 0;
+    http_server *s = NULL;
+    peer_http *h = client();
+    char url[64];
+    peer_request r;
+    unsigned before = 0;
+    unsigned after = 0;
+    unsigned kept_before = 0;
+    unsigned kept_after = 0;
+    int status = -1;
+    pid_t pid = 0;
+
+    (void)state;
+    s = serve(&port, "127.0.0.1");
+    count_sockets(&before, &kept_before);
+    url_of(url, "127.0.0.1", port, "/protocol/round");
+    r = request(url, "x", 1);
+    run_one(h, &r, 60000);
+    assert_int_equal(r.status, TDSA_OK);
+    tdsa_buf_clear(&r.reply);
+    count_sockets(&after, &kept_after);
+    assert_true(after > before);
+    assert_int_equal(kept_after, kept_before); /* ours all close on exec */
+    pid = fork();
+    if (pid == 0) {
+        /* the connection's other end belongs to the server, which this process forked along */
+        _exit(child_after_fork(h, url, after - 3));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    r = request(url, "again", 5);
+    run_one(h, &r, 60000);
+    assert_int_equal(r.status, TDSA_OK);
+    assert_int_equal(r.reply.len, 5);
+    tdsa_buf_clear(&r.reply);
+    peer_http_free(h);
+    http_server_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +544,7 @@ int main(void)
         cmocka_unit_test(more_requests_than_one_run_takes_are_refused),
         cmocka_unit_test(many_urls_take_turns),
         cmocka_unit_test(the_environment_changes_nothing),
+        cmocka_unit_test(a_forked_child_closes_and_the_parent_goes_on),
         cmocka_unit_test(an_unreadable_certificate_file_is_a_configuration_error),
     };
 
