@@ -1,0 +1,154 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "keystore/internal.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A backend whose rows say whatever the input says. */
+typedef struct {
+    ks_backend base;
+    tdsa_reader in;
+    char key_id[300], label[600];
+    uint8_t beta[KS_BETA_LEN];
+} hostile;
+
+static void require(bool ok)
+{
+    if (!ok) {
+        abort();
+    }
+}
+
+/* A text of 0..cap-1 bytes, or none. */
+static const char *any_text(tdsa_reader *r, char *out, size_t cap)
+{
+    const uint16_t len = tdsa_read_u16(r);
+    const size_t have = tdsa_reader_left(r);
+    size_t n = len % cap;
+
+    if (len == UINT16_MAX) {
+        return NULL;
+    }
+    n = n < have ? n : have;
+    memset(out, 'k', cap);
+    if (n > 0) {
+        memcpy(out, tdsa_read_bytes(r, n), n);
+    }
+    out[n] = '\0';
+    return out;
+}
+
+static const uint8_t *any_blob(tdsa_reader *r, size_t *len)
+{
+    const uint8_t kind = tdsa_read_u8(r);
+    const size_t have = tdsa_reader_left(r);
+    const size_t want = kind < have ? kind : have;
+
+    if (kind == 255) {
+        *len = SIZE_MAX; /* a length that is not true: nothing may look at it */
+        return NULL;
+    }
+    *len = want;
+    return want > 0 ? tdsa_read_bytes(r, want) : NULL;
+}
+
+static tdsa_status hostile_key(ks_backend *b, const char *key_id, ks_key_row_fn fn, void *ctx,
+                               tdsa_err *err)
+{
+    hostile *h = (hostile *)(void *)b;
+    ks_key_row row = {0};
+    const uint8_t state = tdsa_read_u8(&h->in);
+
+    (void)key_id;
+    (void)err;
+    row.key_id = any_text(&h->in, h->key_id, sizeof h->key_id);
+    row.label = any_text(&h->in, h->label, sizeof h->label);
+    row.epoch = tdsa_read_u8(&h->in);
+    row.state = (ks_key_state)(state % 8);
+    row.public_part = any_blob(&h->in, &row.public_len);
+    row.attrs = any_blob(&h->in, &row.attrs_len);
+    row.sealed = any_blob(&h->in, &row.sealed_len);
+    (void)fn(ctx, &row);
+    return TDSA_OK;
+}
+
+static tdsa_status hostile_batch(ks_backend *b, const ks_batch_query *q, ks_batch_row_fn fn,
+                                 void *ctx, tdsa_err *err)
+{
+    hostile *h = (hostile *)(void *)b;
+    ks_batch_row row = {0};
+    const uint8_t state = tdsa_read_u8(&h->in);
+
+    (void)q;
+    (void)err;
+    row.beta = state < 200 ? h->beta : NULL;
+    row.key_id = any_text(&h->in, h->key_id, sizeof h->key_id);
+    row.state = (ks_batch_state)(state % 8);
+    row.lane = tdsa_read_u64(&h->in);
+    row.seq = tdsa_read_u64(&h->in);
+    row.count = tdsa_read_u16(&h->in);
+    row.next = tdsa_read_u16(&h->in);
+    row.sealed = any_blob(&h->in, &row.sealed_len);
+    (void)fn(ctx, &row);
+    return TDSA_OK;
+}
+
+static tdsa_status hostile_move(ks_backend *b, const uint8_t *beta, ks_batch_state from,
+                                ks_batch_state to, tdsa_err *err)
+{
+    (void)b;
+    (void)beta;
+    (void)from;
+    (void)to;
+    (void)err;
+    return TDSA_OK;
+}
+
+static const ks_backend_ops ops = {.name = "hostile",
+                                   .key_get = hostile_key,
+                                   .batch_each = hostile_batch,
+                                   .batch_move = hostile_move};
+
+static void use_store(ks *s, tdsa_err *err)
+{
+    const uint8_t beta[KS_BETA_LEN] = {0};
+    tdsa_secret *share = NULL;
+    ks_key *key = NULL;
+    ks_batch *batch = NULL;
+    uint64_t count = 0;
+    tdsa_status st = ks_key_get(s, "k", &key, err);
+
+    require(st == TDSA_OK ? key != NULL : key == NULL);
+    ks_key_free(key);
+    st = ks_key_open(s, "k", 0, &share, err);
+    require(st == TDSA_OK ? share != NULL : share == NULL);
+    tdsa_secret_free(share);
+    st = ks_batch_get(s, beta, &batch, err);
+    require(st == TDSA_OK ? batch != NULL : batch == NULL);
+    ks_batch_free(batch);
+    st = ks_batch_find(s, "k", 0, NULL, &batch, err);
+    require(st == TDSA_OK ? batch != NULL : batch == NULL);
+    ks_batch_free(batch);
+    st = ks_batch_available(s, "k", &count, err);
+    require(st == TDSA_OK && count <= KS_BATCH_COUNT_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    hostile h = {{&ops}, tdsa_reader_of(data, size), "", "", {0}};
+    ks s = {.backend = &h.base, .unlocked = true, .rng = tdsa_os_rng()};
+    tdsa_err err;
+
+    require(pthread_mutex_init(&s.mu, NULL) == 0);
+    require(pthread_mutex_init(&s.unlock_mu, NULL) == 0);
+    s.rows_clear = true;
+    use_store(&s, &err);
+    s.rows_clear = false;
+    require(tdsa_secret_new(&s.data_key, 32, &err) == TDSA_OK);
+    use_store(&s, &err);
+    tdsa_secret_free(s.data_key);
+    (void)pthread_mutex_destroy(&s.unlock_mu);
+    (void)pthread_mutex_destroy(&s.mu);
+    return 0;
+}
