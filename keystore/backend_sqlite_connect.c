@@ -185,6 +185,20 @@ static tdsa_status read_identity(ks_sqlite *q, identity *id, tdsa_err *err)
     return rc == SQLITE_OK ? TDSA_OK : ks_sqlite_fail(q, rc, "reading its version", err);
 }
 
+/* All three from one snapshot: another process may be making the tables just now. */
+static tdsa_status snapshot_identity(ks_sqlite *q, identity *id, tdsa_err *err)
+{
+    const int rc = sqlite3_exec(q->db, "BEGIN", NULL, NULL, NULL);
+    tdsa_status st;
+
+    if (rc != SQLITE_OK) {
+        return ks_sqlite_fail(q, rc, "reading its version", err);
+    }
+    st = read_identity(q, id, err);
+    (void)sqlite3_exec(q->db, "ROLLBACK", NULL, NULL, NULL);
+    return st;
+}
+
 /* Inside BEGIN IMMEDIATE, so that of several processes one makes the tables. */
 static tdsa_status make_tables(ks_sqlite *q, tdsa_err *err)
 {
@@ -220,7 +234,7 @@ static tdsa_status make_tables(ks_sqlite *q, tdsa_err *err)
 static tdsa_status check_version(ks_sqlite *q, bool create_tables, tdsa_err *err)
 {
     identity id = {0, 0, 0};
-    tdsa_status st = read_identity(q, &id, err);
+    tdsa_status st = snapshot_identity(q, &id, err);
 
     if (st == TDSA_OK && id.tables == 0) {
         if (!create_tables) {
@@ -229,7 +243,7 @@ static tdsa_status check_version(ks_sqlite *q, bool create_tables, tdsa_err *err
         }
         st = make_tables(q, err);
         if (st == TDSA_OK) {
-            st = read_identity(q, &id, err);
+            st = snapshot_identity(q, &id, err);
         }
     }
     if (st != TDSA_OK) {

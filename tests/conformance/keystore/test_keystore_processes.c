@@ -207,7 +207,7 @@ static bool holds_a_lock(void)
 }
 
 /* In the child: forgets the inherited store, opens its own, uses both batches. */
-static int child_of_fork(ks_fixture *f)
+static int child_of_fork(ks_fixture *f, uint32_t from)
 {
     tdsa_secret *share = NULL;
     ks *s = NULL;
@@ -223,7 +223,7 @@ static int child_of_fork(ks_fixture *f)
         return 3;
     }
     tdsa_secret_free(share);
-    if (ks_lease(s, ks_fixture_beta(KS_WORKER_LEASED), 1, 2, &f->err) != TDSA_OK) {
+    if (ks_lease(s, ks_fixture_beta(KS_WORKER_LEASED), from, from + 1, &f->err) != TDSA_OK) {
         return 4;
     }
     if (ks_burn(s, ks_fixture_beta(KS_WORKER_BURNT), 0, 1, &f->err) != TDSA_E_CONFLICT) {
@@ -236,32 +236,33 @@ static int child_of_fork(ks_fixture *f)
 static void a_child_opens_its_own_store_after_a_fork(void **state)
 {
     ks_fixture *f = *state;
+    const uint8_t *beta = ks_fixture_beta(KS_WORKER_LEASED);
+    uint32_t next = 0;
     pid_t pid;
 
     make_batches(f);
-    OK(f, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 0, 1, &f->err));
     OK(f, ks_burn(f->s, ks_fixture_beta(KS_WORKER_BURNT), 0, 1, &f->err));
     for (int prepared = 0; prepared < 2; prepared++) {
+        OK(f, ks_lease(f->s, beta, next, next + 1, &f->err));
+        next++;
         if (prepared != 0) {
-            OK(f, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 2, 3, &f->err));
-            f->cfg.busy_timeout_ms = 10000;
             ks_fork_prepare(f->s);
         }
         pid = fork();
         if (pid == 0) {
-            _exit(prepared != 0 ? (ks_abandon(f->s), 0) : child_of_fork(f));
+            _exit(child_of_fork(f, next));
         }
         if (prepared != 0) {
             ks_fork_parent(f->s);
         }
         assert_int_equal(finish(pid), 0);
+        next++;
         OK(f, ks_ping(f->s, &f->err)); /* the parent's locks are still there */
         assert_true(holds_a_lock());
     }
-    OK(f, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 3, 4, &f->err));
+    EXPECT(f, TDSA_E_CONFLICT, ks_lease(f->s, beta, next - 1, next, &f->err));
     ks_fixture_reopen(f);
-    EXPECT(f, TDSA_E_CONFLICT, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 3, 4, &f->err));
-    OK(f, ks_lease(f->s, ks_fixture_beta(KS_WORKER_LEASED), 4, 5, &f->err));
+    OK(f, ks_lease(f->s, beta, next, next + 1, &f->err));
 }
 
 static struct CMUnitTest with(struct CMUnitTest test)
