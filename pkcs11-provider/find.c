@@ -1,7 +1,6 @@
 #include "pkcs11-provider/find.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "pkcs11-provider/attributes.h"
 #include "pkcs11-provider/session.h"
@@ -9,25 +8,36 @@
 
 void p11_find_end(p11_find *f)
 {
-    free(f->handles);
+    free(f->found);
     *f = (p11_find){0};
 }
 
 /* Room for one more handle; doubles. */
 static bool reserve(p11_find *f, size_t *capacity)
 {
-    CK_OBJECT_HANDLE *bigger = NULL;
+    p11_found *bigger = NULL;
 
     if (f->count < *capacity) {
         return true;
     }
     *capacity = *capacity == 0 ? 16 : *capacity * 2;
-    bigger = realloc(f->handles, *capacity * sizeof *bigger);
+    bigger = realloc(f->found, *capacity * sizeof *bigger);
     if (bigger == NULL) {
         return false;
     }
-    f->handles = bigger;
+    f->found = bigger;
     return true;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const p11_found *x = a;
+    const p11_found *y = b;
+
+    if (x->created_ms != y->created_ms) {
+        return x->created_ms < y->created_ms ? 1 : -1;
+    }
+    return x->handle < y->handle ? -1 : 1;
 }
 
 static CK_RV snapshot(p11_call *call, p11_find *f, const CK_ATTRIBUTE *templ, CK_ULONG count)
@@ -51,9 +61,12 @@ static CK_RV snapshot(p11_call *call, p11_find *f, const CK_ATTRIBUTE *templ, CK
             rv = p11_fail(call, CKR_HOST_MEMORY, "no memory for the search");
             break;
         }
-        f->handles[f->count++] = p11_object_handle(i / 2, cls);
+        f->found[f->count++] = (p11_found){key->facts.created_ms, p11_object_handle(i / 2, cls)};
     }
     pthread_mutex_unlock(&objects->lock);
+    if (f->count > 1) {
+        qsort(f->found, f->count, sizeof *f->found, newest_first);
+    }
     return rv;
 }
 
@@ -102,10 +115,9 @@ CK_RV p11_find_next(p11_call *call, CK_OBJECT_HANDLE *out, CK_ULONG max, CK_ULON
     }
     n = f->count - f->next;
     n = n > max ? max : n;
-    if (n > 0) {
-        memcpy(out, f->handles + f->next, n * sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = f->found[f->next++].handle;
     }
-    f->next += n;
     *count = n;
     return CKR_OK;
 }

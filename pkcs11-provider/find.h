@@ -1,12 +1,20 @@
 #ifndef P11_FIND_H
 #define P11_FIND_H
 
+#include <stdint.h>
+
 #include "pkcs11-provider/call.h"
 
-/** A search: the handles that matched when it began. */
+typedef struct {
+    uint64_t created_ms; /* of the key */
+    CK_OBJECT_HANDLE handle;
+} p11_found;
+
+/** A search: the objects that matched when it began, the newest key first. (pkcs11-tool 0.23 signs
+ * with the first private key it finds unless an id is given, whatever label it was told.) */
 typedef struct {
     bool active;
-    CK_OBJECT_HANDLE *handles; /* owned */
+    p11_found *found; /* owned */
     size_t count, next;
 } p11_find;
 

@@ -28,6 +28,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fake_key keys[FAKE_KEYS_MAX];
 static atomic_ulong changes;
 static atomic_uint next_id;
+static atomic_ulong next_ms;
 
 static tdsa_status fail_as(atomic_int *what, tdsa_err *err)
 {
@@ -72,6 +73,7 @@ static void make_active(fake_key *k)
     grp_point_encode_raw(g, k->info.public_key, &y);
     k->info.public_key_len = grp_get_info(g)->point_raw_len;
     k->info.state = KS_KEY_ACTIVE;
+    k->info.created_ms = atomic_fetch_add(&next_ms, 1);
     grp_close(g);
 }
 
