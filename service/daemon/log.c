@@ -81,7 +81,7 @@ static void full_name(char *out, size_t cap, const char *logger)
 {
     static const char *const service[] = {"daemon", "api",    "round",  "admin",
                                           "http",   "config", "request"};
-    const char *prefix = LIBRARY;
+    const char *prefix = strncmp(logger, "com.", 4) == 0 ? "" : LIBRARY; /* full already */
 
     for (size_t i = 0; i < sizeof service / sizeof service[0]; i++) {
         size_t len = strlen(service[i]);

@@ -11,7 +11,7 @@
  *
  *     INFO  [2026-11-21 06:34:42,123] com.sepior.tdsaservice.daemon: ready
  *
- * Libraries name themselves in one word; service modules appear below com.sepior.tdsaservice, the
+ * Libraries name themselves in full or in one word; service modules appear below com.sepior.tdsaservice, the
  * engine, keystore and peers below com.sepior.tdsa, so that the levels of a TDSA configuration
  * apply. Nothing secret is ever handed to it.
  *
