@@ -337,9 +337,13 @@ static tdsa_status open_reply(part *p, const part_exchange *x, const uint8_t *bo
     return st;
 }
 
+/* retryDelay is made for sessions of a minute; of a shorter deadline a wait takes an eighth at most. */
 static bool try_again(part *p, part_exchange *x)
 {
-    const uint64_t at = part_now(p) + p->cfg.retry_delay_ms;
+    const uint64_t now = part_now(p);
+    const uint64_t left = x->deadline_ms > now ? x->deadline_ms - now : 0;
+    const uint64_t wait = left / 8 < p->cfg.retry_delay_ms ? left / 8 : p->cfg.retry_delay_ms;
+    const uint64_t at = now + wait;
 
     if (x->tries > p->cfg.retries || at >= x->deadline_ms || x->session == NULL) {
         return false;
