@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -28,6 +29,20 @@ static tdsa_status check_file(const char *what, const char *path, tdsa_err *err)
     return TDSA_OK;
 }
 
+static bool init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attr;
+    bool ok = false;
+
+    if (pthread_condattr_init(&attr) != 0) {
+        return false;
+    }
+    ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
+         pthread_cond_init(condition, &attr) == 0;
+    (void)pthread_condattr_destroy(&attr);
+    return ok;
+}
+
 tdsa_status peer_http_new(peer_http **out, const peer_http_cfg *cfg, tdsa_err *err)
 {
     peer_http *h = NULL;
@@ -48,7 +63,7 @@ tdsa_status peer_http_new(peer_http **out, const peer_http_cfg *cfg, tdsa_err *e
         free(h);
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no lock for HTTP clients");
     }
-    if (pthread_cond_init(&h->freed, NULL) != 0) {
+    if (!init_condition(&h->freed)) {
         (void)pthread_mutex_destroy(&h->lock);
         free(h);
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no condition for HTTP clients");
@@ -100,20 +115,41 @@ static peer_client *add_client(peer_http *h)
     return c;
 }
 
-/* A free client, a new one, or one that another thread gives back; NULL: no memory. */
-static peer_client *take_client(peer_http *h)
+/* The moment `ms` from now on the clock of h->freed. */
+static struct timespec after_ms(uint32_t ms)
 {
+    struct timespec t = {0, 0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += (time_t)(ms / 1000u);
+    t.tv_nsec += (long)(ms % 1000u) * 1000000L;
+    if (t.tv_nsec >= 1000000000L) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000L;
+    }
+    return t;
+}
+
+/* A free client, a new one, or one that another thread gives back in time. On NULL `status` says
+ * why. */
+static peer_client *take_client(peer_http *h, uint32_t timeout_ms, tdsa_status *status)
+{
+    const struct timespec until = after_ms(timeout_ms);
     peer_client *c = NULL;
+    int rc = 0;
 
     (void)pthread_mutex_lock(&h->lock);
-    while (h->idle_count == 0 && h->all_count == CLIENTS_MAX) {
-        (void)pthread_cond_wait(&h->freed, &h->lock);
+    while (h->idle_count == 0 && h->all_count == CLIENTS_MAX && rc == 0) {
+        rc = pthread_cond_timedwait(&h->freed, &h->lock, &until);
     }
+    *status = TDSA_E_NO_MEMORY;
     if (h->idle_count > 0) {
         h->idle_count--;
         c = h->idle[h->idle_count];
-    } else {
+    } else if (h->all_count < CLIENTS_MAX) {
         c = add_client(h);
+    } else {
+        *status = TDSA_E_TIMEOUT;
     }
     (void)pthread_mutex_unlock(&h->lock);
     return c;
@@ -148,17 +184,18 @@ void peer_http_run(peer_http *h, peer_request **requests, size_t count, uint32_t
                    const volatile bool *cancel, peer_done_fn done, void *ctx)
 {
     const peer_run run = {requests, count, timeout_ms, cancel, done, ctx};
+    tdsa_status status = TDSA_E_LIMIT;
     peer_client *c = NULL;
 
     if (count == 0) {
         return;
     }
-    c = count > PEER_REQUESTS_MAX ? NULL : take_client(h);
+    if (count <= PEER_REQUESTS_MAX) {
+        c = take_client(h, timeout_ms, &status);
+    }
     if (c == NULL) {
         for (size_t i = 0; i < count; i++) {
-            peer_request_end(requests[i], &run,
-                             count > PEER_REQUESTS_MAX ? TDSA_E_LIMIT : TDSA_E_NO_MEMORY,
-                             "no HTTP client for this request");
+            peer_request_end(requests[i], &run, status, "no HTTP client for this request");
         }
         return;
     }

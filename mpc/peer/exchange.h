@@ -14,22 +14,26 @@
  */
 typedef struct peer_http peer_http;
 
+/** Errors: TDSA_E_CONFIG (a certificate or key file cannot be read), TDSA_E_NO_MEMORY,
+ * TDSA_E_INTERNAL (libcurl does not start). */
 TDSA_MUST_USE tdsa_status peer_http_new(peer_http **out, const peer_http_cfg *cfg, tdsa_err *err)
     TDSA_NONNULL;
-/** Closes every connection. */
+/** Closes every connection. No peer_http_run may be under way. NULL is allowed. */
 void peer_http_free(peer_http *h);
 /** In a child after fork: closes inherited descriptors without sending anything (no TLS alert). */
 void peer_http_abandon(peer_http *h);
 
 typedef struct {
     const char *url;
-    const char *session_id; /* header Session-Id */
+    const char *session_id; /* header Session-Id, see peer_session_id_ok */
     const uint8_t *body;    /* application/octet-stream; lent */
     size_t body_len;
     /* results */
     bool done;
-    tdsa_status status; /* TDSA_OK: an HTTP answer came; UNAVAILABLE: could not connect, reset;
-                           TIMEOUT; BAD_INPUT: reply over TDSA_BUF_LEN_MAX */
+    tdsa_status status; /* TDSA_OK: an HTTP answer came; UNAVAILABLE: could not resolve or connect,
+                           reset, TLS refused; TIMEOUT (also when cancelled); BAD_INPUT: reply over
+                           TDSA_BUF_LEN_MAX or not HTTP, malformed Session-Id; CONFIG: malformed
+                           URL; LIMIT: more than 64 requests at a time; NO_MEMORY */
     long http_code;
     tdsa_buf reply;   /* owned by the request: clear it */
     char detail[160]; /* one line for people, no secrets */
@@ -42,6 +46,8 @@ typedef void (*peer_done_fn)(void *ctx, peer_request *r);
  * Runs all `count` requests at the same time and returns when all ended or `timeout_ms` passed
  * (those left get TDSA_E_TIMEOUT). One transparent resend happens only when a kept-alive connection
  * turned out to be closed before any byte of the answer came (the body is idempotent by design).
+ * A name is looked up at most once a minute and thread, by getaddrinfo, whose own time limits
+ * (resolv.conf) may go beyond `timeout_ms`; addresses are never looked up.
  * `cancel`, when not NULL and set to true by another thread, ends the wait within 100 ms.
  */
 void peer_http_run(peer_http *h, peer_request **requests, size_t count, uint32_t timeout_ms,

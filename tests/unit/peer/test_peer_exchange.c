@@ -438,6 +438,24 @@ static void the_environment_changes_nothing(void **state)
     http_server_free(s);
 }
 
+/* The OpenSSL flavour of libcurl reads the host application's OpenSSL configuration. */
+static void libcurl_is_the_gnutls_flavour(void **state)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    bool gnutls = false;
+    char line[512];
+
+    (void)state;
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        gnutls = gnutls || strstr(line, "/libcurl-gnutls.so") != NULL;
+        assert_null(strstr(line, "/libcurl.so"));
+        assert_null(strstr(line, "/libssl.so"));
+    }
+    (void)fclose(maps);
+    assert_true(gnutls);
+}
+
 static void an_unreadable_certificate_file_is_a_configuration_error(void **state)
 {
     peer_http_cfg own = default_cfg;
@@ -545,6 +563,7 @@ int main(void)
         cmocka_unit_test(many_urls_take_turns),
         cmocka_unit_test(the_environment_changes_nothing),
         cmocka_unit_test(a_forked_child_closes_and_the_parent_goes_on),
+        cmocka_unit_test(libcurl_is_the_gnutls_flavour),
         cmocka_unit_test(an_unreadable_certificate_file_is_a_configuration_error),
     };
 

@@ -60,10 +60,20 @@ static void slow(void *ctx, http_request *r)
     http_reply(r, 200, NULL, "slow", 4);
 }
 
+static void large(void *ctx, http_request *r)
+{
+    const size_t len = 32u << 20; /* more than the socket buffers of both sides */
+    char *body = calloc(len, 1);
+
+    keep(ctx, r);
+    http_reply(r, 200, NULL, body, body == NULL ? 0 : len);
+    free(body);
+}
+
 static const http_route routes[] = {
-    {"GET", "/keep", keep, 0, NULL},    {"GET", "/quick", quick, 0, NULL},
-    {"GET", "/block", block, 0, NULL},  {"GET", "/slow", slow, 0, NULL},
-    {"POST", "/quick", quick, 0, NULL},
+    {"GET", "/large", large, 0, NULL}, {"GET", "/keep", keep, 0, NULL},
+    {"GET", "/quick", quick, 0, NULL}, {"GET", "/block", block, 0, NULL},
+    {"GET", "/slow", slow, 0, NULL},   {"POST", "/quick", quick, 0, NULL},
 };
 
 static http_cfg base_cfg(shelf *s)
@@ -376,6 +386,27 @@ static void a_dribbled_body_is_408(void **state)
     http_server_free(s);
 }
 
+static void a_client_that_does_not_take_its_answer_is_cut(void **state)
+{
+    shelf held;
+    http_cfg cfg = base_cfg(&held);
+    http_server *s = NULL;
+    int fd = -1;
+
+    (void)state;
+    shelf_init(&held);
+    cfg.io_timeout_ms = 300;
+    s = start(&cfg);
+    fd = dial(http_server_port(s));
+    send_get(fd, "/large");
+    shelf_wait(&held, 1);
+    while (http_server_running(s) > 0) { /* until the server gives up; ctest has a time limit */
+        pause_ms(10);
+    }
+    (void)close(fd);
+    http_server_free(s);
+}
+
 static void connections_beyond_the_limit_wait(void **state)
 {
     shelf held;
@@ -531,6 +562,7 @@ int main(void)
         cmocka_unit_test(idle_connections_are_closed),
         cmocka_unit_test(slow_requests_are_408),
         cmocka_unit_test(a_dribbled_body_is_408),
+        cmocka_unit_test(a_client_that_does_not_take_its_answer_is_cut),
         cmocka_unit_test(connections_beyond_the_limit_wait),
         cmocka_unit_test(one_address_can_be_limited),
         cmocka_unit_test(wrong_configurations_are_refused),
