@@ -145,6 +145,12 @@ static tdsa_status generate_key(ks_wrap *w, CK_OBJECT_HANDLE *key, tdsa_err *err
     return rv == CKR_OK ? TDSA_OK : ks_wrap_fail(w, rv, "making the wrapping key", err);
 }
 
+/* A call that failed, or said CKR_OK and gave back too little or too much. */
+static tdsa_status wrong_answer(ks_wrap *w, CK_RV rv, const char *what, tdsa_err *err)
+{
+    return ks_wrap_fail(w, rv != CKR_OK ? rv : CKR_ENCRYPTED_DATA_LEN_RANGE, what, err);
+}
+
 /* Check value: one AES block over a label that is used for nothing else. */
 static tdsa_status key_kcv(ks_wrap *w, CK_OBJECT_HANDLE key, uint8_t kcv[KS_KCV_LEN], tdsa_err *err)
 {
@@ -158,7 +164,7 @@ static tdsa_status key_kcv(ks_wrap *w, CK_OBJECT_HANDLE key, uint8_t kcv[KS_KCV_
         rv = w->f->C_Encrypt(w->session, label, sizeof label, out, &len);
     }
     if (rv != CKR_OK || len != BLOCK_LEN) {
-        return ks_wrap_fail(w, rv, "check value of the wrapping key", err);
+        return wrong_answer(w, rv, "check value of the wrapping key", err);
     }
     return ks_kcv_of(kcv, out, BLOCK_LEN, err);
 }
@@ -193,7 +199,7 @@ static tdsa_status encrypt(ks_wrap *w, CK_OBJECT_HANDLE key, wrapped_key *k, tds
             w->f->C_Encrypt(w->session, tdsa_secret_bytes(data_key), TDSA_KEY_LEN, k->sealed, &len);
     }
     if (rv != CKR_OK || len != CT_LEN) {
-        return ks_wrap_fail(w, rv, "wrapping the data key", err);
+        return wrong_answer(w, rv, "wrapping the data key", err);
     }
     return TDSA_OK;
 }
@@ -224,7 +230,7 @@ static tdsa_status decrypt(ks_wrap *w, CK_OBJECT_HANDLE key, wrapped_key *k, tds
         rv = w->f->C_Decrypt(w->session, k->sealed, CT_LEN, tdsa_secret_bytes(room), &len);
     }
     if (rv != CKR_OK || len != TDSA_KEY_LEN) {
-        return ks_wrap_fail(w, rv, "unwrapping the data key (was it edited?)", err);
+        return wrong_answer(w, rv, "unwrapping the data key (was it edited?)", err);
     }
     return tdsa_secret_copy(data_key, tdsa_secret_view(room), TDSA_KEY_LEN, err);
 }
