@@ -35,6 +35,9 @@ static void reply(void *ctx, const uint8_t *body, size_t len, const tdsa_err *er
     }
 }
 
+/* Held while engines are made: the ports listen before, because engines must know their numbers. */
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+
 static void on_round(void *ctx, http_request *r)
 {
     const cluster_node *n = ctx;
@@ -42,6 +45,8 @@ static void on_round(void *ctx, http_request *r)
     const uint8_t *body = http_request_body(r, &len);
     const char *session = http_request_header(r, "Session-Id");
 
+    pthread_mutex_lock(&starting);
+    pthread_mutex_unlock(&starting);
     part_engine_handle(n->engine, session == NULL ? "" : session, body, len, reply, r);
 }
 
@@ -144,6 +149,7 @@ void cluster_start(cluster *c, uint16_t n, uint16_t t, bool with_client)
     }
     memset(c, 0, sizeof *c);
     c->n = n;
+    pthread_mutex_lock(&starting);
     for (uint16_t i = 0; i < n; i++) {
         peer_entry *e = &all->at[i].entry[0];
         make_entry(e, i, &c->node[i].cfg);
@@ -161,6 +167,7 @@ void cluster_start(cluster *c, uint16_t n, uint16_t t, bool with_client)
         configure(c, i, t, with_client, all);
         start_engine(&c->node[i]);
     }
+    pthread_mutex_unlock(&starting);
     free(all);
 }
 
