@@ -14,8 +14,9 @@
 /* The two lowest free descriptors, which a socketpair will get unless another thread is faster. */
 static bool guess(int pair[2])
 {
-    pair[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    pair[1] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (int i = 0; i < 2; i++) {
+        pair[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    }
     for (int i = 0; i < 2; i++) {
         if (pair[i] >= 0) {
             (void)close(pair[i]);
@@ -57,17 +58,17 @@ CURLM *peer_multi_init(int pair[2])
     for (int i = 0; i < TRIES_MAX; i++) {
         const bool guessed = guess(pair);
 
-        if (multi != NULL) {
-            (void)curl_multi_cleanup(multi);
-        }
         multi = curl_multi_init();
-        if (multi == NULL) {
+        if (multi == NULL || !guessed) {
             break;
         }
-        if (guessed && is_pair_of(multi, pair)) {
+        if (is_pair_of(multi, pair)) {
             (void)fcntl(pair[0], F_SETFD, FD_CLOEXEC);
             (void)fcntl(pair[1], F_SETFD, FD_CLOEXEC);
             return multi;
+        }
+        if (i + 1 < TRIES_MAX) {
+            (void)curl_multi_cleanup(multi);
         }
     }
     pair[0] = -1;

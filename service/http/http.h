@@ -41,7 +41,8 @@ typedef struct {
     const void *tag; /* for the handler: http_request_tag */
 } http_route;
 
-/** What the observer is told when a request has ended, refused ones included; strings are lent. */
+/** What the observer is told when a request has ended, refused ones included (but not those that
+ * libmicrohttpd itself refuses as malformed); strings are lent. */
 typedef struct {
     const char *method, *path, *peer, *id;
     const http_route *route; /* NULL: none fitted */

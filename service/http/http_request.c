@@ -167,15 +167,34 @@ static void admit_body(http_request *r, const header_walk *w)
     }
 }
 
+/* RFC 9112 3.2.2: "a server MUST accept the absolute-form in requests": what follows the authority,
+ * which may be nothing. */
+static const char *origin_form(const char *uri)
+{
+    size_t scheme_len = 0;
+
+    if (strncasecmp(uri, "http://", 7) == 0) {
+        scheme_len = 7;
+    } else if (strncasecmp(uri, "https://", 8) == 0) {
+        scheme_len = 8;
+    } else {
+        return uri;
+    }
+    uri += scheme_len;
+    uri += strcspn(uri, "/?");
+    return *uri == '\0' ? "/" : uri;
+}
+
 void http_request_admit(http_request *r, const char *method, const char *version)
 {
     header_walk walk = {r, strlen(method) + strlen(r->uri) + strlen(version) + 4, 0, 0, false};
-    const char *query = strchr(r->uri, '?');
-    const size_t path_len = query == NULL ? strlen(r->uri) : (size_t)(query - r->uri);
+    const char *uri = origin_form(r->uri);
+    const char *query = strchr(uri, '?');
+    const size_t path_len = query == NULL ? strlen(uri) : (size_t)(query - uri);
 
     r->seen = true;
     r->method = keep(r, method, strlen(method));
-    r->path = keep(r, r->uri, path_len);
+    r->path = keep(r, uri, path_len);
     (void)MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, on_header, &walk);
     if (r->id[0] == '\0') {
         (void)pthread_mutex_lock(&r->server->lock);
@@ -189,7 +208,7 @@ void http_request_admit(http_request *r, const char *method, const char *version
                "request line and headers are longer than the limit");
     }
     if (r->refused == 0 && r->text.data != NULL && !r->text.failed) {
-        char *path = strndup(r->uri, path_len); /* routing appends to r->text, which moves */
+        char *path = strndup(uri, path_len); /* routing appends to r->text, which moves */
 
         r->route = path == NULL ? NULL : http_route_find(r, method, path);
         free(path);

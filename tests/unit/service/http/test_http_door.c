@@ -137,6 +137,16 @@ static void routes_are_found(void **state)
                         "PURGE|/any|||-|-|");
 }
 
+static void absolute_targets_are_taken(void **state)
+{
+    (void)state;
+    assert_string_equal(get("http://any.host:1/v1/keys/abc?q=1").body,
+                        "GET|/v1/keys/abc|abc||1|-|");
+    assert_string_equal(get("HTTPS://any.host").body, "GET|/|||-|-|");
+    assert_int_equal(get("http://any.host?q=1").status, 404); /* an empty path is no path here */
+    assert_int_equal(get("ftp://any.host/").status, 404);
+}
+
 static void unknown_paths_are_404_in_json(void **state)
 {
     const char *paths[] = {"/nope",    "/v1/keys",        "/v1/keys/", "/v1/keys/a/",     "//",
@@ -448,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routes_are_found),
+        cmocka_unit_test(absolute_targets_are_taken),
         cmocka_unit_test(unknown_paths_are_404_in_json),
         cmocka_unit_test(a_wrong_method_is_405_with_allow),
         cmocka_unit_test(head_has_the_length_and_no_body),
