@@ -143,7 +143,7 @@ static tdsa_status verify(const mpc_combine *c, const grp_scalar *s, uint8_t *re
     bool x_wrapped = false;
     tdsa_status st;
 
-    grp_scalar_inv(g, &inverse, s);
+    grp_scalar_inv_vartime(g, &inverse, s); /* the signature is about to be public */
     grp_scalar_mul(g, &u1, &inverse, &c->ctx.h);
     grp_scalar_mul(g, &u2, &inverse, &c->ctx.r);
     st = grp_mul_add_vartime(g, &v, &u1, &u2, &c->ctx.y_final, err);
@@ -198,7 +198,7 @@ tdsa_status mpc_combine_finish(mpc_combine *c, mpc_signature *out, tdsa_err *err
         return TDSA_FAIL(err, TDSA_E_VERIFY,
                          "the opened values are 0: a member sent a wrong reply");
     }
-    grp_scalar_inv(g, &sig.s, &mu);
+    grp_scalar_inv_vartime(g, &sig.s, &mu); /* opened: the combiner may know it */
     grp_scalar_mul(g, &sig.s, &sig.s, &nu);
     if (c->ctx.low_s && grp_scalar_is_high_vartime(g, &sig.s)) {
         grp_scalar_neg(g, &sig.s, &sig.s);
