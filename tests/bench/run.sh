@@ -146,7 +146,7 @@ report() {
     done
     if [ -n "$JSON" ]; then
         awk 'BEGIN { printf "{" } { v[$1] = $2; if (!($1 in seen)) { order[++n] = $1; seen[$1] = 1 } }
-             END { for (i = 1; i <= n; i++) printf "%s\n  \"%s\": %s", i > 1 ? "," : "", order[i], v[order[i]]
+             END { for (i = 1; i <= n; i++) printf("%s\n  \"%s\": %s", (i > 1 ? "," : ""), order[i], v[order[i]])
                    print "\n}" }' "$RESULTS" >"$JSON"
         say "" "JSON: $JSON"
     fi
