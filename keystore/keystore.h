@@ -51,7 +51,9 @@ typedef enum {
 typedef struct {
     const char *backend; /* "sqlite" or "memory" */
     const char *path;    /* sqlite: database file; its folder must exist */
-    bool create_tables;  /* make missing tables; else a missing table is TDSA_E_STORE */
+    /* make the tables of an empty database, and the file; a database that lost one table is refused
+     * (TDSA_E_STORE) in any case, because a new one would have forgotten what was burnt */
+    bool create_tables;
     ks_encryptor_kind encryptor;
     const char *encryption_key; /* AESGCM: opaque secret text, any length > 0 */
     /* PKCS11: "pkcs11:token=...;object=...?module-path=...&pin-source=file:...|pin-value=..." */

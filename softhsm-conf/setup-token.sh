@@ -79,4 +79,7 @@ if ! printf '%s\n' "$objects" | sed -n 's/^ *label: *//p' | grep -Fxq -- "$key";
     echo "wrapping key $key made in token $label"
 fi
 echo "SOFTHSM2_CONF=$SOFTHSM2_CONF"
-echo "URI pkcs11:token=$label;object=$key?module-path=$module"
+uri_text() { # RFC 7512: what would end an attribute is written %XX
+    printf '%s' "$1" | sed 's/%/%25/g; s/ /%20/g; s/;/%3B/g; s,/,%2F,g; s/?/%3F/g; s/&/%26/g'
+}
+echo "URI pkcs11:token=$(uri_text "$label");object=$(uri_text "$key")?module-path=$module"

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -5,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -390,6 +392,53 @@ static void a_full_disk_is_an_error_and_passes(void **state)
     EXPECT(f, TDSA_E_CONFLICT, ks_lease(f->s, ks_fixture_beta(200), 0, 1, &f->err));
 }
 
+/* ---- a disk that fails ---- */
+
+static bool syncs_fail;
+
+/* In front of libc's, for SQLite too: the executable's symbols come first. */
+static int sync_file(long call, int fd)
+{
+    if (syncs_fail) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(call, fd);
+}
+
+TDSA_EXPORT int fsync(int fd)
+{
+    return sync_file(SYS_fsync, fd);
+}
+
+TDSA_EXPORT int fdatasync(int fd)
+{
+    return sync_file(SYS_fdatasync, fd);
+}
+
+/* After a failed fsync the kernel may have thrown the pages away, and the next fsync succeeds all
+ * the same. */
+static void after_a_failed_sync_nothing_is_believed(void **state)
+{
+    ks_fixture *f = *state;
+    const uint8_t *beta = ks_fixture_beta(1);
+
+    ks_fixture_active(f, "k", "share");
+    ks_fixture_batch(f, "k", 1, KS_BATCH_FREE, 1, 1, 10);
+    OK(f, ks_lease(f->s, beta, 0, 1, &f->err));
+    syncs_fail = true;
+    EXPECT(f, TDSA_E_STORE, ks_lease(f->s, beta, 1, 2, &f->err));
+    syncs_fail = false;
+    EXPECT(f, TDSA_E_STORE, ks_lease(f->s, beta, 1, 2, &f->err));
+    EXPECT(f, TDSA_E_STORE, ks_burn(f->s, beta, 0, 1, &f->err));
+    EXPECT(f, TDSA_E_STORE, ks_ping(f->s, &f->err));
+    EXPECT(f, TDSA_E_STORE, ks_key_delete(f->s, "k", true, &f->err));
+    EXPECT(f, TDSA_E_STORE, open_share(f, "k"));
+    ks_fixture_reopen(f);
+    OK(f, open_share(f, "k"));
+    EXPECT(f, TDSA_E_CONFLICT, ks_lease(f->s, beta, 0, 1, &f->err)); /* what was told is there */
+}
+
 static struct CMUnitTest with(struct CMUnitTest test, const ks_variant *variant)
 {
     test.setup_func = ks_fixture_setup;
@@ -417,6 +466,7 @@ int main(void)
         with((struct CMUnitTest)cmocka_unit_test(without_encryption_they_are_there_until_deleted),
              &clear),
         GCM(a_full_disk_is_an_error_and_passes),
+        GCM(after_a_failed_sync_nothing_is_believed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
