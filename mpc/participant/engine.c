@@ -155,13 +155,11 @@ static void landed(void *ctx, peer_request *r)
     tdsa_buf_clear(&r->reply);
 }
 
-/* Takes what is to be sent for `op` (and what belongs to nobody); the lock is held. */
-static void take_sends(flight *f, uint64_t op)
+static void take_sends_of(flight *f, uint64_t op)
 {
     part_send s;
 
-    while (f->count < SENDS_MAX &&
-           (part_take_send(f->e->part, op, &s) || part_take_send(f->e->part, PART_OP_NONE, &s))) {
+    while (f->count < SENDS_MAX && part_take_send(f->e->part, op, &s)) {
         f->exchange[f->count] = s.exchange;
         f->request[f->count] = (peer_request){.url = s.url,
                                               .session_id = s.session_id,
@@ -171,6 +169,20 @@ static void take_sends(flight *f, uint64_t op)
         f->timeout_ms = s.timeout_ms > f->timeout_ms ? s.timeout_ms : f->timeout_ms;
         f->count++;
     }
+}
+
+/* Takes what is to be sent for `op`, else what belongs to nobody: an exchange that somebody else left
+ * behind, perhaps with a peer that is down, must not hold up those of this operation, nor outlast it.
+ * The lock is held. */
+static void take_sends(flight *f, uint64_t op)
+{
+    const uint32_t left = part_op_left_ms(f->e->part, op);
+
+    take_sends_of(f, op);
+    if (f->count == 0 && op != PART_OP_NONE) {
+        take_sends_of(f, PART_OP_NONE);
+    }
+    f->timeout_ms = f->timeout_ms > left ? left : f->timeout_ms;
 }
 
 /* Performs one round of exchanges outside the lock. False when there was nothing to send. */

@@ -123,6 +123,19 @@ static void op_free(part *p, part_op *op)
     free(op);
 }
 
+uint32_t part_op_left_ms(const part *p, uint64_t id)
+{
+    const uint64_t now = part_now(p);
+
+    for (const part_op *op = p->ops; op != NULL; op = op->next) {
+        if (op->id == id) {
+            const uint64_t left = op->deadline_ms > now ? op->deadline_ms - now : 0;
+            return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+        }
+    }
+    return UINT32_MAX;
+}
+
 bool part_op_done(const part *p, uint64_t id)
 {
     const part_op *op = p->ops;

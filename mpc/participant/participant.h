@@ -93,6 +93,8 @@ typedef struct {
     part_sign_result sign;
     bool alive[GRP_PARTIES_MAX]; /* ping */
 } part_result;
+/** Milliseconds until the operation's deadline; UINT32_MAX for PART_OP_NONE. */
+uint32_t part_op_left_ms(const part *p, uint64_t op) TDSA_NONNULL;
 /** True when the operation has ended and can be polled. */
 bool part_op_done(const part *p, uint64_t op) TDSA_NONNULL;
 /**
