@@ -98,6 +98,16 @@ size_t fake_key_count(void)
     return n;
 }
 
+bool fake_has_key(const char *key_id)
+{
+    bool has = false;
+
+    pthread_mutex_lock(&lock);
+    has = find(key_id) != NULL;
+    pthread_mutex_unlock(&lock);
+    return has;
+}
+
 void fake_other_process_adds(const char *key_id, grp_curve curve, const char *label)
 {
     fake_key *k = NULL;

@@ -32,5 +32,6 @@ void fake_other_process_deletes(const char *key_id);
 /** Forgets every key. */
 void fake_reset(void);
 size_t fake_key_count(void);
+bool fake_has_key(const char *key_id);
 
 #endif

@@ -18,7 +18,7 @@
 #define PER_THREAD 40
 
 /* A child gives up what it inherited from its parent, which a leak checker cannot know. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef TDSA_SANITIZED
 #    define CHILD_EXIT _exit
 #else
 #    define CHILD_EXIT exit /* with all exit handlers, as a real program ends */
