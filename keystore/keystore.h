@@ -135,7 +135,10 @@ TDSA_MUST_USE tdsa_status ks_key_register(ks *s, const ks_key *k, tdsa_err *err)
 TDSA_MUST_USE tdsa_status ks_key_store(ks *s, const char *key_id, uint32_t epoch,
                                        const uint8_t *public_part, size_t public_len,
                                        const tdsa_secret *share, tdsa_err *err) TDSA_NONNULL;
-/** Moves `from` -> `to`; TDSA_E_CONFLICT when it is not in `from`. */
+/**
+ * PENDING -> ACTIVE, or PENDING -> REGISTERED, which wipes the share of an abandoned generation.
+ * Errors: TDSA_E_CONFLICT (not in `from`), TDSA_E_NOT_FOUND, TDSA_E_BAD_INPUT (any other move).
+ */
 TDSA_MUST_USE tdsa_status ks_key_move(ks *s, const char *key_id, uint32_t epoch, ks_key_state from,
                                       ks_key_state to, tdsa_err *err) TDSA_NONNULL;
 /** The newest epoch's row. Errors: TDSA_E_NOT_FOUND. */
@@ -156,7 +159,8 @@ typedef bool (*ks_key_fn)(void *ctx, const ks_key *k);
 /** Rows with key_id > after (NULL: from the start), ascending, at most `limit`. All states. */
 TDSA_MUST_USE tdsa_status ks_key_each(ks *s, const char *after, size_t limit, ks_key_fn fn,
                                       void *ctx, tdsa_err *err) __attribute__((nonnull(1, 4, 6)));
-/** Removes the key's share, batches, blocks and counters; keeps a tombstone when `tombstone`. */
+/** Removes the key's share, batches, blocks and counters; keeps a tombstone when `tombstone`: id and
+ * epoch in state DELETED, so that the id is not registered again. Errors: TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_key_delete(ks *s, const char *key_id, bool tombstone, tdsa_err *err)
     TDSA_NONNULL;
 
@@ -177,20 +181,24 @@ typedef struct {
 void ks_batch_free(ks_batch *b);
 /** Errors: TDSA_E_CONFLICT (beta exists), TDSA_E_LOGIN, TDSA_E_NOT_FOUND (no such key). */
 TDSA_MUST_USE tdsa_status ks_batch_insert(ks *s, const ks_batch *b, tdsa_err *err) TDSA_NONNULL;
+/** MADE -> FREE, MADE -> VOID or FREE -> VOID. Errors: TDSA_E_CONFLICT (not in `from`),
+ * TDSA_E_NOT_FOUND, TDSA_E_BAD_INPUT (any other move). */
 TDSA_MUST_USE tdsa_status ks_batch_move(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch_state from,
                                         ks_batch_state to, tdsa_err *err) TDSA_NONNULL;
+/** Errors: TDSA_E_NOT_FOUND, TDSA_E_LOGIN, TDSA_E_STORE (refused: counted). */
 TDSA_MUST_USE tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out,
                                        tdsa_err *err) TDSA_NONNULL;
-/** The oldest FREE batch of `lane` (NULL: of any lane) with next < count; data opened.
- * Errors: TDSA_E_NOT_FOUND. */
+/** The oldest FREE batch of `lane` (NULL: of any lane) with next < count; data opened. A
+ * batch that does not open is counted, becomes VOID and is passed over.
+ * Errors: TDSA_E_NOT_FOUND, TDSA_E_LOGIN. */
 TDSA_MUST_USE tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch,
                                         const uint64_t *lane, ks_batch **out, tdsa_err *err)
     __attribute__((nonnull(1, 2, 5, 6)));
 /** Presignatures of FREE batches not leased yet. */
 TDSA_MUST_USE tdsa_status ks_batch_available(ks *s, const char *key_id, uint64_t *out,
                                              tdsa_err *err) TDSA_NONNULL;
-/** Deletes batches (and their blocks) of a key, all or those used up; returns how many
- * unused presignatures went. */
+/** Deletes batches (and their blocks) of a key: all, or those used up (leased or burnt to the end)
+ * and VOID ones; tells how many usable presignatures went. */
 TDSA_MUST_USE tdsa_status ks_batch_purge(ks *s, const char *key_id, bool only_spent,
                                          uint64_t *dropped, tdsa_err *err) TDSA_NONNULL;
 /** At start: every MADE batch of my own becomes VOID. Other processes' lanes are not touched
@@ -211,13 +219,15 @@ TDSA_MUST_USE tdsa_status ks_lease(ks *s, const uint8_t beta[KS_BETA_LEN], uint3
  */
 TDSA_MUST_USE tdsa_status ks_burn(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block,
                                   uint64_t bits, tdsa_err *err) TDSA_NONNULL;
-/** Raises the highest seq of (key, epoch, lane); TDSA_E_CONFLICT when it is not higher. */
+/** Raises the highest seq of (key, epoch, lane). Errors: TDSA_E_CONFLICT (not higher),
+ * TDSA_E_NOT_FOUND (no such key), TDSA_E_BAD_INPUT (above 2^63 - 1). */
 TDSA_MUST_USE tdsa_status ks_seq_raise(ks *s, const char *key_id, uint32_t epoch, uint64_t lane,
                                        uint64_t seq, tdsa_err *err) TDSA_NONNULL;
 
 /* ---- small named values ---- */
 
-/** name: 1..64 characters. Sealed like rows when `sealed`. */
+/** name: 1..64 characters, not starting with "ks."; at most 64 KiB. Sealed like rows when `sealed`.
+ * Errors: TDSA_E_BAD_INPUT, TDSA_E_LOGIN. */
 TDSA_MUST_USE tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *value,
                                       size_t len, tdsa_err *err) TDSA_NONNULL;
 /** Errors: TDSA_E_NOT_FOUND. */
