@@ -1,5 +1,7 @@
 #include "pkcs11-provider/errors.h"
 
+#include <stdbool.h>
+
 CK_RV p11_rv_of(tdsa_status status)
 {
     switch (status) {
@@ -35,6 +37,17 @@ CK_RV p11_rv_of(tdsa_status status)
         return CKR_GENERAL_ERROR;
     }
     return CKR_GENERAL_ERROR;
+}
+
+CK_RV p11_rv_of_err(const tdsa_err *err)
+{
+    const bool callers_fault = err->status == TDSA_E_NOT_FOUND || err->status == TDSA_E_BAD_INPUT ||
+                               err->status == TDSA_E_LOGIN || err->status == TDSA_E_BUSY;
+
+    if (err->participant != TDSA_NOBODY && callers_fault) {
+        return CKR_DEVICE_ERROR;
+    }
+    return p11_rv_of(err->status);
 }
 
 #define P11_NAME(rv) \

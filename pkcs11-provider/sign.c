@@ -63,7 +63,9 @@ static CK_RV run(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
     req.payload_len = payload.len;
     if (part_engine_sign(core->engine, &req, core->settings.deadline_ms, &result, &err) !=
         TDSA_OK) {
-        return p11_fail_err(call, &err);
+        rv = p11_fail_err(call, &err);
+        /* deleted by somebody else since C_SignInit */
+        return rv == CKR_OBJECT_HANDLE_INVALID ? CKR_KEY_HANDLE_INVALID : rv;
     }
     memcpy(call->run_id, result.session_id, sizeof call->run_id);
     call->run_id[sizeof call->run_id - 1] = '\0';

@@ -34,7 +34,12 @@ static tdsa_status fail_as(atomic_int *what, tdsa_err *err)
 {
     const tdsa_status st = (tdsa_status)atomic_load(what);
 
-    return st == TDSA_OK ? TDSA_OK : TDSA_FAIL(err, st, "the test wants it");
+    if (st == TDSA_OK) {
+        return TDSA_OK;
+    }
+    (void)TDSA_FAIL(err, st, "the test wants it");
+    err->participant = atomic_load(&fake.blame) - 1;
+    return st;
 }
 
 static fake_key *find(const char *key_id)

@@ -170,6 +170,44 @@ static void every_failure_ends_the_operation(void **state)
     assert_int_equal(C_SignFinal(s, sig, &len), CKR_OPERATION_NOT_INITIALIZED);
 }
 
+static void every_status_of_the_engine_has_its_code(void **state)
+{
+    static const struct {
+        tdsa_status status;
+        CK_RV local, peer; /* here, and as a participant's answer */
+    } cases[] = {
+        {TDSA_E_BAD_INPUT, CKR_ARGUMENTS_BAD, CKR_DEVICE_ERROR},
+        {TDSA_E_NOT_FOUND, CKR_KEY_HANDLE_INVALID, CKR_DEVICE_ERROR},
+        {TDSA_E_DENIED, CKR_ACTION_PROHIBITED, CKR_ACTION_PROHIBITED},
+        {TDSA_E_LOGIN, CKR_USER_NOT_LOGGED_IN, CKR_DEVICE_ERROR},
+        {TDSA_E_CONFLICT, CKR_FUNCTION_FAILED, CKR_FUNCTION_FAILED},
+        {TDSA_E_LIMIT, CKR_DEVICE_MEMORY, CKR_DEVICE_MEMORY},
+        {TDSA_E_BUSY, CKR_FUNCTION_CANCELED, CKR_DEVICE_ERROR},
+        {TDSA_E_UNAVAILABLE, CKR_DEVICE_REMOVED, CKR_DEVICE_REMOVED},
+        {TDSA_E_TIMEOUT, CKR_DEVICE_ERROR, CKR_DEVICE_ERROR},
+        {TDSA_E_PROTOCOL, CKR_DEVICE_ERROR, CKR_DEVICE_ERROR},
+        {TDSA_E_VERIFY, CKR_DEVICE_ERROR, CKR_DEVICE_ERROR},
+        {TDSA_E_CRYPTO, CKR_GENERAL_ERROR, CKR_GENERAL_ERROR},
+        {TDSA_E_STORE, CKR_DEVICE_ERROR, CKR_DEVICE_ERROR},
+        {TDSA_E_WRAPPING, CKR_DEVICE_ERROR, CKR_DEVICE_ERROR},
+        {TDSA_E_CONFIG, CKR_GENERAL_ERROR, CKR_GENERAL_ERROR},
+        {TDSA_E_NO_MEMORY, CKR_HOST_MEMORY, CKR_HOST_MEMORY},
+        {TDSA_E_INTERNAL, CKR_GENERAL_ERROR, CKR_GENERAL_ERROR},
+    };
+    CK_BYTE digest[32] = {7};
+    CK_BYTE sig[64];
+    CK_ULONG len = sizeof sig;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        atomic_store(&fake.blame, i % 2 == 0 ? 0 : 2);
+        atomic_store(&fake.fail_sign, (int)cases[i / 2].status);
+        P11_OK(sign_init(CKM_ECDSA));
+        assert_int_equal(C_Sign(s, digest, 32, sig, &len),
+                         i % 2 == 0 ? cases[i / 2].local : cases[i / 2].peer);
+    }
+}
+
 static void sign_init_refuses_what_cannot_work(void **state)
 {
     CK_MECHANISM with = {CKM_ECDSA, &with, 4};
@@ -403,6 +441,7 @@ int main(void)
         TEST(ecdsa_takes_digests_of_known_lengths),
         TEST(a_size_query_and_a_short_buffer_start_no_run),
         TEST(every_failure_ends_the_operation),
+        TEST(every_status_of_the_engine_has_its_code),
         TEST(sign_init_refuses_what_cannot_work),
         TEST(signing_after_logout_needs_a_login),
         TEST(a_message_key_sends_the_message_itself),
