@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Runs the commands of docs/api.md and docs/operations.md in their order. usage: test_docs.py BUILD"""
+import os
+import re
+import subprocess
+import sys
+
+import rig
+from cluster import ROOT, Cluster, need, run_facts
+
+
+def blocks_of(page):
+    return re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.M | re.S)
+
+
+def main(build):
+    with Cluster(build, "servers") as cluster:
+        for index in cluster.servers:
+            rig.use_aesgcm(cluster, index, "a-key-of-the-documentation-test-0123456789")
+        cluster.start_all()
+        work = cluster.home / "work"
+        work.mkdir()
+        env = dict(os.environ, API=cluster.url(1, "api"), ADMIN=cluster.url(1, "admin"),
+                   CONFIG=str(cluster.dir / "participant1/config.yml"),
+                   PATH=f"{cluster.build}/service/daemon:{os.environ['PATH']}")
+
+        def commands_work(page, least):
+            blocks = blocks_of(page)
+            need(len(blocks) >= least, f"{page}: only {len(blocks)} blocks")
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", "\n".join(blocks)], env=env, cwd=work, text=True,
+                                  capture_output=True, stdin=subprocess.DEVNULL, timeout=120, check=False)
+            need(done.returncode == 0, f"{page}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+            return done.stdout
+
+        def the_api_page_works_as_written():
+            need("Verified OK" in commands_work("api.md", 5), "openssl did not verify")
+
+        def the_operations_page_works_as_written():
+            commands_work("operations.md", 3)
+
+        return run_facts([the_api_page_works_as_written, the_operations_page_works_as_written])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""Three daemons as a cluster of servers, used over the API. usage: test_service.py BUILD"""
+import base64
+import collections
+import secrets
+import signal
+import sys
+import threading
+import time
+
+import rig
+from rig import DIGEST, expect, make_key, sign, verify
+from cluster import Cluster, need, run_facts, wait_for
+
+SECRETS = {index: "canary" + secrets.token_urlsafe(32) for index in range(3)}
+
+
+def main(build):
+    with Cluster(build, "servers") as cluster:
+        for index, secret in SECRETS.items():
+            rig.use_aesgcm(cluster, index, secret)
+        cluster.start_all()
+        failed = run_facts(facts_of(cluster))
+    with Cluster(build, "client") as cluster:
+        cluster.start_all()
+        failed += run_facts(client_facts_of(cluster))
+    return 1 if failed else 0
+
+
+def facts_of(cluster):
+    pem = {}
+
+    def a_key_is_made_stocked_used_and_verified_on_both_curves():
+        for curve in ("P-256", "secp256k1"):
+            key = f"k-{curve}"
+            pem[key] = make_key(cluster, 0, key, curve, label="Ünïcode")
+            made = expect(cluster.call("POST", 0, "api", f"/v1/keys/{key}/presignatures", {"count": 20}), 200)
+            need(made["made"] == 20 and made["available"] == 20, f"stock: {made}")
+            done = expect(sign(cluster, 0, key), 200)
+            verify(cluster.home, pem[key], done["signature"])
+            need(len(done["r"]) == 64 and len(done["s"]) == 64, "r and s have fixed width")
+            rs = expect(sign(cluster, 0, key, encoding="rs"), 200)
+            need(rs["signature"] == rs["r"] + rs["s"], "rs is r and s side by side")
+
+    def every_server_shows_and_uses_the_same_key():
+        for key, text in pem.items():
+            for index in cluster.servers:
+                shown = expect(cluster.get(index, "api", f"/v1/keys/{key}"), 200)
+                need(shown["state"] == "ACTIVE", f"participant {index}: {shown}")
+                need(expect(cluster.get(index, "api", f"/v1/keys/{key}/public-key"), 200)["pem"] == text,
+                     f"participant {index} has another public key")
+                verify(cluster.home, text, expect(sign(cluster, index, key), 200)["signature"])
+
+    def a_message_key_hashes_at_every_participant():
+        text = expect(cluster.call("POST", 1, "api", "/v1/keys:generate",
+                                   {"keyId": "m", "curve": "P-256", "purpose": "message"}), 201)
+        need(text["purpose"] == "message", str(text))
+        done = expect(cluster.call("POST", 1, "api", "/v1/keys/m/sign",
+                                   {"message": base64.b64encode(rig.MESSAGE).decode()}), 200)
+        public = expect(cluster.get(1, "api", "/v1/keys/m/public-key"), 200)["pem"]
+        verify(cluster.home, public, done["signature"])
+
+    def no_two_signatures_share_r():
+        seen = collections.Counter()
+        lock = threading.Lock()
+
+        def work(index):
+            for _ in range(25):
+                r = expect(sign(cluster, index, "k-P-256"), 200)["r"]
+                with lock:
+                    seen[r] += 1
+
+        threads = [threading.Thread(target=work, args=(i % 3,)) for i in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        need(sum(seen.values()) == 150, f"{sum(seen.values())} of 150 signatures came")
+        need(max(seen.values()) == 1, "an r came twice")
+
+    def registering_again_changes_nothing_and_another_curve_is_refused():
+        body = {"keyId": "twice", "curve": "P-256"}
+        expect(cluster.call("POST", 0, "api", "/v1/keys", body), 201)
+        expect(cluster.call("POST", 0, "api", "/v1/keys", body), 201)
+        expect(cluster.call("POST", 0, "api", "/v1/keys", {**body, "curve": "secp256k1"}), 409, "CONFLICT")
+        listed = expect(cluster.get(0, "api", "/v1/keys"), 200)["keys"]
+        need("twice" not in [k["keyId"] for k in listed], "a key without shares is listed")
+        expect(sign(cluster, 0, "twice"), 409, "KEY_NOT_ACTIVE")
+
+    def a_limit_is_kept_all_or_nothing():
+        make_key(cluster, 2, "limited", presignatureLimit=5)
+        expect(cluster.call("POST", 2, "api", "/v1/keys/limited/presignatures", {"count": 6}), 409, "LIMIT")
+        need(expect(cluster.get(2, "api", "/v1/keys/limited/presignatures"), 200)["available"] == 0, "some were made")
+        expect(cluster.call("POST", 2, "api", "/v1/keys/limited/presignatures", {"count": 5}), 200)
+        need(expect(cluster.call("DELETE", 2, "api", "/v1/keys/limited/presignatures"), 200)["dropped"] == 5, "purge")
+
+    def pages_go_through_all_keys():
+        seen, after = [], ""
+        while True:
+            page = expect(cluster.get(0, "api", f"/v1/keys?limit=2{after}"), 200)
+            seen += [k["keyId"] for k in page["keys"]]
+            if "next" not in page:
+                break
+            after = "&after=" + page["next"]
+        need(seen == sorted(seen) and len(seen) == len(set(seen)) and "m" in seen, f"pages: {seen}")
+
+    def a_deleted_key_is_gone_everywhere():
+        expect(cluster.call("DELETE", 1, "api", "/v1/keys/limited"), 204)
+        for index in cluster.servers:
+            status, body = cluster.get(index, "api", "/v1/keys/limited")
+            need(status in (404, 410), f"participant {index}: {status} {body}")
+            status, body = sign(cluster, index, "limited")
+            need(status in (404, 410), f"participant {index} signs: {status} {body}")
+
+    def operations_are_counted():
+        metrics = expect(cluster.get(0, "admin", "/metrics"), 200)
+        need(metrics["version"] == "4.0.0", "version")
+        need(metrics["meters"]["com.sepior.tdsa.COMPLETED.SIGN"]["count"] >= 50, "COMPLETED.SIGN")
+        need(metrics["meters"]["com.sepior.tdsa.COMPLETED.PRESIG"]["count"] >= 1, "COMPLETED.PRESIG")
+        need(metrics["timers"]["com.sepior.tdsa.DURATION.SIGN"]["p50"] > 0, "DURATION.SIGN")
+        need(metrics["timers"]["com.sepior.tdsaservice.api.sign"]["count"] >= 50, "api.sign")
+        health = expect(cluster.get(0, "admin", "/healthcheck"), 200)
+        need(sorted(health) == ["database", "deadlocks"], f"checks: {health}")
+
+    def the_ports_do_not_mix():
+        for port, path in (("protocol", "/v1/keys"), ("protocol", "/metrics"), ("api", "/protocol/round"),
+                           ("api", "/metrics"), ("admin", "/v1/keys"), ("admin", "/protocol/round")):
+            status, body = cluster.get(0, port, path)
+            need(status == 404, f"{port} {path}: {status} {body}")
+        need(cluster.get(0, "api", "/docs")[0] == 200, "/docs")
+        need(expect(cluster.get(0, "api", "/openapi.json"), 200)["openapi"] == "3.0.3", "openapi")
+
+    def a_peer_that_is_down_is_named_and_its_return_is_enough():
+        cluster.stop(2)
+        started = time.monotonic()
+        failed = sign(cluster, 0, "k-P-256")
+        need(failed[0] in (503, 504), f"{failed}")
+        need(failed[1].get("participantIndex") == 2, f"names {failed[1]}")
+        need(time.monotonic() - started < 10, "takes too long")
+        need("participant 2" in cluster.log(0), "the log does not name it")
+        wait_for(lambda: cluster.get(0, "admin", "/health/ready")[0] == 503, 10, "not ready")
+        need("participant 2" in str(cluster.get(0, "admin", "/health/ready")[1]), "ready does not name it")
+        expect(cluster.get(0, "admin", "/healthcheck"), 200)
+        expect(cluster.get(0, "api", "/v1/keys/k-P-256/public-key"), 200)  # needs no peer
+        cluster.start(2)
+        cluster.wait_ready(0)
+        verify(cluster.home, pem["k-P-256"], expect(sign(cluster, 0, "k-P-256"), 200)["signature"])
+
+    def sigterm_under_load_loses_no_answer():
+        answers, going = collections.Counter(), threading.Event()
+
+        def work():
+            while not going.is_set():
+                answers[sign(cluster, 1, "k-P-256")[0]] += 1
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: answers[200] > 30, 30, "signatures")
+        code = cluster.stop(1)
+        going.set()
+        for thread in threads:
+            thread.join()
+        need(code == 0, f"exit {code}")
+        need("stopped" in cluster.log(1).splitlines()[-1], "the log does not end with stopped")
+        need(set(answers) <= {200, 503, 0}, f"answers: {answers}")
+        cluster.start(1)
+        cluster.wait_ready(0)
+        verify(cluster.home, pem["k-P-256"], expect(sign(cluster, 1, "k-P-256"), 200)["signature"])
+
+    def a_second_signal_ends_it_at_once():
+        def hang():
+            cluster.call("POST", 0, "api", "/v1/keys/k-secp256k1/presignatures", {"count": 10})
+
+        asking = threading.Thread(target=hang)
+        cluster.process[2].send_signal(signal.SIGSTOP)
+        try:
+            asking.start()
+            wait_for(lambda: expect(cluster.get(0, "admin", "/metrics"), 200)["gauges"]
+                     ["com.sepior.tdsa.RUNS.ACTIVE"]["value"] > 0, 10, "a run that hangs")
+            cluster.process[0].send_signal(signal.SIGTERM)
+            wait_for(lambda: "stopping" in cluster.log(0), 10, "stopping")
+            code = cluster.stop(0)
+        finally:
+            cluster.process[2].send_signal(signal.SIGCONT)
+            asking.join()
+        need(code == 1, f"exit {code}")
+        cluster.start(0)
+        cluster.wait_ready(0)
+        verify(cluster.home, pem["k-secp256k1"], expect(sign(cluster, 0, "k-secp256k1"), 200)["signature"])
+
+    def logs_and_answers_hold_no_secret():
+        needles = list(SECRETS.values()) + [(cluster.dir / "group").read_text().strip()]
+        for index in cluster.servers:
+            own = cluster.dir / f"participant{index}"
+            needles += [(own / f"{kind}.private").read_text().strip() for kind in ("primary", "secondary")]
+        texts = [cluster.log(i) for i in cluster.servers]
+        texts += [str(cluster.get(i, port, path)) for i in cluster.servers
+                  for port, path in (("api", "/v1/info"), ("api", "/v1/keys?state=all"), ("api", "/openapi.json"),
+                                     ("admin", "/metrics"), ("admin", "/healthcheck"), ("admin", "/threads"))]
+        for needle in needles:
+            need(not any(needle in text for text in texts), "a secret is in a log or an answer")
+        for index in cluster.servers:
+            for path in (cluster.dir / f"participant{index}").glob("tdsa.db*"):
+                need(SECRETS[index].encode() not in path.read_bytes(), f"{path} holds the encryption key")
+
+    def it_leaves_no_core_and_cannot_be_debugged():
+        limits = open(f"/proc/{cluster.process[0].pid}/limits", encoding="ascii").read()
+        core = [line for line in limits.splitlines() if line.startswith("Max core file size")][0].split()
+        need(core[4:6] == ["0", "0"], f"core limits {core}")
+
+    return [a_key_is_made_stocked_used_and_verified_on_both_curves, every_server_shows_and_uses_the_same_key,
+            a_message_key_hashes_at_every_participant, no_two_signatures_share_r,
+            registering_again_changes_nothing_and_another_curve_is_refused, a_limit_is_kept_all_or_nothing,
+            pages_go_through_all_keys, a_deleted_key_is_gone_everywhere, operations_are_counted,
+            the_ports_do_not_mix, a_peer_that_is_down_is_named_and_its_return_is_enough,
+            sigterm_under_load_loses_no_answer, a_second_signal_ends_it_at_once, logs_and_answers_hold_no_secret,
+            it_leaves_no_core_and_cannot_be_debugged]
+
+
+def client_facts_of(cluster):
+    def a_group_with_a_client_answers_client_participates():
+        for index in cluster.servers:
+            for path, body in (("/v1/keys", {"curve": "P-256"}), ("/v1/keys:generate", {"curve": "P-256"})):
+                expect(cluster.call("POST", index, "api", path, body), 409, "CLIENT_PARTICIPATES")
+            expect(cluster.get(index, "api", "/v1/keys"), 200)
+            need(expect(cluster.get(index, "api", "/v1/info"), 200)["clientIndex"] == 0, "info")
+
+    def a_key_of_the_client_is_shown_and_not_used():
+        cluster.tool_ok("--keypairgen", "--key-type", "EC:prime256v1", "--label", "a")
+        for index in cluster.servers:
+            keys = expect(cluster.get(index, "api", "/v1/keys"), 200)["keys"]
+            need(len(keys) == 1 and keys[0]["clientParticipates"], f"keys: {keys}")
+            key = keys[0]["keyId"]
+            expect(cluster.call("POST", index, "api", f"/v1/keys/{key}/sign", {"hash": DIGEST}), 409,
+                   "CLIENT_PARTICIPATES")
+            expect(cluster.call("POST", index, "api", f"/v1/keys/{key}/presignatures", {"count": 1}), 409,
+                   "CLIENT_PARTICIPATES")
+            expect(cluster.call("POST", index, "api", f"/v1/keys/{key}/share", {}), 409, "CLIENT_PARTICIPATES")
+            expect(cluster.call("DELETE", index, "api", f"/v1/keys/{key}"), 409, "CLIENT_PARTICIPATES")
+
+    return [a_group_with_a_client_answers_client_participates, a_key_of_the_client_is_shown_and_not_used]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1]))

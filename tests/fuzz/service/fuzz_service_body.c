@@ -1,0 +1,66 @@
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/encode.h"
+#include "api/route.h"
+#include "base/assert.h"
+
+/* Request bodies of the API, paths and what a checked body may contain. The first byte chooses the
+ * operation. */
+
+static void check_value(const svc_field *f, const svc_value *v)
+{
+    if (!v->present) {
+        TDSA_ASSERT(!f->required);
+        return;
+    }
+    if (f->type == SVC_FIELD_INTEGER) {
+        TDSA_ASSERT(v->number >= f->min);
+        TDSA_ASSERT(v->number <= f->max);
+        return;
+    }
+    TDSA_ASSERT(v->text != NULL);
+    TDSA_ASSERT(strlen(v->text) == v->text_len);
+}
+
+static void try_path(const uint8_t *data, size_t size)
+{
+    uint32_t path[MPC_PATH_MAX];
+    uint16_t len = 0;
+    char *text = strndup((const char *)data, size);
+    tdsa_err err;
+
+    TDSA_ASSERT(text != NULL);
+    if (svc_path_read(text, path, &len, &err) == TDSA_OK) {
+        TDSA_ASSERT(len <= MPC_PATH_MAX);
+    }
+    free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const svc_row *row;
+    svc_body body;
+    svc_body_fault fault;
+    tdsa_err err;
+
+    if (size == 0) {
+        return 0;
+    }
+    row = &svc_rows[data[0] % SVC_OP_COUNT];
+    if (svc_body_read(&body, row->fields, row->field_count, data + 1, size - 1, &fault, &err) ==
+        TDSA_OK) {
+        for (size_t i = 0; i < row->field_count; i++) {
+            check_value(&row->fields[i], &body.values[i]);
+        }
+    } else {
+        TDSA_ASSERT(fault.http == 400 || fault.http == 422);
+        TDSA_ASSERT(fault.code != NULL);
+    }
+    svc_body_clear(&body);
+    try_path(data + 1, size - 1);
+    return 0;
+}
