@@ -23,7 +23,7 @@ tdsa_status presign_stream(grp_prss **out, const mpc_key *key, const uint16_t *c
 /* Committee and R list of stored data into a fresh batch. */
 static tdsa_status read_data(mpc_batch *b, const uint8_t *data, size_t len, tdsa_err *err)
 {
-    const size_t list_len = b->count * grp_get_info(b->key->g)->point_len;
+    const size_t list_len = b->count * grp_get_info(b->key->g)->point_raw_len;
     tdsa_reader r = tdsa_reader_of(data, len);
     const uint8_t *list = NULL;
     size_t committee_count = 0;
@@ -118,7 +118,7 @@ const uint16_t *mpc_batch_committee(const mpc_batch *b)
 
 tdsa_status batch_r(grp_point *out, const mpc_batch *b, uint32_t index, tdsa_err *err)
 {
-    const size_t point_len = grp_get_info(b->key->g)->point_len;
+    const size_t point_len = grp_get_info(b->key->g)->point_raw_len;
 
     TDSA_ASSERT(index < b->count);
     return grp_point_decode(b->key->g, out, b->r_list + index * point_len, point_len, err);

@@ -42,7 +42,7 @@ TDSA_MUST_USE tdsa_status mpc_presign_advance(mpc_presign *run, tdsa_err *err) T
 /** From round 1 on: the batch label (32 bytes, lent). */
 const uint8_t *mpc_presign_beta(const mpc_presign *run) TDSA_NONNULL;
 /** From round 2 on: the batch as the keystore holds it, stmt("batch-data", committee, octets of the
- * compressed R list). */
+ * uncompressed R list). */
 TDSA_MUST_USE tdsa_status mpc_presign_data(const mpc_presign *run, tdsa_buf *out, tdsa_err *err)
     TDSA_NONNULL;
 

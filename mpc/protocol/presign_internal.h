@@ -23,7 +23,7 @@ struct mpc_presign {
     grp_point *points; /* R_j by position in the committee, then index; NULL but in round 1 */
     uint8_t *wire;     /* my R_j as they travel */
     size_t wire_len;
-    uint8_t *r_list; /* all R, compressed; from round 2 on */
+    uint8_t *r_list; /* all R, uncompressed; from round 2 on */
     size_t r_list_len;
     uint8_t list[64];
 };
@@ -48,7 +48,7 @@ struct mpc_batch {
     uint8_t beta[32];
     uint32_t count;
     uint16_t committee[GRP_PARTIES_MAX];
-    uint8_t *r_list; /* count compressed points, decoded when used */
+    uint8_t *r_list; /* count uncompressed points, decoded when used */
     grp_prss *k, *a; /* NULL when the key has no secret half here */
 };
 

@@ -259,50 +259,47 @@ static tdsa_status open_r(grp_point *out, const mpc_presign *run, size_t index, 
     return TDSA_OK;
 }
 
-/* H('list', beta, all R): a list with one point per presignature. */
-static tdsa_status hash_list(mpc_presign *run, tdsa_err *err)
+/* Opens every R; keeps them uncompressed, which costs a signature one decoding less, and puts them
+ * into the list: one list with one point per presignature. */
+static tdsa_status open_all(mpc_presign *run, tdsa_buf *list, tdsa_err *err)
 {
-    const size_t point_len = grp_get_info(run->g)->point_len;
-    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
-    size_t list = 0;
+    const size_t raw_len = grp_get_info(run->g)->point_raw_len;
 
-    tdsa_stmt_begin(&b, "list");
-    tdsa_stmt_octets(&b, run->beta, sizeof run->beta);
-    list = tdsa_stmt_list_begin(&b);
     for (size_t i = 0; i < run->count; i++) {
-        const size_t one = tdsa_stmt_list_begin(&b);
+        grp_point big_r;
+        const tdsa_status st = open_r(&big_r, run, i, err);
 
-        tdsa_stmt_item(&b, TDSA_ITEM_POINT, run->r_list + i * point_len, point_len);
-        tdsa_stmt_list_end(&b, one);
+        if (st != TDSA_OK) {
+            return st;
+        }
+        grp_point_encode_raw(run->g, run->r_list + i * raw_len, &big_r);
+        mpc_put_points(list, run->g, &big_r, 1);
     }
-    tdsa_stmt_list_end(&b, list);
-    return tdsa_hash_stmt(run->list, &b, err);
+    return TDSA_OK;
 }
 
 tdsa_status presign_end_r(mpc_presign *run, tdsa_err *err)
 {
-    const size_t point_len = grp_get_info(run->g)->point_len;
-    tdsa_status st = TDSA_OK;
+    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+    size_t list = 0;
+    tdsa_status st;
 
-    run->r_list_len = run->count * point_len;
+    run->r_list_len = run->count * grp_get_info(run->g)->point_raw_len;
     run->r_list = malloc(run->r_list_len);
     if (run->r_list == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for %u presignatures", run->count);
     }
-    for (size_t i = 0; i < run->count && st == TDSA_OK; i++) {
-        grp_point big_r;
-
-        st = open_r(&big_r, run, i, err);
-        if (st == TDSA_OK) {
-            grp_point_encode(run->g, run->r_list + i * point_len, &big_r);
-        }
-    }
+    tdsa_stmt_begin(&b, "list"); /* H('list', beta, all R) */
+    tdsa_stmt_octets(&b, run->beta, sizeof run->beta);
+    list = tdsa_stmt_list_begin(&b);
+    st = open_all(run, &b, err);
+    tdsa_stmt_list_end(&b, list);
     if (st != TDSA_OK) {
         return st;
     }
     free(run->points);
     run->points = NULL;
-    return hash_list(run, err);
+    return tdsa_hash_stmt(run->list, &b, err);
 }
 
 /* ---- round 2: list ---- */

@@ -589,7 +589,7 @@ def vectors(curve, n, t, seed="vector-1", committee=None, count=2, derivation="n
     Q = request(k0, beta, idx, C, payload, dalg, path, low_s)
     rep = {j: parts[j].sign(Q) for j in C}
     res = parts[C[0]].combine(Q, rep); c = res["c"]
-    batch_data = stmt("batch-data", C, b"".join(g.enc_p(x) for x in b0["R"]))
+    batch_data = stmt("batch-data", C, b"".join(b"\4" + x[0].to_bytes(g.pl, "big") + x[1].to_bytes(g.pl, "big") for x in b0["R"]))
     return dict(curve=curve, n=n, t=t, L=g.L, seed=seed, key_id=keyid, full=full,
         purpose=purpose, derivation=derivation, policy=hx(pol.bytes()), policy_tag=hx(pol.tag()),
         inputs=hx(k0.inputs), sid=hx(k0.sid), sid_full=hx(k0.full), view=hx(k0.view), stored=hx(k0.stored), Y=p(k0.Y), cc=hx(k0.cc),

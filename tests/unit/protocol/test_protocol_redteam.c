@@ -236,7 +236,7 @@ static void row_9_each_member_signs_with_its_own_r(void **state)
     (void)state;
     make_batch(&r, GRP_P256, 3, 1, NULL);
     q = run_request(&r, 0, digest, sizeof digest);
-    memcpy(r.batch[1]->r_list, r.batch[1]->r_list + 33, 33); /* R of index 1 in place of 0 */
+    memcpy(r.batch[1]->r_list, r.batch[1]->r_list + 65, 65); /* R of index 1 in place of 0 */
     assert_int_equal(context_of(&r, 0, &q, &mine), TDSA_OK);
     assert_int_equal(context_of(&r, 1, &q, &theirs), TDSA_OK);
     assert_memory_not_equal(mine.transcript, theirs.transcript, sizeof mine.transcript);
