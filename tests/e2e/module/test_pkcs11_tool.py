@@ -11,6 +11,7 @@ from cluster import Cluster, Problem, need, run_facts  # noqa: E402
 DEADLINE = 4.0
 SLACK = 2.0  # starting a process, logging in, on a busy machine
 CURVES = {"prime256v1": "a", "secp256k1": "b"}
+IDS = {"a": "0a", "b": "0b"}  # pkcs11-tool 0.23 does not look at --label when it signs or verifies
 
 
 def main(cluster):
@@ -29,7 +30,7 @@ def main(cluster):
     def sign(label, mechanism, source, seconds=60):
         out = home / f"{label}.sig"
         out.unlink(missing_ok=True)
-        cluster.tool_ok("--sign", "--mechanism", mechanism, "--label", label, "--signature-format", "openssl",
+        cluster.tool_ok("--sign", "--mechanism", mechanism, "--id", IDS[label], "--signature-format", "openssl",
                         "--input-file", source, "--output-file", out, seconds=seconds)
         return out
 
@@ -40,7 +41,7 @@ def main(cluster):
 
     def keys_are_generated_for_both_curves():
         for curve, label in CURVES.items():
-            cluster.tool_ok("--keypairgen", "--key-type", f"EC:{curve}", "--label", label)
+            cluster.tool_ok("--keypairgen", "--key-type", f"EC:{curve}", "--label", label, "--id", IDS[label])
 
     def both_halves_are_listed():
         out = cluster.tool_ok("-O")
@@ -61,15 +62,15 @@ def main(cluster):
     def the_module_verifies_its_own_signature_and_refuses_another():
         for label in CURVES.values():
             raw = home / "raw.sig"
-            cluster.tool_ok("--sign", "--mechanism", "ECDSA-SHA256", "--label", label, "--input-file", message,
+            cluster.tool_ok("--sign", "--mechanism", "ECDSA-SHA256", "--id", IDS[label], "--input-file", message,
                             "--output-file", raw)
-            out = cluster.tool_ok("--verify", "--mechanism", "ECDSA-SHA256", "--label", label, "--input-file",
+            out = cluster.tool_ok("--verify", "--mechanism", "ECDSA-SHA256", "--id", IDS[label], "--input-file",
                                   message, "--signature-file", raw)
             need("Signature is valid" in out, out)
             changed = bytearray(raw.read_bytes())
             changed[40] ^= 1
             raw.write_bytes(changed)
-            bad = cluster.tool("--verify", "--mechanism", "ECDSA-SHA256", "--label", label, "--input-file",
+            bad = cluster.tool("--verify", "--mechanism", "ECDSA-SHA256", "--id", IDS[label], "--input-file",
                                message, "--signature-file", raw)
             need("Invalid signature" in bad.stdout + bad.stderr or bad.returncode != 0,
                  "a changed signature verifies")
@@ -78,7 +79,7 @@ def main(cluster):
         seen = set()
         for _ in range(20):
             raw = home / "raw.sig"
-            cluster.tool_ok("--sign", "--mechanism", "ECDSA-SHA256", "--label", "a", "--input-file", message,
+            cluster.tool_ok("--sign", "--mechanism", "ECDSA-SHA256", "--id", IDS["a"], "--input-file", message,
                             "--output-file", raw)
             seen.add(raw.read_bytes()[:32])
         need(len(seen) == 20, f"{20 - len(seen)} values of r came twice")
@@ -98,7 +99,7 @@ def main(cluster):
         return path.read_text(errors="replace") if path.exists() else ""
 
     def signing(label="a"):
-        return cluster.tool("--sign", "--mechanism", "ECDSA-SHA256", "--label", label, "--input-file", message,
+        return cluster.tool("--sign", "--mechanism", "ECDSA-SHA256", "--id", IDS[label], "--input-file", message,
                             "--output-file", home / "never.sig", env=logged())
 
     def logged():
@@ -115,7 +116,7 @@ def main(cluster):
         refused("unknown curve",
                 cluster.tool("--keypairgen", "--key-type", "EC:secp384r1", "--label", "x", env=logged()),
                 ["CKR_CURVE_NOT_SUPPORTED", "CKR_DOMAIN_PARAMS_INVALID", "CKR_ATTRIBUTE_VALUE_INVALID",
-                 "CKR_MECHANISM_PARAM_INVALID", "rv=0x140"], started, ["curve"])
+                 "CKR_MECHANISM_PARAM_INVALID", "0x140"], started, ["curve"])
         need("label:      x" not in cluster.tool_ok("-O"), "a half-made key is listed")
 
     def one_peer_down_is_said_within_the_deadline():
@@ -169,7 +170,7 @@ def main(cluster):
         started = time.monotonic()
         refused("wrong wrapping key", signing(),
                 ["CKR_DEVICE_ERROR", "CKR_TOKEN_NOT_RECOGNIZED", "CKR_GENERAL_ERROR", "CKR_FUNCTION_FAILED",
-                 "CKR_PIN_INCORRECT"], started, ["wrapping key"])
+                 "CKR_PIN_INCORRECT"], started, ["WRAPPING", "check value"])
 
     return run_facts([
         keys_are_generated_for_both_curves, both_halves_are_listed,
