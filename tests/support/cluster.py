@@ -7,8 +7,10 @@ import fcntl
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,6 +38,18 @@ def wait_for(condition, seconds, what):
         if time.monotonic() > end:
             raise Problem(f"waited {seconds} s for {what}")
         time.sleep(0.02)
+
+
+def free_port():
+    """A port on which nobody listens; below the range that outgoing connections use."""
+    for port in random.SystemRandom().sample(range(26000, 32000), 200):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise Problem("no free port")
 
 
 class Ports:

@@ -29,8 +29,19 @@ static void print_hex(const char *key_id, const uint8_t *bytes, size_t len)
     (void)printf("\n");
 }
 
-/* Every scalar and octets item of an encoded secret half, two levels of lists deep. */
-static unsigned long print_items(const char *key_id, const uint8_t *in, size_t len, unsigned depth)
+/* The secret half repeats a public value (the cluster id), which may lie anywhere. */
+static bool is_public(const ks_key *k, const uint8_t *bytes, size_t len)
+{
+    for (size_t at = 0; at + len <= k->public_len; at++) {
+        if (memcmp(k->public_part + at, bytes, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every secret scalar and octets item of an encoded secret half, lists included. */
+static unsigned long print_items(const ks_key *k, const uint8_t *in, size_t len, unsigned depth)
 {
     unsigned long count = 0;
     size_t at = 0;
@@ -45,9 +56,10 @@ static unsigned long print_items(const char *key_id, const uint8_t *in, size_t l
             break;
         }
         if (type == TDSA_ITEM_LIST && depth < TDSA_STMT_DEPTH_MAX) {
-            count += print_items(key_id, in + at, n, depth + 1u);
-        } else if ((type == TDSA_ITEM_SCALAR || type == TDSA_ITEM_OCTETS) && n >= SHORTEST) {
-            print_hex(key_id, in + at, n);
+            count += print_items(k, in + at, n, depth + 1u);
+        } else if ((type == TDSA_ITEM_SCALAR || type == TDSA_ITEM_OCTETS) && n >= SHORTEST &&
+                   !is_public(k, in + at, n)) {
+            print_hex(k->key_id, in + at, n);
             count++;
         }
         at += n;
@@ -63,7 +75,7 @@ static bool dump_key(void *ctx, const ks_key *k)
 
     if (k->state == KS_KEY_ACTIVE &&
         ks_key_open(d->store, k->key_id, k->epoch, &secret, &err) == TDSA_OK) {
-        d->count += print_items(k->key_id, tdsa_secret_view(secret), tdsa_secret_len(secret), 0);
+        d->count += print_items(k, tdsa_secret_view(secret), tdsa_secret_len(secret), 0);
     }
     tdsa_secret_free(secret);
     return true;

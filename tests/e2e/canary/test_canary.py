@@ -86,6 +86,15 @@ class Needles:
             need(at < 0, f"{name} is in {where} at byte {at}")
 
 
+def without_zero_pages(data):
+    """A core is mostly empty stacks: only the pages that hold something."""
+    zero, parts = bytes(4096), []
+    for at in range(0, len(data), 4096):
+        page = data[at:at + 4096]
+        parts.append(page if page != zero[:len(page)] else b"")
+    return b"".join(parts)
+
+
 def main(cluster):
     recorders = {}
     for index in cluster.servers:
@@ -191,7 +200,8 @@ def main(cluster):
         cluster.process[1].wait(timeout=60)
         found = [path for path in cluster.home.glob("*core*") if path.is_file()]
         for path in found:
-            shares.search(path.read_bytes(), path.name)
+            shares.search(without_zero_pages(path.read_bytes()), path.name)
+            path.unlink()
         print(f"        {len(found)} core dumps searched")
 
     return run_facts([there_are_secrets_to_search_for, the_search_finds_a_planted_share_in_every_form,

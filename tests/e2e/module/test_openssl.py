@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
-from cluster import Cluster, Problem, need, run_facts, wait_for  # noqa: E402
+from cluster import Cluster, Problem, free_port, need, run_facts, wait_for  # noqa: E402
 
 KEY = "pkcs11:token=TDSA;object=server;type=private"
 ENGINE = ["-engine", "pkcs11", "-keyform", "engine"]
@@ -24,7 +24,7 @@ def main(cluster):
     def a_self_signed_certificate_verifies():
         cluster.tool_ok("--keypairgen", "--key-type", "EC:prime256v1", "--label", "server", "--id", "07")
         openssl("req", "-new", "-x509", *ENGINE, "-key", KEY, "-sha256", "-days", "3", "-subj", "/CN=localhost",
-                "-addext", "subjectAltName=DNS:localhost", "-out", home / "cert.pem")
+                "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:TRUE", "-out", home / "cert.pem")
         need("OK" in openssl("verify", "-CAfile", home / "cert.pem", home / "cert.pem", engine=False),
              "the certificate does not verify")
 
@@ -46,30 +46,28 @@ def main(cluster):
                                       home / "file.sig", home / "file", engine=False), "not verified")
 
     def a_tls_server_answers_curl_and_ends_cleanly():
-        port = cluster.ports_lock.first + 9
-        with subprocess.Popen(["openssl", "s_server", *ENGINE, "-key", KEY, "-cert", home / "cert.pem", "-accept",
-                               f"127.0.0.1:{port}", "-www", "-naccept", "3"], env=env, cwd=home,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True) as server:
+        port = free_port()
+        said = home / "s_server.log"
+        with open(said, "wb") as log, subprocess.Popen(
+                ["openssl", "s_server", *ENGINE, "-key", KEY, "-cert", home / "cert.pem", "-accept",
+                 f"127.0.0.1:{port}", "-www", "-naccept", "3"], env=env, cwd=home, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log) as server:
             try:
-                started = []
-
                 def listening():
-                    need(server.poll() is None, f"s_server ended: {server.stdout.read()}")
-                    started[:] = [line for line in open("/proc/net/tcp", encoding="ascii")
-                                  if f":{port:04X} 00000000:0000 0A" in line]
-                    return bool(started)
+                    need(server.poll() is None, f"s_server ended: {said.read_text()}")
+                    with open("/proc/net/tcp", encoding="ascii") as table:
+                        return f":{port:04X} 00000000:0000 0A" in table.read()
 
                 wait_for(listening, 30, "s_server to listen")
                 for _ in range(3):
                     done = cluster.run("curl", "-sS", "--cacert", home / "cert.pem", "--resolve",
                                        f"localhost:{port}:127.0.0.1", f"https://localhost:{port}/")
                     need(done.returncode == 0 and "<HTML>" in done.stdout.upper(),
-                         f"curl: {done.returncode} {done.stderr}")
+                         f"curl: {done.returncode} {done.stderr} {said.read_text()}")
                 code = server.wait(timeout=30)
             finally:
                 server.kill()
-            need(code == 0, f"s_server ended with {code}: {server.stdout.read()}")
+            need(code == 0, f"s_server ended with {code}: {said.read_text()}")
 
     return run_facts([a_self_signed_certificate_verifies, a_request_verifies,
                       a_request_is_signed_as_an_authority, a_file_signed_by_dgst_verifies,

@@ -11,7 +11,7 @@ from cluster import Cluster, Problem, need, run_facts  # noqa: E402
 DEADLINE = 4.0
 SLACK = 2.0  # starting a process, logging in, on a busy machine
 CURVES = {"prime256v1": "a", "secp256k1": "b"}
-IDS = {"a": "0a", "b": "0b"}  # pkcs11-tool 0.23 does not look at --label when it signs or verifies
+IDS = {"a": "0a", "b": "0b"}  # pkcs11-tool signs with the key of an id, not of a label
 
 
 def main(cluster):
@@ -20,7 +20,7 @@ def main(cluster):
     message.write_bytes(b"what is signed\n" * 1000)
 
     def public_key(label):
-        cluster.tool_ok("--read-object", "--type", "pubkey", "--label", label, "--output-file",
+        cluster.tool_ok("--read-object", "--type", "pubkey", "--id", IDS[label], "--output-file",
                         home / f"{label}.der", login=False)
         done = cluster.run("openssl", "pkey", "-pubin", "-inform", "DER", "-in", home / f"{label}.der",
                            "-out", home / f"{label}.pem")
@@ -116,7 +116,7 @@ def main(cluster):
         refused("unknown curve",
                 cluster.tool("--keypairgen", "--key-type", "EC:secp384r1", "--label", "x", env=logged()),
                 ["CKR_CURVE_NOT_SUPPORTED", "CKR_DOMAIN_PARAMS_INVALID", "CKR_ATTRIBUTE_VALUE_INVALID",
-                 "CKR_MECHANISM_PARAM_INVALID", "0x140"], started, ["curve"])
+                 "CKR_MECHANISM_PARAM_INVALID", "(0x140)"], started, ["curve"])
         need("label:      x" not in cluster.tool_ok("-O"), "a half-made key is listed")
 
     def one_peer_down_is_said_within_the_deadline():
@@ -155,8 +155,11 @@ def main(cluster):
 
     def a_deleted_key_is_gone_everywhere():
         cluster.tool_ok("--delete-object", "--type", "privkey", "--label", "b")
-        need("label:      b" not in cluster.tool_ok("-O", login=True).replace("Public Key Object", ""),
-             "still listed")
+        out = cluster.tool_ok("-O")
+        need("label:      b" not in out and "label:      a" in out, f"wrong list after deletion:\n{out}")
+        for index in (1, 2):
+            status, answer = cluster.get(index, "api", "/v1/keys")
+            need(status == 200 and len(answer["keys"]) == 1, f"participant {index}: {status} {answer}")
 
     def another_wrapping_key_is_refused_with_its_code():
         wrapping = cluster.run("pkcs11-tool", "--module", cluster.shell("softhsm_module").strip(), "--token-label",
