@@ -109,6 +109,16 @@ static int64_t ask_runs(void *ctx)
     return (int64_t)engine_stats(ctx).runs;
 }
 
+static int64_t ask_exchanges(void *ctx)
+{
+    return (int64_t)engine_stats(ctx).exchanges_waiting;
+}
+
+static int64_t ask_replies(void *ctx)
+{
+    return (int64_t)engine_stats(ctx).replies_waiting;
+}
+
 static int64_t ask_burned(void *ctx)
 {
     return (int64_t)engine_stats(ctx).burned;
@@ -145,6 +155,8 @@ static void add_asked(svc_meters *m, bool *ok)
                  {SVC_COUNTER, LIBRARY "PRESIG.PURGED", ask_purged},
                  {SVC_COUNTER, LIBRARY "SIGN.VERIFY_FAILURES", ask_verify_failures},
                  {SVC_GAUGE, LIBRARY "RUNS.ACTIVE", ask_runs},
+                 {SVC_GAUGE, LIBRARY "EXCHANGES.WAITING", ask_exchanges},
+                 {SVC_GAUGE, LIBRARY "REPLIES.WAITING", ask_replies},
                  {SVC_COUNTER, LIBRARY "db.commits", ask_commits},
                  {SVC_COUNTER, LIBRARY "db.rows_refused", ask_refused}};
 

@@ -331,7 +331,7 @@ static tdsa_status set_loggers(svc_log *log, const cfg *c, tdsa_err *err)
 
     for (size_t i = 0; i < count; i++) {
         char path[PATH_LEN_MAX];
-        svc_log_limit limit;
+        svc_log_limit limit = SVC_LOG_INFO;
         tdsa_status st;
 
         (void)cfg_path(path, sizeof path, "logging.loggers[%zu].level", i);
@@ -352,7 +352,7 @@ static tdsa_status set_loggers(svc_log *log, const cfg *c, tdsa_err *err)
 
 tdsa_status svc_settings_logging(svc_log *log, const cfg *c, tdsa_err *err)
 {
-    svc_log_limit limit;
+    svc_log_limit limit = SVC_LOG_INFO;
     bool any = false;
     tdsa_status st = check_appenders(c, "logging.appenders", &any, err);
 

@@ -42,6 +42,14 @@ def sign(cluster, index, key, **more):
     return cluster.call("POST", index, "api", f"/v1/keys/{key}/sign", {"hash": DIGEST, **more})
 
 
+def change(cluster, index, old, new):
+    """Replaces a piece of a participant's configuration."""
+    path = cluster.dir / f"participant{index}/config.yml"
+    text = path.read_text()
+    need(old in text, f"{old} is not in {path}")
+    path.write_text(text.replace(old, new, 1))
+
+
 def use_aesgcm(cluster, index, secret):
     """Keeps the shares under an encryption key instead of a wrapping token."""
     path = cluster.dir / f"participant{index}/config.yml"

@@ -42,7 +42,7 @@ static void send_all(int fd, const void *data, size_t len)
 void test_http(test_answer *out, uint16_t port, const char *method, const char *target,
                const char *headers, const void *body, size_t body_len)
 {
-    static char all[sizeof out->head + sizeof out->body];
+    char all[sizeof out->head + sizeof out->body];
     char head[4096];
     size_t len = 0;
     const char *split;
