@@ -219,7 +219,9 @@ static void wait_a_little(part_engine *e, uint64_t now, uint64_t due)
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
     }
+    e->idle++;
     (void)pthread_cond_timedwait(&e->changed, &e->lock, &until);
+    e->idle--;
 }
 
 tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
@@ -237,6 +239,10 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
             break;
         }
         if (perform(e, op)) {
+            continue;
+        }
+        if (part_work(e->part)) {
+            part_engine_flush(e);
             continue;
         }
         due = part_next_due(e->part);
@@ -278,6 +284,9 @@ void part_engine_handle(part_engine *e, const char *session_id, const uint8_t *b
     } else {
         part_handle(e->part, session_id, body, len, w);
         part_engine_flush(e);
+        while (e->idle == 0 && part_work(e->part)) { /* nobody else is free to do it */
+            part_engine_flush(e);
+        }
     }
     part_engine_leave(e);
 }
@@ -288,6 +297,10 @@ void part_engine_work(part_engine *e)
     e->inside++;
     while (!e->stopping) {
         if (perform(e, PART_OP_NONE)) {
+            continue;
+        }
+        if (part_work(e->part)) {
+            part_engine_flush(e);
             continue;
         }
         if (part_next_due(e->part) <= part_engine_now(e)) {

@@ -13,7 +13,8 @@ struct part_engine {
     peer_http *http;
     ks *store; /* lent */
     tdsa_clock clock;
-    unsigned inside; /* callers that wait */
+    unsigned inside; /* callers of an operation, and communication threads */
+    unsigned idle;   /* those that sleep */
     bool stopping;
     bool cancel; /* read by transfers under way: __atomic only */
 };

@@ -247,7 +247,7 @@ struct part {
     peer_dh_cache *dh_cache;
     grp *groups[GRP_SECP256K1 + 1];
     part_session *sessions[PART_SESSION_BUCKETS];
-    size_t session_count;
+    size_t session_count, run_count;
     part_session *control; /* my own control session, or NULL */
     part_key *keys;
     size_t key_count;

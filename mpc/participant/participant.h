@@ -67,6 +67,13 @@ bool part_take_send(part *p, uint64_t op, part_send *out) TDSA_NONNULL;
 void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long http_code,
                         const uint8_t *body, size_t len, const char *detail);
 
+/* ---- work ---- */
+
+/** Does the next piece of arithmetic that is ready (a round of a run); false when there is none. The
+ * caller hands out replies and takes sends first, since others wait for them. */
+bool part_work(part *p) TDSA_NONNULL;
+bool part_has_work(const part *p) TDSA_NONNULL;
+
 /* ---- time ---- */
 
 /** Ends what has timed out, resends what is to be resent, asks peers about half-made keys. */

@@ -110,6 +110,7 @@ tdsa_status part_run_new(part *p, part_run **out, part_session *s, part_run_kind
     }
     r->next = s->runs;
     s->runs = r;
+    p->run_count++;
     *out = r;
     return TDSA_OK;
 }
@@ -123,6 +124,7 @@ void part_run_free(part *p, part_run *r)
         at = &(*at)->next;
     }
     *at = r->next;
+    p->run_count--;
     mpc_keygen_free(r->keygen);
     mpc_presign_free(r->presign);
     part_key_release(p, r->key);
@@ -389,20 +391,29 @@ static tdsa_status conclude(part *p, part_run *r, tdsa_err *err)
     return TDSA_OK;
 }
 
-/* Sends what is ready and moves on as long as rounds are complete. May end the run. */
+/* Sends what is ready. Moving on may cost milliseconds of arithmetic: part_work does that, after the
+ * caller has handed out the messages that others wait for. May end the run. */
 void part_run_pump(part *p, part_run *r)
 {
     tdsa_err err = {.status = TDSA_OK, .participant = TDSA_NOBODY};
-    tdsa_status st = send_ready(p, r, &err);
 
-    while (st == TDSA_OK && sm_complete(r)) {
-        if (part_run_round(r) + 1 == sm_rounds(r)) {
-            st = conclude(p, r, &err);
-            if (st == TDSA_OK) {
-                return;
-            }
-            break;
+    if (send_ready(p, r, &err) != TDSA_OK) {
+        part_run_end(p, r, &err);
+    }
+}
+
+/* One step of a run whose round is complete. May end the run. */
+static void move_on(part *p, part_run *r)
+{
+    tdsa_err err = {.status = TDSA_OK, .participant = TDSA_NOBODY};
+    tdsa_status st;
+
+    if (part_run_round(r) + 1 == sm_rounds(r)) {
+        st = conclude(p, r, &err);
+        if (st == TDSA_OK) {
+            return;
         }
+    } else {
         st = sm_advance(r, &err);
         if (st == TDSA_OK) {
             st = after_advance(p, r, &err);
@@ -417,6 +428,35 @@ void part_run_pump(part *p, part_run *r)
     if (st != TDSA_OK) {
         part_run_end(p, r, &err);
     }
+}
+
+static part_run *ready_run(const part *p)
+{
+    for (size_t i = 0; p->run_count > 0 && i < PART_SESSION_BUCKETS; i++) {
+        for (const part_session *s = p->sessions[i]; s != NULL; s = s->next) {
+            for (part_run *r = s->runs; r != NULL; r = r->next) {
+                if (sm_complete(r)) {
+                    return r;
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+bool part_has_work(const part *p)
+{
+    return ready_run(p) != NULL;
+}
+
+bool part_work(part *p)
+{
+    part_run *r = ready_run(p);
+
+    if (r != NULL) {
+        move_on(p, r);
+    }
+    return r != NULL;
 }
 
 /* One message of a peer, of this round or the next. */

@@ -191,7 +191,7 @@ uint64_t part_runs_next_due(const part *p)
 {
     uint64_t soonest = UINT64_MAX;
 
-    for (size_t i = 0; i < PART_SESSION_BUCKETS; i++) {
+    for (size_t i = 0; p->run_count > 0 && i < PART_SESSION_BUCKETS; i++) {
         for (const part_session *s = p->sessions[i]; s != NULL; s = s->next) {
             for (const part_run *r = s->runs; r != NULL; r = r->next) {
                 soonest = r->deadline_ms < soonest ? r->deadline_ms : soonest;
@@ -206,7 +206,7 @@ uint64_t part_runs_next_due(const part *p)
 
 static part_run *overdue(part *p, uint64_t now)
 {
-    for (size_t i = 0; i < PART_SESSION_BUCKETS; i++) {
+    for (size_t i = 0; p->run_count > 0 && i < PART_SESSION_BUCKETS; i++) {
         for (part_session *s = p->sessions[i]; s != NULL; s = s->next) {
             for (part_run *r = s->runs; r != NULL; r = r->next) {
                 if (r->deadline_ms <= now) {

@@ -367,10 +367,18 @@ static void flush_sends(sim *s, uint16_t index)
 
 void sim_flush(sim *s)
 {
-    for (uint16_t i = 0; i < s->cfg.n; i++) {
-        flush_sends(s, i);
-        flush_replies(s, i);
-        flush_sends(s, i);
+    bool worked = true;
+
+    while (worked) {
+        worked = false;
+        for (uint16_t i = 0; i < s->cfg.n; i++) {
+            flush_sends(s, i);
+            flush_replies(s, i);
+            flush_sends(s, i);
+            if (s->node[i].part != NULL && part_work(s->node[i].part)) {
+                worked = true;
+            }
+        }
     }
 }
 
