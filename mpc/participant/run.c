@@ -238,6 +238,18 @@ static tdsa_status store_batch(part *p, part_run *r, tdsa_err *err)
     return st;
 }
 
+/* Each new batch makes room: those used up and those void go, with their burn marks; what is not there
+ * is refused. */
+static void purge_spent(part *p, const char *key_id)
+{
+    uint64_t dropped = 0;
+    tdsa_err err;
+
+    if (ks_batch_purge(p->cfg.store, key_id, true, &dropped, &err) != TDSA_OK) {
+        part_say(p, TDSA_LOG_WARN, "spent presignatures of key %s stay: %s", key_id, err.text);
+    }
+}
+
 static tdsa_status after_advance(part *p, part_run *r, tdsa_err *err)
 {
     tdsa_status st = TDSA_OK;
@@ -267,6 +279,9 @@ static tdsa_status after_advance(part *p, part_run *r, tdsa_err *err)
         st = ks_batch_move(p->cfg.store, mpc_presign_beta(r->presign), KS_BATCH_MADE, KS_BATCH_FREE,
                            err);
         TDSA_FAILPOINT("presign.after_free");
+        if (st == TDSA_OK) {
+            purge_spent(p, r->key_id);
+        }
         break;
     default:
         break;

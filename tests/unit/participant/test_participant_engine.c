@@ -180,6 +180,28 @@ static void the_presignature_limit_holds(void **state)
     cluster_stop(&c);
 }
 
+static void spent_batches_do_not_pile_up(void **state)
+{
+    cluster c;
+    char key_id[KS_KEY_ID_MAX + 1];
+    part_sign_result sig;
+    uint64_t dropped = 0;
+    tdsa_err err;
+
+    (void)state;
+    cluster_start(&c, 3, 1, true);
+    new_key(c.node[0].engine, GRP_P256, key_id);
+    for (unsigned i = 0; i < 200; i++) { /* batches of 16, 32, 64, 128 */
+        assert_int_equal(sign(c.node[0].engine, key_id, (uint8_t)i, &sig, &err), TDSA_OK);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        /* What is left is the batch in use: at most 128 presignatures. */
+        assert_int_equal(ks_batch_purge(c.node[i].store, key_id, false, &dropped, &err), TDSA_OK);
+        assert_true(dropped <= 128);
+    }
+    cluster_stop(&c);
+}
+
 /* ---- threads ---- */
 
 #define THREADS    8
@@ -249,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_restarted_peer_costs_nothing_but_a_session),
         cmocka_unit_test(a_deleted_key_is_gone_everywhere),
         cmocka_unit_test(the_presignature_limit_holds),
+        cmocka_unit_test(spent_batches_do_not_pile_up),
         cmocka_unit_test(eight_threads_sign_at_once_and_no_r_repeats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
