@@ -63,6 +63,7 @@ struct part_batch {
     unsigned refs;
     uint64_t used_ms;
     part_key *key;    /* held */
+    uint64_t lane;    /* its combiner's; the top byte is the only participant that may use it */
     mpc_batch *batch; /* owned */
 };
 

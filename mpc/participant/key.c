@@ -158,10 +158,11 @@ tdsa_status part_batch_adopt(part *p, part_key *k, const ks_batch *row, part_bat
     tdsa_status st;
 
     *out = NULL;
+    if (strcmp(row->key_id, k->key->pub.key_id) != 0 || row->epoch != k->key->pub.epoch ||
+        (b != NULL && b->key != k)) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "the batch is of another key");
+    }
     if (b == NULL) {
-        if (strcmp(row->key_id, k->key->pub.key_id) != 0 || row->epoch != k->key->pub.epoch) {
-            return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "the batch is of another key");
-        }
         b = calloc(1, sizeof *b);
         if (b == NULL) {
             return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "batch");
@@ -172,6 +173,7 @@ tdsa_status part_batch_adopt(part *p, part_key *k, const ks_batch *row, part_bat
             return st;
         }
         b->key = part_key_ref(k);
+        b->lane = row->lane;
         b->next = p->batches;
         p->batches = b;
         p->batch_count++;

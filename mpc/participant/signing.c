@@ -381,6 +381,26 @@ uint64_t part_start_presign(part *p, const char *key_id, uint32_t count, uint32_
 
 /* ---- member ---- */
 
+/* The batch of a request. Its coordinator leases from it and marks what it used in its own way: that
+ * only it asks for its presignatures is what keeps them from answering twice. */
+static tdsa_status hold_batch(part *p, part_key *k, uint16_t from, const mpc_request *q,
+                              part_batch **out, tdsa_err *err)
+{
+    tdsa_status st = part_batch_hold(p, k, q->beta, out, err);
+
+    if (st == TDSA_E_NOT_FOUND) {
+        return TDSA_FAIL(err, st, "BATCH_UNKNOWN: this presignature's batch is not here");
+    }
+    if (st == TDSA_OK && (*out)->lane >> 56 != from) {
+        part_batch_release(p, *out);
+        *out = NULL;
+        return tdsa_err_blame(err, TDSA_E_DENIED, from, TDSA_WHERE,
+                              "participant %u asks for a presignature that another coordinates",
+                              from);
+    }
+    return st;
+}
+
 tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
                           tdsa_err *err)
 {
@@ -416,10 +436,7 @@ tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_as
     }
     if (st == TDSA_OK) {
         part_op_event(p, PART_OP_SIGN, PART_EVENT_STARTED, started);
-        st = part_batch_hold(p, k, q.beta, &sp.batch, err);
-        if (st == TDSA_E_NOT_FOUND) {
-            st = TDSA_FAIL(err, st, "BATCH_UNKNOWN: this presignature's batch is not here");
-        }
+        st = hold_batch(p, k, from, &q, &sp.batch, err);
     }
     if (st == TDSA_OK) {
         st = mpc_context_new(&ctx, k->key, sp.batch->batch, &q, q_bytes, q_len, err);
