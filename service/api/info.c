@@ -9,6 +9,7 @@ static json_t *limits_json(const svc_api_cfg *cfg)
     svc_put(o, "presignaturesPerRequest", json_integer(SVC_PRESIGN_COUNT_MAX));
     svc_put(o, "defaultPresignatureLimit",
             json_integer((json_int_t)cfg->default_presignature_limit));
+    svc_put(o, "minPathLength", json_integer((json_int_t)cfg->min_path));
     svc_put(o, "messageBytes", json_integer(SVC_MESSAGE_LEN_MAX));
     return o;
 }

@@ -109,7 +109,11 @@ json_t *svc_key_json(const part_key_info *k)
     svc_put(o, "digests", digests_json(k->policy.digests));
     svc_put(o, "lowS", json_boolean(k->policy.low_s));
     svc_put(o, "presignatureLimit", json_integer((json_int_t)k->presignature_limit));
-    if (k->state == KS_KEY_ACTIVE) {
+    if (k->policy.derivation == MPC_DERIVE_BIP32) {
+        svc_put(o, "minPathLength", json_integer((json_int_t)k->policy.min_path));
+    }
+    if (k->state == KS_KEY_ACTIVE &&
+        (k->policy.derivation == MPC_DERIVE_NONE || k->policy.min_path == 0)) {
         svc_put(o, "publicKey", compressed_json(k));
     }
     return o;
@@ -122,6 +126,7 @@ static tdsa_status register_key(svc_call *c, char key_id[KS_KEY_ID_MAX + 1], tds
     const svc_value *id = svc_call_value(c, SVC_KEY_ID);
     const svc_value *limit = svc_call_value(c, SVC_KEY_LIMIT);
     const svc_value *purpose = svc_call_value(c, SVC_KEY_PURPOSE);
+    const svc_value *derivation = svc_call_value(c, SVC_KEY_DERIVATION);
     part_key_spec spec;
 
     memset(&spec, 0, sizeof spec);
@@ -133,6 +138,11 @@ static tdsa_status register_key(svc_call *c, char key_id[KS_KEY_ID_MAX + 1], tds
     spec.policy = part_policy_default(spec.curve);
     if (purpose->present && strcmp(purpose->text, "message") == 0) {
         spec.policy.purpose = MPC_PURPOSE_MESSAGE;
+    }
+    if (!derivation->present || strcmp(derivation->text, "bip32") == 0) {
+        spec.policy.derivation = MPC_DERIVE_BIP32;
+        spec.policy.min_path = c->api->cfg.min_path;
+        spec.policy.min_path_xpub = c->api->cfg.min_path_xpub;
     }
     spec.presignature_limit = limit->present ? limit->number : PART_LIMIT_DEFAULT;
     return part_engine_register(c->api->cfg.engine, &spec, 0, key_id, err);

@@ -6,7 +6,7 @@
 
 static const char *const curves[] = {"P-256", "secp256k1", NULL};
 static const char *const purposes[] = {"digest", "message", NULL};
-static const char *const derivations[] = {"none", NULL};
+static const char *const derivations[] = {"bip32", "none", NULL};
 static const char *const algorithms[] = {"SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512", NULL};
 static const char *const encodings[] = {"der", "rs", NULL};
 
@@ -21,7 +21,7 @@ static const svc_field fields_key[SVC_KEY_FIELDS] = {
     [SVC_KEY_PURPOSE] = {"purpose", SVC_FIELD_CHOICE, false, 0, 0, purposes, "\"digest\"",
                          "What is sent to be signed: its digest (default) or the message itself"},
     [SVC_KEY_DERIVATION] = {"derivation", SVC_FIELD_CHOICE, false, 0, 0, derivations, "\"none\"",
-                            "Derived keys: none in this version"},
+                            "Whether keys are derived from it by a path: bip32 (default) or none"},
 };
 static const svc_field fields_presign[SVC_PRESIGN_FIELDS] = {
     [SVC_PRESIGN_COUNT] = {"count", SVC_FIELD_INTEGER, true, 1, SVC_PRESIGN_COUNT_MAX, NULL, "64",
@@ -36,8 +36,8 @@ static const svc_field fields_sign[SVC_SIGN_FIELDS] = {
     [SVC_SIGN_ALGORITHM] = {"algorithm", SVC_FIELD_CHOICE, false, 0, 0, algorithms, "\"SHA-256\"",
                             "Digest algorithm; absent: the one whose digest is as long as hash, or "
                             "SHA-256 for a message"},
-    [SVC_SIGN_PATH] = {"path", SVC_FIELD_TEXT, false, 1, 512, NULL, NULL,
-                       "Derivation path m/44/0/0; refused for keys without derivation"},
+    [SVC_SIGN_PATH] = {"path", SVC_FIELD_TEXT, false, 1, 600, NULL, NULL,
+                       "Derivation path m/44/0/0 of a bip32 key"},
     [SVC_SIGN_ENCODING] = {"encoding", SVC_FIELD_CHOICE, false, 0, 0, encodings, "\"der\"",
                            "Form of signature: der (default), or rs for r and s side by side"},
 };
@@ -47,7 +47,7 @@ static const svc_query queries_list[] = {
     {"state", "ACTIVE (default) or all", "all"},
 };
 static const svc_query queries_path[] = {
-    {"path", "Derivation path m/44/0/0; refused for keys without derivation", NULL},
+    {"path", "Derivation path m/44/0/0 of a bip32 key", NULL},
 };
 
 #define FIELDS_none    .fields = NULL, .field_count = 0

@@ -155,6 +155,8 @@ static tdsa_status make_adapters(svc_daemon *d, tdsa_err *err)
         .client_index = e->roster.client_index,
         .may_generate = e->may_generate,
         .default_presignature_limit = e->default_presignature_limit,
+        .min_path = e->min_path,
+        .min_path_xpub = e->min_path_xpub,
         .base_path = d->settings.listeners[SVC_API].prefix,
         .methods = d->settings.methods,
         .done = on_api_done,

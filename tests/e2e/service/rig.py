@@ -33,7 +33,8 @@ def verify(folder, pem, signature_hex):
 
 def make_key(cluster, index, key, curve="P-256", **more):
     """Registers a key and generates its shares through one participant; gives its PEM."""
-    expect(cluster.call("POST", index, "api", "/v1/keys", {"keyId": key, "curve": curve, **more}), 201)
+    expect(cluster.call("POST", index, "api", "/v1/keys",
+                        {"keyId": key, "curve": curve, "derivation": "none", **more}), 201)
     expect(cluster.call("POST", index, "api", f"/v1/keys/{key}/share", {}), 200)
     return expect(cluster.get(index, "api", f"/v1/keys/{key}/public-key"), 200)["pem"]
 

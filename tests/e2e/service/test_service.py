@@ -20,6 +20,7 @@ def main(build):
         for index, secret in SECRETS.items():
             rig.use_aesgcm(cluster, index, secret)
             rig.change(cluster, index, "sessionTimeout: 60", "sessionTimeout: 5")
+            rig.change(cluster, index, "minChainPathLength: 0", "minChainPathLength: 1")
         cluster.start_all()
         failed = run_facts(facts_of(cluster))
     with Cluster(build, "client") as cluster:
@@ -54,12 +55,32 @@ def facts_of(cluster):
 
     def a_message_key_hashes_at_every_participant():
         text = expect(cluster.call("POST", 1, "api", "/v1/keys:generate",
-                                   {"keyId": "m", "curve": "P-256", "purpose": "message"}), 201)
+                                   {"keyId": "m", "curve": "P-256", "purpose": "message",
+                                    "derivation": "none"}), 201)
         need(text["purpose"] == "message", str(text))
         done = expect(cluster.call("POST", 1, "api", "/v1/keys/m/sign",
                                    {"message": base64.b64encode(rig.MESSAGE).decode()}), 200)
         public = expect(cluster.get(1, "api", "/v1/keys/m/public-key"), 200)["pem"]
         verify(cluster.home, public, done["signature"])
+
+    def a_bip32_key_signs_below_its_root_only_as_far_as_it_may():
+        shown = expect(cluster.call("POST", 0, "api", "/v1/keys:generate", {"keyId": "tree", "curve": "secp256k1"}), 201)
+        need(shown["derivation"] == "bip32" and shown["minPathLength"] == 1, str(shown))
+        need("publicKey" not in shown, "the root's public key is shown")
+        expect(sign(cluster, 1, "tree"), 403, "DENIED")
+        expect(cluster.get(1, "api", "/v1/keys/tree/public-key"), 403, "DENIED")
+        seen = set()
+        for path in ("m/0", "m/1", "m/44/0/0"):
+            publics = {expect(cluster.get(i, "api", f"/v1/keys/tree/public-key?path={path}"), 200)["pem"]
+                       for i in cluster.servers}
+            need(len(publics) == 1, f"{path}: the servers derive different keys")
+            done = expect(sign(cluster, 2, "tree", path=path), 200)
+            verify(cluster.home, publics.pop(), done["signature"])
+            seen.add(done["publicKey"])
+        need(len(seen) == 3, "paths give the same key")
+        for path in ("m/44'", "m/2147483648", "x"):
+            expect(sign(cluster, 2, "tree", path=path), 422, "INVALID_FIELD")
+        expect(sign(cluster, 0, "k-P-256", path="m/1"), 422, "NO_DERIVATION")
 
     def no_two_signatures_share_r():
         seen = collections.Counter()
@@ -166,7 +187,8 @@ def facts_of(cluster):
             while not going.is_set():
                 key = f"load-{number}-{count}"
                 count += 1
-                if cluster.call("POST", 0, "api", "/v1/keys:generate", {"keyId": key, "curve": "P-256"})[0] == 201:
+                if cluster.call("POST", 0, "api", "/v1/keys:generate",
+                                {"keyId": key, "curve": "P-256", "derivation": "none"})[0] == 201:
                     made.append(key)
 
         threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
@@ -252,7 +274,7 @@ def facts_of(cluster):
         need(core[4:6] == ["0", "0"], f"core limits {core}")
 
     return [a_key_is_made_stocked_used_and_verified_on_both_curves, every_server_shows_and_uses_the_same_key,
-            a_message_key_hashes_at_every_participant, no_two_signatures_share_r,
+            a_message_key_hashes_at_every_participant, a_bip32_key_signs_below_its_root_only_as_far_as_it_may, no_two_signatures_share_r,
             registering_again_changes_nothing_and_another_curve_is_refused, a_limit_is_kept_all_or_nothing,
             pages_go_through_all_keys, a_deleted_key_is_gone_everywhere, operations_are_counted,
             the_ports_do_not_mix, a_peer_that_is_down_is_named_and_its_return_is_enough,

@@ -121,7 +121,7 @@ static void a_message_key_takes_messages_and_a_digest_key_takes_digests(void **s
     (void)state;
     rig_start(&r, PEER_NO_CLIENT, 0);
     rig_make_key(&r, "{\"keyId\":\"m\",\"curve\":\"P-256\",\"purpose\":\"message\"}");
-    rig_make_key(&r, "{\"keyId\":\"d\",\"curve\":\"P-256\"}");
+    rig_make_key(&r, "{\"keyId\":\"d\",\"curve\":\"P-256\",\"derivation\":\"none\"}");
     test_json(&a, r.port, "POST", "/v1/keys/m/sign", "{\"message\":\"dGVzdA==\"}");
     assert_int_equal(a.status, 200);
     o = answer_object(&a); /* sha256("test") is DIGEST */

@@ -38,7 +38,7 @@ static void bad_bodies_are_refused_with_the_name_of_the_field(void **state)
          "integer of -1"},
         {"/v1/keys", "{\"curve\":\"P-256\",\"presignatureLimit\":99999999999999999999}", 400,
          "INVALID_JSON", NULL},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"derivation\":\"bip32\"}", 422, "INVALID_FIELD",
+        {"/v1/keys", "{\"curve\":\"P-256\",\"derivation\":\"slip10\"}", 422, "INVALID_FIELD",
          "derivation"},
         {"/v1/keys/k/share", "{\"x\":1}", 400, "UNKNOWN_FIELD", "\"x\""},
         {"/v1/keys/k/presignatures", "{}", 422, "MISSING_FIELD", "count"},
