@@ -13,14 +13,19 @@ static void check_secret(void)
 {
     TDSA_SCOPED_SECRET a = NULL;
     TDSA_SCOPED_SECRET b = NULL;
+    TDSA_SCOPED_SECRET copy = NULL;
     bool same = false;
 
     ct_require(tdsa_secret_new(&a, 32, &err) == TDSA_OK, "secret");
     ct_require(tdsa_secret_new(&b, 32, &err) == TDSA_OK, "secret");
     ct_secret(tdsa_secret_bytes(a), 32);
+    ct_require(tdsa_secret_copy(&copy, tdsa_secret_view(a), 32, &err) == TDSA_OK, "copy");
+    ct_still_secret("a copied secret", tdsa_secret_view(copy), 32);
     same = tdsa_secret_equal(a, b);
-    ct_leak(tdsa_secret_bytes(a));
-    ct_public(&same, sizeof same);
+    ct_still_secret("a verdict before it is declassified", &same, sizeof same);
+    tdsa_declassify(&same, sizeof same);
+    ct_still_public("a declassified verdict", &same, sizeof same);
+    ct_still_secret("a compared secret", tdsa_secret_view(a), 32);
     ct_require(same, "equal");
 }
 
@@ -33,12 +38,17 @@ static void check_hash_and_kdf(void)
     tdsa_stmt_begin(&info, "info");
     ct_secret(key, sizeof key);
     ct_require(tdsa_hash(out, TDSA_HASH_SHA512, key, sizeof key, &err) == TDSA_OK, "hash");
+    ct_still_secret("SHA-512 of a secret", out, 64);
     ct_require(tdsa_hmac(out, TDSA_HASH_SHA512, key, sizeof key, key, sizeof key, &err) == TDSA_OK,
                "hmac");
+    ct_still_secret("HMAC-SHA-512 of a secret", out, 64);
     ct_require(tdsa_hmac(out, TDSA_HASH_SHA256, key, sizeof key, key, sizeof key, &err) == TDSA_OK,
                "hmac");
+    ct_still_secret("HMAC-SHA-256 of a secret", out, 32);
     ct_require(tdsa_hkdf_stmt(out, key, sizeof key, &info, &err) == TDSA_OK, "hkdf");
+    ct_still_secret("HKDF of a secret", out, 32);
     ct_require(tdsa_hkdf_expand(out, sizeof out, key, &info, &err) == TDSA_OK, "expand");
+    ct_still_secret("HKDF-Expand of a secret", out, sizeof out);
 }
 
 static void check_ciphers(void)
@@ -57,24 +67,27 @@ static void check_ciphers(void)
     ct_require(tdsa_gcm_seal(&sealed, &p, plain, sizeof plain, &err) == TDSA_OK, "seal");
     ct_public(sealed.data, sealed.len); /* a ciphertext is public */
     ct_require(tdsa_gcm_open(&back, &p, sealed.data, sealed.len, &err) == TDSA_OK, "open");
+    ct_still_secret("an opened plaintext", back.data, back.len);
     ct_require(tdsa_ctr_new(&s, key, &err) == TDSA_OK, "ctr");
     ct_require(tdsa_ctr_read(s, 100, stream, sizeof stream, &err) == TDSA_OK, "ctr");
+    ct_still_secret("a key stream", stream, sizeof stream);
     tdsa_ctr_free(s);
 }
 
-static void check_dh(void)
+static void check_dh(tdsa_dh_kind kind)
 {
-    static const tdsa_dh_kind kinds[2] = {TDSA_DH_X25519, TDSA_DH_X448};
+    const size_t len = tdsa_dh_len(kind);
     uint8_t priv[TDSA_X448_LEN];
     uint8_t peer[TDSA_X448_LEN] = {9};
     uint8_t out[TDSA_X448_LEN];
 
-    for (size_t i = 0; i < 2; i++) {
-        memset(priv, 0x5c, sizeof priv);
-        ct_secret(priv, sizeof priv);
-        ct_require(tdsa_dh_public(kinds[i], out, priv, &err) == TDSA_OK, "public");
-        ct_require(tdsa_dh_shared(kinds[i], out, priv, peer, &err) == TDSA_OK, "shared");
-    }
+    memset(priv, 0x5c, sizeof priv);
+    ct_secret(priv, sizeof priv);
+    ct_require(tdsa_dh_public(kind, out, priv, &err) == TDSA_OK, "public");
+    ct_still_secret("a private key", priv, len);
+    ct_still_secret("a public key that nobody declassified", out, len);
+    ct_require(tdsa_dh_shared(kind, out, priv, peer, &err) == TDSA_OK, "shared");
+    ct_still_secret(kind == TDSA_DH_X25519 ? "an X25519 secret" : "an X448 secret", out, len);
 }
 
 static void check_encodings(void)
@@ -85,7 +98,9 @@ static void check_encodings(void)
 
     ct_secret(bytes, sizeof bytes);
     tdsa_hex(hex, bytes, sizeof bytes);
+    ct_still_secret("the digits of a secret", hex, 64);
     tdsa_base64url_encode(&text, bytes, sizeof bytes);
+    ct_still_secret("the base64 of a secret", text.data, text.len);
 }
 
 int main(void)
@@ -93,7 +108,8 @@ int main(void)
     check_secret();
     check_hash_and_kdf();
     check_ciphers();
-    check_dh();
+    check_dh(TDSA_DH_X25519);
+    check_dh(TDSA_DH_X448);
     check_encodings();
-    return EXIT_SUCCESS;
+    return ct_end();
 }

@@ -18,6 +18,9 @@ static tdsa_status secret_fill(void *ctx, uint8_t *out, size_t len, tdsa_err *e)
 
 static const tdsa_rng secret_rng = {secret_fill, NULL};
 
+/* Bytes of a grp_scalar that are in use: the limbs above the order's are 0. */
+#define SCALAR_BYTES 32u
+
 static void check_scalars(const grp *g)
 {
     uint8_t bytes[GRP_SCALAR_LEN_MAX];
@@ -27,22 +30,30 @@ static void check_scalars(const grp *g)
     bool verdict = false;
 
     ct_require(grp_scalar_random(g, &a, &secret_rng, &err) == TDSA_OK, "random");
-    ct_leak(&a);
+    ct_still_secret("a random scalar", &a, SCALAR_BYTES);
     grp_scalar_set_u64(g, &b, 7);
     ct_secret(&b, sizeof b);
     grp_scalar_add(g, &c, &a, &b);
+    ct_still_secret("a sum", &c, SCALAR_BYTES);
     grp_scalar_sub(g, &c, &c, &b);
+    ct_still_secret("a difference", &c, SCALAR_BYTES);
     grp_scalar_mul(g, &c, &c, &b);
+    ct_still_secret("a product", &c, SCALAR_BYTES);
     grp_scalar_neg(g, &c, &c);
+    ct_still_secret("a negated scalar", &c, SCALAR_BYTES);
     grp_scalar_inv(g, &c, &c);
+    ct_still_secret("an inverse", &c, SCALAR_BYTES);
     verdict = grp_scalar_is_zero(g, &c);
     ct_public(&verdict, sizeof verdict);
     ct_require(!verdict, "zero");
     verdict = grp_scalar_equal(g, &a, &c);
     ct_public(&verdict, sizeof verdict);
+    ct_still_secret("a compared scalar", &c, SCALAR_BYTES);
     grp_scalar_encode(g, bytes, &c);
+    ct_still_secret("an encoded scalar", bytes, SCALAR_BYTES);
     ct_require(grp_scalar_decode(g, &b, bytes, grp_get_info(g)->scalar_len, &err) == TDSA_OK,
                "decode");
+    ct_still_secret("a decoded scalar", &b, SCALAR_BYTES);
     grp_scalar_clear(&a);
 }
 
@@ -55,8 +66,14 @@ static void check_polynomials(const grp *g)
 
     ct_require(grp_poly_random(g, &f, 2, &secret_rng, &err) == TDSA_OK, "poly");
     grp_poly_eval(g, &share, &f, 3);
+    ct_still_secret("a value of a polynomial", &share, SCALAR_BYTES);
     ct_require(grp_poly_commit(g, commitment, &f, &err) == TDSA_OK, "commit");
+    ct_still_public("commitments", commitment, 3 * sizeof commitment[0]);
+    for (size_t m = 0; m <= 2; m++) {
+        ct_still_secret("a committed coefficient", &f.coeff[m], SCALAR_BYTES);
+    }
     ct_require(grp_mul_base(g, &r, &share, &err) == TDSA_OK, "base");
+    ct_still_secret("a multiplied scalar", &share, SCALAR_BYTES);
     ct_require(!grp_point_is_identity(&r), "identity");
     grp_poly_clear(&f);
 }
@@ -91,8 +108,12 @@ static void check_prss_and_pads(const grp *g)
     ct_secret(pair, sizeof pair);
     ct_require(grp_prss_new(&p, g, &cfg, &err) == TDSA_OK, "prss");
     ct_require(grp_prss_shares(p, shares, 3, 5, &err) == TDSA_OK, "shares");
+    for (size_t i = 0; i < 5; i++) {
+        ct_still_secret("a PRSS share", &shares[i], SCALAR_BYTES);
+    }
     grp_prss_free(p);
     ct_require(grp_pad(g, &pad, &pad_cfg, &err) == TDSA_OK, "pad");
+    ct_still_secret("a pad", &pad, SCALAR_BYTES);
     ct_require(grp_mul_base(g, &r, &shares[4], &err) == TDSA_OK, "base");
 }
 
@@ -109,5 +130,5 @@ int main(void)
         check_prss_and_pads(g);
         grp_close(g);
     }
-    return EXIT_SUCCESS;
+    return ct_end();
 }
