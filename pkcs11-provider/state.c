@@ -22,13 +22,16 @@ static struct {
     atomic_int pid;      /* who initialised */
     atomic_uint callers; /* calls inside the core */
     atomic_int starter;  /* pid whose thread is in C_Initialize or C_Finalize, or 0 */
-    atomic_bool exiting, exit_hooked, dead;
+    atomic_bool exiting, hooked, dead;
     _Atomic(p11_core *) core;
     p11_log log;
 } process = {.log = {.fd = -1}};
 
 /* The call this thread is in, for failed assertions and recursion. */
 static _Thread_local p11_call *current;
+
+/* The core whose keystore this thread keeps still while it forks. */
+static _Thread_local p11_core *forking;
 
 static void mark_exiting(void)
 {
@@ -40,6 +43,46 @@ bool p11_exiting(void)
     /* OPENSSL_init_crypto(3): "once OPENSSL_cleanup() has been called the library cannot be
      * reinitialised": it gives 0 from then on, also for a host that calls it by hand. */
     return atomic_load(&process.exiting) || OPENSSL_init_crypto(0, NULL) == 0;
+}
+
+/*
+ * Around fork the keystore is kept still, for some milliseconds at most: SQLite's list of locks must
+ * not be inherited in the middle of a change. The child itself does nothing before its C_Initialize.
+ */
+static void before_fork(void)
+{
+    forking = NULL;
+    if (current != NULL || atomic_load(&process.dead) || p11_exiting() ||
+        atomic_load(&process.pid) != (int)getpid()) {
+        return; /* a library inside our own call forks: its locks are this thread's */
+    }
+    atomic_fetch_add(&process.callers, 1);
+    if (atomic_load(&process.phase) != P11_ON) {
+        atomic_fetch_sub(&process.callers, 1);
+        return;
+    }
+    forking = atomic_load(&process.core);
+    ks_fork_prepare(forking->store);
+}
+
+static void after_fork(void)
+{
+    if (forking != NULL) {
+        ks_fork_parent(forking->store);
+        atomic_fetch_sub(&process.callers, 1);
+        forking = NULL;
+    }
+}
+
+/* After everything that start() loaded, so that our exit handler runs before theirs. */
+static CK_RV hook_process(void)
+{
+    if (atomic_exchange(&process.hooked, true)) {
+        return CKR_OK;
+    }
+    return atexit(mark_exiting) == 0 && pthread_atfork(before_fork, after_fork, NULL) == 0
+               ? CKR_OK
+               : CKR_HOST_MEMORY;
 }
 
 static void on_failed_assertion(const char *what, const char *where)
@@ -301,9 +344,8 @@ CK_RV p11_initialize(p11_call *call, const CK_C_INITIALIZE_ARGS *args)
     starter_lock();
     tdsa_assert_set_handler(on_failed_assertion);
     rv = start(call);
-    if (rv == CKR_OK && !atomic_exchange(&process.exit_hooked, true)) {
-        /* after everything that start() loaded: runs before their own exit handlers */
-        rv = atexit(mark_exiting) == 0 ? CKR_OK : CKR_HOST_MEMORY;
+    if (rv == CKR_OK) {
+        rv = hook_process();
     }
     starter_unlock();
     return rv;

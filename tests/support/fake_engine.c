@@ -185,6 +185,18 @@ void ks_lock(ks *s)
     atomic_store(&s->unlocked, false);
 }
 
+void ks_fork_prepare(ks *s)
+{
+    (void)s;
+    atomic_fetch_add(&fake.fork_prepared, 1);
+}
+
+void ks_fork_parent(ks *s)
+{
+    (void)s;
+    atomic_fetch_add(&fake.fork_released, 1);
+}
+
 tdsa_status ks_change_counter(ks *s, uint64_t *out, tdsa_err *err)
 {
     (void)s;

@@ -13,7 +13,7 @@
  */
 typedef struct {
     atomic_uint sign_calls, register_calls, generate_calls, delete_calls, stop_calls, forget_calls,
-        store_abandoned, engine_abandoned, list_calls;
+        store_abandoned, engine_abandoned, list_calls, fork_prepared, fork_released;
     atomic_int fail_sign, fail_generate, fail_delete, fail_unlock, fail_open; /* tdsa_status */
     atomic_int blame;           /* participant of these errors plus one; 0: nobody */
     atomic_int sign_delay_ms;   /* until part_engine_stop, in small steps */

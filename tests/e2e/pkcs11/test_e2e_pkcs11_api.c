@@ -2,12 +2,14 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -167,6 +169,81 @@ static void forked_workers_sign_beside_the_parent(void **state)
     assert_int_equal(sign_and_verify(&module, module.session, 77, r), CKR_OK);
 }
 
+static atomic_bool stop;
+
+/* Signs until told to stop or until C_Finalize ends it; counts in *arg. */
+static void *sign_on(void *arg)
+{
+    unsigned *count = arg;
+    CK_SESSION_HANDLE s = 0;
+    uint8_t r[32];
+
+    if (!p11_open_session(&module, &s)) {
+        return NULL;
+    }
+    while (!atomic_load(&stop) && sign_and_verify(&module, s, 1, r) == CKR_OK) {
+        (*count)++;
+    }
+    return NULL;
+}
+
+static void start_signing(pthread_t threads[THREADS], unsigned counts[THREADS])
+{
+    atomic_store(&stop, false);
+    for (size_t i = 0; i < THREADS; i++) {
+        counts[i] = 0;
+        assert_int_equal(pthread_create(&threads[i], NULL, sign_on, &counts[i]), 0);
+    }
+}
+
+static void workers_of_a_busy_parent_sign_too(void **state)
+{
+    pthread_t threads[THREADS];
+    unsigned counts[THREADS];
+
+    (void)state;
+    start_signing(threads, counts);
+    for (unsigned i = 0; i < 12; i++) { /* whatever locks the threads hold at that moment */
+        int status = 0;
+        const pid_t pid = fork();
+
+        if (pid == 0) {
+            (void)alarm(60); /* hanging is failing */
+            CHILD_EXIT(child());
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_true(counts[i] > 0);
+    }
+}
+
+static void finalize_under_signatures_ends_them(void **state)
+{
+    pthread_t threads[THREADS];
+    unsigned counts[THREADS];
+    uint8_t r[32];
+
+    (void)state;
+    for (unsigned round = 0; round < 3; round++) {
+        const struct timespec pause = {0, 50000000};
+
+        start_signing(threads, counts);
+        (void)nanosleep(&pause, NULL); /* lets them begin; nothing depends on how far they get */
+        assert_int_equal(module.f->C_Finalize(NULL), CKR_OK);
+        for (size_t i = 0; i < THREADS; i++) {
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        }
+        assert_int_equal(setup_all(state), 0);
+        assert_true(p11_find_key(&module, "p256"));
+        assert_int_equal(sign_and_verify(&module, module.session, 1, r), CKR_OK);
+    }
+}
+
 static void keys_outlive_the_process_state(void **state)
 {
     uint8_t r[32];
@@ -233,6 +310,8 @@ int main(void)
         cmocka_unit_test(both_curves_sign_and_verify),
         cmocka_unit_test(threads_sign_at_once_and_no_r_repeats),
         cmocka_unit_test(forked_workers_sign_beside_the_parent),
+        cmocka_unit_test(workers_of_a_busy_parent_sign_too),
+        cmocka_unit_test(finalize_under_signatures_ends_them),
         cmocka_unit_test(keys_outlive_the_process_state),
         cmocka_unit_test(a_wrong_pin_is_told_and_the_right_one_still_works),
         cmocka_unit_test(a_message_key_signs_messages_only),

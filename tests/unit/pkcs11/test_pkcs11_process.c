@@ -55,6 +55,11 @@ static int setup(void **state)
     return 0;
 }
 
+static int child_that_does_nothing(void)
+{
+    return 0;
+}
+
 static int child_that_initialises(void)
 {
     CK_UTF8CHAR pin[] = FAKE_PIN;
@@ -89,6 +94,36 @@ static void a_child_initialises_afresh_and_the_parent_goes_on(void **state)
         assert_int_equal(in_child(child_that_initialises), 0);
         P11_OK(sign_once(session));
     }
+    assert_int_equal(atomic_load(&fake.fork_prepared), 4); /* the keystore was kept still */
+    assert_int_equal(atomic_load(&fake.fork_released), 4);
+}
+
+static void fork_without_the_module_is_left_alone(void **state)
+{
+    (void)state;
+    P11_OK(C_Finalize(NULL));
+    assert_int_equal(in_child(child_that_does_nothing), 0);
+    assert_int_equal(atomic_load(&fake.fork_prepared), 0);
+}
+
+static void fork_here(void)
+{
+    const pid_t pid = fork();
+
+    if (pid == 0) {
+        _exit(0);
+    }
+    (void)waitpid(pid, NULL, 0);
+}
+
+static void a_library_inside_our_call_may_fork(void **state)
+{
+    (void)state;
+    fake.in_sign = fork_here;
+    P11_OK(sign_once(session));
+    fake.in_sign = NULL;
+    assert_int_equal(atomic_load(&fake.fork_prepared), 0); /* it may hold the keystore itself */
+    P11_OK(sign_once(session));
 }
 
 static void *sign_for_a_while(void *arg)
@@ -465,6 +500,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_child_initialises_afresh_and_the_parent_goes_on),
+        TEST(fork_without_the_module_is_left_alone),
+        TEST(a_library_inside_our_call_may_fork),
         TEST(a_child_of_a_busy_parent_initialises_too),
         TEST(calls_inside_exit_answer_and_touch_nothing),
         TEST(a_failed_assertion_ends_in_general_error),
