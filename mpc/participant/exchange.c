@@ -114,6 +114,16 @@ static tdsa_status seal(part *p, part_exchange *x, part_link *l, tdsa_err *err)
     return st;
 }
 
+/* A handshake lasts as long as the most patient of those who wait for it. */
+static void prolong_handshake(part *p, const part_session *s, uint16_t peer, uint64_t deadline_ms)
+{
+    for (part_exchange *x = p->exchanges; x != NULL; x = x->next) {
+        if (x->handshake && x->session == s && x->peer == peer && x->deadline_ms < deadline_ms) {
+            x->deadline_ms = deadline_ms;
+        }
+    }
+}
+
 tdsa_status part_put(part *p, const part_question *q, tdsa_err *err)
 {
     part_exchange *x = NULL;
@@ -136,6 +146,8 @@ tdsa_status part_put(part *p, const part_question *q, tdsa_err *err)
     st = tdsa_buf_check(&x->plain, err);
     if (st == TDSA_OK && l->state == LINK_OPEN) {
         st = seal(p, x, l, err);
+    } else if (st == TDSA_OK) {
+        prolong_handshake(p, q->session, q->peer, q->deadline_ms);
     }
     if (st != TDSA_OK) {
         exchange_free(x);
@@ -449,7 +461,9 @@ void part_exchanges_due(part *p)
         detach(p, x);
         (void)tdsa_err_blame(&err, TDSA_E_TIMEOUT, x->peer, TDSA_WHERE,
                              "participant %u did not answer in time", x->peer);
-        if (x->session != NULL) {
+        if (x->state == EXCHANGE_WAITING) {
+            tell_failed(p, x, &err); /* others may have time left for the handshake */
+        } else if (x->session != NULL) {
             lose_link(p, x, &err);
         }
         exchange_free(x);

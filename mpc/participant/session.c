@@ -271,7 +271,9 @@ void part_session_opened(part *p, part_session *s, uint16_t peer, const uint8_t 
     tdsa_err err;
 
     TDSA_ASSERT(l != NULL);
-    TDSA_ASSERT(l->state == LINK_OPENING);
+    if (l->state != LINK_OPENING) {
+        return; /* it was given up meanwhile */
+    }
     if (len < 2 || body[0] != PART_FRAME_VERSION || body[1] != PART_FRAME_HANDSHAKE) {
         (void)TDSA_BLAME(&err, peer, "participant %u answered the handshake with something else",
                          peer);

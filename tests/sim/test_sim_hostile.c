@@ -82,10 +82,36 @@ static void a_presignature_is_for_its_coordinator_only(void **state)
     sim_free(s);
 }
 
+static void a_short_deadline_does_not_cost_others_their_session(void **state)
+{
+    const sim_cfg cfg = {.seed = 12, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 200};
+    part_result result;
+    tdsa_err err;
+    sim *s = sim_new(&cfg);
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t hasty = i % 2 == 0 ? PART_OP_NONE : part_start_ping(sim_part(s, 0), 1 + i, &err);
+        const uint64_t patient = part_start_ping(sim_part(s, 0), 4000, &err);
+
+        /* both wait for the same handshakes, whoever began them; one gives up before they are through */
+        if (hasty == PART_OP_NONE) {
+            hasty = part_start_ping(sim_part(s, 0), 1 + i, &err);
+        }
+        assert_int_not_equal(sim_finish(s, 0, hasty, &result, &err), TDSA_OK);
+        if (sim_finish(s, 0, patient, &result, &err) != TDSA_OK) {
+            sim_fail(s, "ping", err.text);
+        }
+        sim_idle(s, 3600000); /* the session is gone */
+    }
+    sim_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_presignature_is_for_its_coordinator_only),
+        cmocka_unit_test(a_short_deadline_does_not_cost_others_their_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
