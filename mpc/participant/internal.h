@@ -24,7 +24,9 @@
 #define PART_INBOUND_MAX        256u /* remembered requests per link */
 #define PART_INBOUND_BYTES_MAX  (1u << 20)
 #define PART_TICKETS_MAX        4u
-#define PART_PARKED_MAX         4u  /* early requests of one peer for runs not yet begun */
+#define PART_PARKED_MAX         4u /* early requests of one peer in one session for runs not begun */
+#define PART_PARKED_OF_PEER_MAX 256u /* the same over all sessions */
+#define PART_PARKED_BODY_MAX    16384u
 #define PART_RANGES_MAX         64u /* burnt ranges remembered per session (responder) */
 #define PART_KEYS_CACHED_MAX    256u
 #define PART_BATCHES_CACHED_MAX 256u

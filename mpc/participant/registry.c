@@ -508,7 +508,7 @@ static tdsa_status check_bound(part *p, const part_session *s, uint16_t from, co
     st = part_registration_load(p, key_id, &reg, state, err);
     if (st == TDSA_OK && !part_member_is(&reg.members[from], &s->link[from]->keys)) {
         /* The same words as for a key that is not here: nobody learns which keys exist. */
-        st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
+        st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", key_id);
     }
     return st;
 }

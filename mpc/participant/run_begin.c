@@ -60,6 +60,32 @@ bool part_begin_fits(const part_run *r, const part_begin *b)
              memcmp(r->members, b->members, b->member_count * sizeof b->members[0]) == 0));
 }
 
+/*
+ * The coordinator must be a member and show the keys that the key is bound to, or it is told what it
+ * would be told of a key that is not here. One session is for one set of participants.
+ */
+static tdsa_status bind_session(const part *p, part_run *r, const mpc_member *members, size_t count,
+                                tdsa_err *err)
+{
+    part_session *s = r->session;
+    bool member = false;
+
+    for (size_t i = 0; i < r->member_count; i++) {
+        member = member || (r->members[i] == r->coordinator && r->coordinator < count);
+    }
+    if (r->coordinator != p->cfg.roster.me &&
+        (!member || !part_member_is(&members[r->coordinator], &s->link[r->coordinator]->keys))) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", r->key_id);
+    }
+    for (size_t i = 0; s->bound_set && i < count; i++) {
+        if (!part_member_is(&members[i], &s->bound[members[i].index])) {
+            return TDSA_FAIL(err, TDSA_E_CONFLICT, "this session is for other participants");
+        }
+    }
+    part_session_bind(s, members, count);
+    return TDSA_OK;
+}
+
 static tdsa_status new_keygen(part *p, part_run *r, tdsa_err *err)
 {
     mpc_keygen_cfg cfg = {.me = p->cfg.roster.me, .epoch = 0, .rng = p->cfg.rng};
@@ -70,10 +96,17 @@ static tdsa_status new_keygen(part *p, part_run *r, tdsa_err *err)
     if (st != TDSA_OK) {
         return st;
     }
-    if (state != KS_KEY_REGISTERED) {
-        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s has a share already", r->key_id);
+    for (uint16_t i = 0; i < reg.n; i++) {
+        r->members[i] = i;
     }
-    st = part_group(p, reg.curve, &cfg.g, err);
+    r->member_count = reg.n;
+    st = bind_session(p, r, reg.members, reg.n, err);
+    if (st == TDSA_OK && state != KS_KEY_REGISTERED) {
+        st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s has a share already", r->key_id);
+    }
+    if (st == TDSA_OK) {
+        st = part_group(p, reg.curve, &cfg.g, err);
+    }
     if (st != TDSA_OK) {
         return st;
     }
@@ -83,11 +116,6 @@ static tdsa_status new_keygen(part *p, part_run *r, tdsa_err *err)
     cfg.members = reg.members;
     cfg.key_id = r->key_id;
     cfg.policy = reg.policy;
-    for (uint16_t i = 0; i < reg.n; i++) {
-        r->members[i] = i;
-    }
-    r->member_count = reg.n;
-    part_session_bind(r->session, reg.members, reg.n);
     return mpc_keygen_new(&r->keygen, &cfg, err);
 }
 
@@ -99,14 +127,17 @@ static tdsa_status new_presign(part *p, part_run *r, tdsa_err *err)
                            .compressed_wire = r->compressed,
                            .rng = p->cfg.rng};
     const mpc_key_public *pub = &r->key->key->pub;
+    tdsa_status st = bind_session(p, r, pub->members, pub->n, err);
 
+    if (st != TDSA_OK) {
+        return st;
+    }
     if (r->member_count != 2u * pub->t + 1) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "committee of %zu, must be %u", r->member_count,
                          2u * pub->t + 1);
     }
     memcpy(cfg.committee, r->members, sizeof cfg.committee);
     cfg.key = r->key->key;
-    part_session_bind(r->session, pub->members, pub->n);
     return mpc_presign_new(&r->presign, &cfg, err);
 }
 

@@ -10,12 +10,18 @@ static tdsa_status park(part *p, part_session *s, uint16_t from, uint64_t seq, c
                         tdsa_err *err)
 {
     part_parked *k = NULL;
-    size_t count = 0;
+    size_t here = 0;
+    size_t everywhere = 0;
 
     for (const part_parked *other = p->parked; other != NULL; other = other->next) {
-        count += other->session == s && other->from == from ? 1 : 0;
+        here += other->session == s && other->from == from ? 1 : 0;
+        everywhere += other->from == from ? 1 : 0;
     }
-    if (count >= PART_PARKED_MAX) {
+    if (a->body_len > PART_PARKED_BODY_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "early message of %zu bytes, limit %u", a->body_len,
+                         PART_PARKED_BODY_MAX);
+    }
+    if (here >= PART_PARKED_MAX || everywhere >= PART_PARKED_OF_PEER_MAX) {
         return TDSA_FAIL(err, TDSA_E_BUSY, "too many early messages of participant %u", from);
     }
     k = calloc(1, sizeof *k);
@@ -128,12 +134,18 @@ void part_run_asked(part *p, part_session *s, uint16_t from, uint64_t seq, const
         return;
     }
     while ((k = unpark(p, s, a->run)) != NULL) {
+        const bool gone = part_run_find(s, a->run) == NULL;
         const part_ask early = {.kind = k->kind,
                                 .run = k->run,
                                 .round = k->round,
                                 .body = k->body.data,
                                 .body_len = k->body.len};
-        part_run_asked(p, s, k->from, k->seq, &early);
+        if (gone) { /* it would be parked again */
+            (void)TDSA_FAIL(&err, TDSA_E_NOT_FOUND, "no such run: it has ended here");
+            part_answer_to(p, s, k->from, k->seq, &err, NULL, 0);
+        } else {
+            part_run_asked(p, s, k->from, k->seq, &early);
+        }
         tdsa_buf_clear(&k->body);
         free(k);
     }

@@ -432,7 +432,8 @@ tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_as
         st = part_key_hold(p, q.key_id, &k, err);
     }
     if (st == TDSA_OK && !part_member_is(&k->key->pub.members[from], &s->link[from]->keys)) {
-        st = TDSA_FAIL(err, TDSA_E_DENIED, "key %s is bound to another key pair", q.key_id);
+        /* The same words as for a key that is not here: nobody learns which keys exist. */
+        st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", q.key_id);
     }
     if (st == TDSA_OK) {
         part_op_event(p, PART_OP_SIGN, PART_EVENT_STARTED, started);
