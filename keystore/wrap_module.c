@@ -3,8 +3,14 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SLOTS_MAX 256u
+
+/* SoftHSM rewrites a token's file at every login; a process that starts at that moment does not see
+ * the token at all. Several workers of one server do log in at once. */
+#define FIND_TRIES    10u
+#define FIND_PAUSE_NS 20000000L
 
 tdsa_status ks_wrap_fail(ks_wrap *w, CK_RV rv, const char *what, tdsa_err *err)
 {
@@ -97,6 +103,7 @@ static tdsa_status find_token(ks_wrap *w, CK_SLOT_ID *slot, CK_TOKEN_INFO *token
     if (found == 1) {
         return TDSA_OK;
     }
+    w->missing = found == 0;
     if (found > 1) {
         return TDSA_FAIL(err, TDSA_E_WRAPPING,
                          "%u wrapping tokens match '%s': add serial= or slot-id= to the URI", found,
@@ -182,6 +189,25 @@ static tdsa_status open_session(ks_wrap *w, CK_SLOT_ID slot, bool write, tdsa_er
     return TDSA_OK;
 }
 
+/* A module that looks at its tokens only when it starts is started again. */
+static tdsa_status find_token_patiently(ks_wrap *w, CK_SLOT_ID *slot, CK_TOKEN_INFO *token,
+                                        tdsa_err *err)
+{
+    const struct timespec pause = {0, FIND_PAUSE_NS};
+    tdsa_status st = find_token(w, slot, token, err);
+
+    for (unsigned i = 1; st != TDSA_OK && w->missing && w->finalize && i < FIND_TRIES; i++) {
+        (void)w->f->C_Finalize(NULL);
+        w->finalize = false;
+        (void)nanosleep(&pause, NULL);
+        st = initialize(w, err);
+        if (st == TDSA_OK) {
+            st = find_token(w, slot, token, err);
+        }
+    }
+    return st;
+}
+
 tdsa_status ks_wrap_begin(ks_wrap *w, const ks_wrap_uri *uri, const ks_wrap_pin *pin, bool write,
                           tdsa_err *err)
 {
@@ -195,7 +221,7 @@ tdsa_status ks_wrap_begin(ks_wrap *w, const ks_wrap_uri *uri, const ks_wrap_pin 
         st = initialize(w, err);
     }
     if (st == TDSA_OK) {
-        st = find_token(w, &slot, &token, err);
+        st = find_token_patiently(w, &slot, &token, err);
     }
     if (st == TDSA_OK) {
         st = open_session(w, slot, write, err);

@@ -20,6 +20,7 @@ typedef struct {
     CK_SESSION_HANDLE session;
     CK_RV rv; /* of the call that failed */
     bool finalize, have_session, logout;
+    bool missing; /* the last look found no token */
 } ks_wrap;
 
 /** A PIN, lent; text NULL: none given. */
