@@ -43,9 +43,10 @@ struct svc_daemon {
     svc_listener listeners[SVC_LISTENER_COUNT];
     pthread_t threads[THREADS_MAX];
     unsigned thread_count;
-    bool watching, engine_stopped;
+    bool watching;
     pthread_t watchdog;
-    atomic_bool ending;
+    atomic_bool ending, drained, engine_stopped;
+    uint64_t grace_end_ms;
 };
 
 static void sleep_ms(unsigned ms)
@@ -359,6 +360,8 @@ tdsa_status svc_daemon_start(svc_daemon **out, const cfg *c, const svc_log *log,
     d->log = svc_log_sink(log);
     d->clock = tdsa_os_clock();
     atomic_init(&d->ending, false);
+    atomic_init(&d->drained, false);
+    atomic_init(&d->engine_stopped, false);
     st = start(d, c, err);
     if (st != TDSA_OK) {
         svc_daemon_free(d);
@@ -403,24 +406,46 @@ static size_t stop_listener(svc_daemon *d, svc_listener_kind kind, uint32_t grac
 
 static void stop_engine(svc_daemon *d)
 {
-    if (d->engine != NULL && !d->engine_stopped) {
+    if (d->engine != NULL && !atomic_exchange(&d->engine_stopped, true)) {
         part_engine_stop(d->engine);
-        d->engine_stopped = true;
     }
+}
+
+/* Handlers of the API port wait inside the engine, for a whole session timeout if a peer hangs. When
+ * the grace is over they are called back. */
+static void *cut_after_grace(void *arg)
+{
+    svc_daemon *d = (svc_daemon *)arg;
+
+    while (!atomic_load(&d->drained)) {
+        if (d->clock.mono_ms(d->clock.ctx) >= d->grace_end_ms) {
+            stop_engine(d);
+            break;
+        }
+        sleep_ms(DRAIN_POLL_MS);
+    }
+    return NULL;
 }
 
 void svc_daemon_stop(svc_daemon *d)
 {
     uint64_t until = d->clock.mono_ms(d->clock.ctx) + d->settings.grace_ms;
+    pthread_t cutter;
     size_t cut;
-    bool drained;
+    bool drained, cutting;
 
     tdsa_logf(d->log, TDSA_LOG_INFO, LOGGER, "stopping: finishing what runs, for %u ms at most",
               d->settings.grace_ms);
     svc_health_stopping(d->health);
+    d->grace_end_ms = until;
+    cutting = pthread_create(&cutter, NULL, cut_after_grace, d) == 0;
     cut = stop_listener(d, SVC_API, left_until(d, until));
     drained = drain(d, until);
     cut += stop_listener(d, SVC_PROTOCOL, left_until(d, until));
+    atomic_store(&d->drained, true);
+    if (cutting) {
+        (void)pthread_join(cutter, NULL);
+    }
     stop_engine(d);
     if (cut > 0 || !drained) {
         tdsa_logf(d->log, TDSA_LOG_WARN, LOGGER,

@@ -39,8 +39,8 @@ def make_key(cluster, index, key, curve="P-256", **more):
     return expect(cluster.get(index, "api", f"/v1/keys/{key}/public-key"), 200)["pem"]
 
 
-def sign(cluster, index, key, **more):
-    return cluster.call("POST", index, "api", f"/v1/keys/{key}/sign", {"hash": DIGEST, **more})
+def sign(cluster, index, key, seconds=30, **more):
+    return cluster.call("POST", index, "api", f"/v1/keys/{key}/sign", {"hash": DIGEST, **more}, seconds=seconds)
 
 
 def change(cluster, index, old, new):

@@ -20,6 +20,7 @@ def main(build):
         for index, secret in SECRETS.items():
             rig.use_aesgcm(cluster, index, secret)
             rig.change(cluster, index, "sessionTimeout: 60", "sessionTimeout: 5")
+            rig.change(cluster, index, "server:\n", "server:\n  shutdownGracePeriod: %s\n" % ("1s" if index == 1 else "30s"))
             rig.change(cluster, index, "minChainPathLength: 0", "minChainPathLength: 1")
         cluster.start_all()
         failed = run_facts(facts_of(cluster))
@@ -232,6 +233,24 @@ def facts_of(cluster):
         cluster.wait_ready(0)
         verify(cluster.home, pem["k-P-256"], expect(sign(cluster, 1, "k-P-256"), 200)["signature"])
 
+    def the_grace_period_ends_what_hangs():
+        answers = []
+        cluster.process[2].send_signal(signal.SIGSTOP)
+        try:
+            asking = threading.Thread(target=lambda: answers.append(sign(cluster, 1, "k-P-256", seconds=60)))
+            asking.start()
+            wait_for(lambda: expect(cluster.get(1, "admin", "/metrics"), 200)["gauges"]
+                     ["com.sepior.tdsa.EXCHANGES.WAITING"]["value"] > 0, 10, "a question that hangs")
+            code = cluster.stop(1)
+            asking.join()
+        finally:
+            cluster.process[2].send_signal(signal.SIGCONT)
+        need(code == 0, f"exit {code}")
+        need("shutdownGracePeriod is over" in cluster.log(1), "no warning in the log")
+        need(answers[0][0] in (0, 503, 504), f"{answers}")
+        cluster.start(1)
+        cluster.wait_ready(0)
+
     def a_second_signal_ends_it_at_once():
         def hang():
             cluster.call("POST", 0, "api", "/v1/keys/k-secp256k1/presignatures", {"count": 10})
@@ -279,7 +298,7 @@ def facts_of(cluster):
             pages_go_through_all_keys, a_deleted_key_is_gone_everywhere, operations_are_counted,
             the_ports_do_not_mix, a_peer_that_is_down_is_named_and_its_return_is_enough,
             a_peer_that_hangs_is_named_and_costs_one_timeout, sigterm_while_keys_are_made_leaves_no_half_key,
-            sigterm_under_load_loses_no_answer, a_second_signal_ends_it_at_once, logs_and_answers_hold_no_secret,
+            sigterm_under_load_loses_no_answer, the_grace_period_ends_what_hangs, a_second_signal_ends_it_at_once, logs_and_answers_hold_no_secret,
             it_leaves_no_core_and_cannot_be_debugged]
 
 
