@@ -309,10 +309,16 @@ static tdsa_status burn_range(part *p, part_session *s, const part_spend *sp, pa
     TDSA_FAILPOINT("sign.after_burn");
     if (st != TDSA_OK) {
         free(r);
-        return st == TDSA_E_CONFLICT ? TDSA_FAIL(err, TDSA_E_CONFLICT,
-                                                 "NOT_MY_RANGE: presignatures %u to %u are used",
-                                                 sp->range_from, sp->range_to)
-                                     : st;
+    }
+    if (st == TDSA_E_CONFLICT) {
+        return TDSA_FAIL(err, st, "NOT_MY_RANGE: presignatures %u to %u are used", sp->range_from,
+                         sp->range_to);
+    }
+    if (st == TDSA_E_NOT_FOUND) { /* it was purged; only memory still had it */
+        return TDSA_FAIL(err, st, "BATCH_UNKNOWN: this presignature's batch is not here any more");
+    }
+    if (st != TDSA_OK) {
+        return st;
     }
     p->stats.burned += len;
     r->batch = part_batch_ref(sp->batch);
