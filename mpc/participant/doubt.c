@@ -8,7 +8,8 @@
 /*
  * Keys that are stored but not confirmed: a process ended, or a message was lost, in the last round
  * of a key generation. Peers are asked what they have. A key becomes ACTIVE when t+1 peers call it
- * so, or when all others have stored the same; what nobody knows is collected.
+ * so, or when all others have stored the same. It is collected when every server has said that it is
+ * not ACTIVE there: one that is silent may have told its callers that it is.
  */
 
 #define ASK_AGAIN_MS     500u
@@ -41,6 +42,7 @@ void part_doubt_add(part *p, const char *key_id, const uint8_t stored[64], uint6
     TDSA_ASSERT(strlen(key_id) <= KS_KEY_ID_MAX);
     memcpy(d->key_id, key_id, strlen(key_id) + 1);
     memcpy(d->stored, stored, sizeof d->stored);
+    d->id = ++p->next_doubt;
     d->created_ms = created_ms;
     d->ask_again_ms = part_now(p);
     d->next = p->doubts;
@@ -239,7 +241,21 @@ tdsa_status part_status_put(part *p, const char *key_id, tdsa_buf *out, tdsa_err
     return st;
 }
 
-void part_doubt_answered(part *p, uint16_t from, const part_answer *a)
+static bool is_old(const part *p, const part_doubt *d)
+{
+    return part_now(p) >= d->created_ms + COLLECT_TIMEOUTS * p->cfg.session_timeout_ms;
+}
+
+static void said_not_active(part *p, uint32_t doubt, uint16_t from)
+{
+    for (part_doubt *d = p->doubts; d != NULL; d = d->next) {
+        if (d->id == doubt && is_old(p, d)) {
+            d->not_active |= 1u << from;
+        }
+    }
+}
+
+void part_doubt_answered(part *p, uint32_t doubt, uint16_t from, const part_answer *a)
 {
     tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
     char key_id[KS_KEY_ID_MAX + 1];
@@ -248,8 +264,11 @@ void part_doubt_answered(part *p, uint16_t from, const part_answer *a)
     part_doubt *d = NULL;
     tdsa_err err;
 
+    if (a->status == TDSA_E_NOT_FOUND) {
+        said_not_active(p, doubt, from); /* it does not have the key, or not yet */
+    }
     if (a->status != TDSA_OK) {
-        return; /* it does not have the key, or not yet */
+        return;
     }
     tdsa_stmt_expect(&r, "status");
     tdsa_stmt_read_text(&r, key_id, sizeof key_id);
@@ -262,6 +281,9 @@ void part_doubt_answered(part *p, uint16_t from, const part_answer *a)
     if (d == NULL || (state != KS_KEY_PENDING && state != KS_KEY_ACTIVE)) {
         return;
     }
+    if (state == KS_KEY_PENDING) {
+        said_not_active(p, doubt, from);
+    }
     report(d, from, (ks_key_state)state, stored);
     if (settle(p, d, &err) != TDSA_OK) {
         part_say(p, TDSA_LOG_ERROR, "key %s: %s", key_id, err.text);
@@ -270,13 +292,13 @@ void part_doubt_answered(part *p, uint16_t from, const part_answer *a)
 
 /* ---- time ---- */
 
-/* Nobody calls it ACTIVE, long after its run must have ended: the half-made key goes. */
+/* All servers say that it is not ACTIVE, long after its run must have ended: the half-made key goes. */
 static bool collect(part *p, part_doubt *d)
 {
     tdsa_err err;
 
-    if (d->active_reports != 0 || d->rounds < PATIENCE_ROUNDS ||
-        part_now(p) < d->created_ms + COLLECT_TIMEOUTS * p->cfg.session_timeout_ms) {
+    if (d->active_reports != 0 || d->rounds < PATIENCE_ROUNDS || !is_old(p, d) ||
+        (d->not_active & server_peers(p)) != server_peers(p)) {
         return false;
     }
     if (ks_key_delete(p->cfg.store, d->key_id, true, &err) != TDSA_OK) {
@@ -310,6 +332,7 @@ static void ask_servers(part *p, const part_doubt *d)
     if (part_status_put(p, d->key_id, &body, &err) != TDSA_OK) {
         return;
     }
+    q.ask.run = d->id;
     q.ask.body = body.data;
     q.ask.body_len = body.len;
     q.deadline_ms = part_now(p) + p->cfg.deadline_ms;

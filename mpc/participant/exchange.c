@@ -193,7 +193,7 @@ static void tell_answered(part *p, const part_exchange *x, const part_answer *a)
     } else if (x->kind == PART_ASK_KEYGEN || x->kind == PART_ASK_PRESIGN) {
         part_run_answered(p, x->session, x->peer, x->run, x->round, a);
     } else if (x->kind == PART_ASK_STATUS) {
-        part_doubt_answered(p, x->peer, a);
+        part_doubt_answered(p, x->run, x->peer, a);
     }
 }
 

@@ -236,9 +236,11 @@ struct part_op {
 
 typedef struct part_doubt {
     struct part_doubt *next;
+    uint32_t id; /* so that a refusal, which names no key, finds it */
     char key_id[KS_KEY_ID_MAX + 1];
     uint8_t stored[64];
     uint32_t active_reports, stored_reports; /* bit per index */
+    uint32_t not_active; /* said, when no run could be under way any more, that it is not ACTIVE */
     uint64_t ask_again_ms;
     uint64_t created_ms;
     unsigned rounds; /* times the peers were asked */
@@ -260,6 +262,7 @@ struct part {
     part_exchange *exchanges_last;
     part_parked *parked;
     part_doubt *doubts;
+    uint32_t next_doubt;
     part_op *ops;
     uint64_t next_exchange, next_op;
     uint64_t seq; /* of my last batch, over all keys: never twice in my lane */
@@ -401,7 +404,8 @@ void part_doubt_add(part *p, const char *key_id, const uint8_t stored[64], uint6
 void part_doubts_load(part *p);
 void part_doubts_due(part *p);
 uint64_t part_doubts_next_due(const part *p);
-void part_doubt_answered(part *p, uint16_t from, const part_answer *a);
+/** `doubt`: the id that the question carried as its run. */
+void part_doubt_answered(part *p, uint32_t doubt, uint16_t from, const part_answer *a);
 void part_doubts_free(part *p);
 
 /* stock.c */

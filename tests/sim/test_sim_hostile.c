@@ -107,11 +107,128 @@ static void a_short_deadline_does_not_cost_others_their_session(void **state)
     sim_free(s);
 }
 
+static void a_purge_at_a_member_costs_a_batch_and_no_signature(void **state)
+{
+    const sim_cfg cfg = {.seed = 13, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 1};
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint64_t dropped = 0;
+    tdsa_err err;
+    sim *s = sim_new(&cfg);
+
+    (void)state;
+    must_keygen(s, 0, key_id);
+    for (uint8_t i = 0; i < 20; i++) {
+        must_sign(s, 0, key_id, i);
+        assert_int_equal(part_purge(sim_part(s, 1 + i % 2), key_id, &dropped, &err), TDSA_OK);
+    }
+    sim_free(s);
+}
+
+static ks_key_state state_at(sim *s, uint16_t index, const char *key_id)
+{
+    ks_key *row = NULL;
+    ks_key_state state = KS_KEY_DELETED;
+    tdsa_err err;
+
+    if (ks_key_get(sim_store(s, index), key_id, &row, &err) == TDSA_OK) {
+        state = row->state;
+    }
+    ks_key_free(row);
+    return state;
+}
+
+/* Generates a key and stops everybody as soon as it is ACTIVE at one of two and PENDING at the
+ * other. False when that did not come about. */
+static bool half_activated(sim *s, uint16_t active, uint16_t pending, char *key_id)
+{
+    const part_key_spec spec = {.curve = GRP_P256,
+                                .policy = part_policy_default(GRP_P256),
+                                .presignature_limit = PART_LIMIT_DEFAULT};
+    part_result none;
+    tdsa_err err;
+    uint64_t op = part_start_register(sim_part(s, 0), &spec, 0, key_id, &err);
+    const uint64_t until = sim_now(s) + 10000;
+
+    assert_int_equal(sim_finish(s, 0, op, &none, &err), TDSA_OK);
+    op = part_start_keygen(sim_part(s, 0), key_id, 0, &err);
+    sim_flush(s);
+    while (sim_step(s, until)) {
+        if (state_at(s, active, key_id) == KS_KEY_ACTIVE &&
+            state_at(s, pending, key_id) == KS_KEY_PENDING) {
+            for (uint16_t i = 0; i < 3; i++) {
+                sim_crash(s, i);
+            }
+            return true;
+        }
+        if (part_op_poll(sim_part(s, 0), op, &none, &err)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static void a_key_is_not_collected_while_a_peer_is_silent(void **state)
+{
+    unsigned found = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed < 60; seed++) {
+        const sim_cfg cfg = {
+            .seed = seed, .n = 3, .t = 1, .with_client = seed % 2 == 0, .delay_max_ms = 20};
+        const uint16_t active = (uint16_t)(1 + seed / 2 % 2);
+        char key_id[KS_KEY_ID_MAX + 1];
+        sim *s = sim_new(&cfg);
+
+        if (half_activated(s, active, 3 - active, key_id)) {
+            found++;
+            sim_start(s, 3 - active);
+            sim_idle(s, 7200000); /* two hours alone */
+            sim_heal(s);
+            sim_idle(s, 600000);
+            for (uint16_t i = 0; i < 3; i++) {
+                assert_int_equal(state_at(s, i, key_id), KS_KEY_ACTIVE);
+            }
+            must_sign(s, 0, key_id, 1);
+        }
+        sim_free(s);
+    }
+    assert_true(found > 5);
+}
+
+static void a_key_that_nobody_calls_active_is_collected(void **state)
+{
+    const sim_cfg cfg = {.seed = 15, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 20};
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = sim_new(&cfg);
+    const part_key_spec spec = {.curve = GRP_P256,
+                                .policy = part_policy_default(GRP_P256),
+                                .presignature_limit = PART_LIMIT_DEFAULT};
+    part_result none;
+    tdsa_err err;
+    const uint64_t op = part_start_register(sim_part(s, 0), &spec, 0, key_id, &err);
+
+    (void)state;
+    assert_int_equal(sim_finish(s, 0, op, &none, &err), TDSA_OK);
+    assert_true(part_start_keygen(sim_part(s, 0), key_id, 0, &err) != PART_OP_NONE);
+    sim_flush(s);
+    while (state_at(s, 2, key_id) != KS_KEY_PENDING) {
+        (void)sim_step(s, UINT64_MAX - 1);
+    }
+    sim_crash(s, 0); /* for good */
+    sim_idle(s, 7200000);
+    assert_int_equal(state_at(s, 1, key_id), KS_KEY_DELETED);
+    assert_int_equal(state_at(s, 2, key_id), KS_KEY_DELETED);
+    sim_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_presignature_is_for_its_coordinator_only),
         cmocka_unit_test(a_short_deadline_does_not_cost_others_their_session),
+        cmocka_unit_test(a_purge_at_a_member_costs_a_batch_and_no_signature),
+        cmocka_unit_test(a_key_is_not_collected_while_a_peer_is_silent),
+        cmocka_unit_test(a_key_that_nobody_calls_active_is_collected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
