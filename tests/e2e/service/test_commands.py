@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The command line of tdsa-service: commands, configuration sources, exit codes. usage: test_commands.py BUILD"""
 import base64
+import http.client
 import os
 import signal
 import socket
@@ -62,8 +63,8 @@ def facts_of(cluster):
         path.write_text((text if old is None else text.replace(old, new, 1)) + more)
         return path
 
-    def runs_until_sigterm(*arguments, **env):
-        """Starts, reads the ports file, asks, stops; gives the log."""
+    def runs_until_sigterm(*arguments, ask=None, number=signal.SIGTERM, **env):
+        """Starts, reads the ports file, calls ask(ports), stops; gives the log."""
         ports = work / "ports"
         ports.unlink(missing_ok=True)
         process = start(*arguments, TDSA_PORTS_FILE=str(ports), **env)
@@ -71,7 +72,9 @@ def facts_of(cluster):
             wait_for(lambda: ports.exists() or process.poll() is not None, 30, "the ports file")
             if ports.exists():
                 lines = dict(line.split("=") for line in ports.read_text().split())
-            process.send_signal(signal.SIGTERM)
+                if ask is not None:
+                    ask(lines)
+            process.send_signal(number)
             out, err = process.communicate(timeout=30)
         finally:
             if process.poll() is None:
@@ -147,6 +150,40 @@ def facts_of(cluster):
         out, lines = runs_until_sigterm("server", str(lacking))
         need(lines["admin"] == "0" and "no admin port" in out, f"{lines}: {out}")
 
+    def status(port, method, path, headers=()):
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+        connection.request(method, path, headers=dict(headers))
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, body, answer.headers
+
+    def paths_have_the_configured_prefixes_and_requests_are_logged():
+        free = text
+        for number in cluster.ports[0]:
+            free = free.replace(f"port: {number}}}", "port: 0}")
+        path = work / "prefix.yml"
+        path.write_text(free.replace("  requestLog:\n    appenders: []\n",
+                                     "  requestLog:\n    appenders: [{type: console}]\n"
+                                     "  applicationContextPath: /tdsa\n  rootPath: '/api/*'\n"
+                                     "  adminContextPath: /admin\n  allowedMethods: [GET, POST]\n"))
+
+        def ask(ports):
+            need(status(ports["api"], "GET", "/tdsa/api/v1/info")[0] == 200, "API below its prefix")
+            need(status(ports["api"], "GET", "/v1/info")[0] == 404, "API without its prefix")
+            need(b"/tdsa/api/v1/keys" in status(ports["api"], "GET", "/tdsa/api/openapi.json")[1], "documented prefix")
+            need(status(ports["api"], "DELETE", "/tdsa/api/v1/keys/k")[0] == 405, "method that is not allowed")
+            need(status(ports["admin"], "GET", "/admin/ping")[0] == 200, "admin below its prefix")
+            need(status(ports["admin"], "HEAD", "/admin/metrics")[:2] == (200, b""), "HEAD")
+            for prefix in ("", "/tdsa/api"):
+                need(status(ports["protocol"], "POST", prefix + "/protocol/round")[0] == 400, "protocol " + prefix)
+            answer = status(ports["api"], "GET", "/tdsa/api/v1/keys/none", {"X-Request-Id": "my-request-7"})
+            need(answer[0] == 404 and answer[2]["X-Request-Id"] == "my-request-7", "request id")
+
+        out, _ = runs_until_sigterm("server", str(path), ask=ask, number=signal.SIGINT)
+        need('com.sepior.tdsaservice.request: 127.0.0.1 "GET /tdsa/api/v1/info" 200' in out, out)
+        need("404 NOT_FOUND: " in out and "(request my-request-7)" in out, out)
+
     def a_broken_tdsa_config_is_no_reason_to_read_the_file():
         ends(2, "TDSA_CONFIG", "server", str(good), TDSA_CONFIG="!!!")
 
@@ -182,7 +219,7 @@ def facts_of(cluster):
     return [help_and_version_end_well, a_wrong_command_line_ends_with_2, check_says_whether_a_file_is_right,
             what_is_not_built_is_refused_at_start, without_a_configuration_it_says_where_it_looked,
             a_port_that_is_taken_ends_with_1, ports_may_be_left_to_the_system,
-            a_broken_tdsa_config_is_no_reason_to_read_the_file, another_encryption_key_ends_with_1,
+            paths_have_the_configured_prefixes_and_requests_are_logged, a_broken_tdsa_config_is_no_reason_to_read_the_file, another_encryption_key_ends_with_1,
             create_tables_reads_its_four_variables]
 
 
