@@ -24,6 +24,13 @@ static int in_child(int (*body)(void))
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* The allocator of AddressSanitizer hangs in a child that is forked while other threads allocate. */
+#ifdef TDSA_ASAN
+#    define FORK_WITH_THREADS_HANGS 1
+#else
+#    define FORK_WITH_THREADS_HANGS 0
+#endif
+
 #define CHECK(cond)                     \
     do {                                \
         if (!(cond)) {                  \
@@ -142,10 +149,13 @@ static void *sign_for_a_while(void *arg)
 
 static void a_child_of_a_busy_parent_initialises_too(void **state)
 {
-    atomic_bool stop = false;
+    static atomic_bool stop;
     pthread_t threads[4];
 
     (void)state;
+    if (FORK_WITH_THREADS_HANGS) {
+        skip();
+    }
     for (int i = 0; i < 4; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, sign_for_a_while, &stop), 0);
     }
