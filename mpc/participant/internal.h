@@ -217,7 +217,7 @@ struct part_op {
     part_result result;
     char key_id[KS_KEY_ID_MAX + 1];
     uint32_t waiting;     /* peers whose answer is missing, bit per index */
-    uint16_t waiting_for; /* the last that was asked, for the text of a time-out */
+    uint32_t asked_twice; /* peers that were asked again in another session */
     /* presign */
     uint32_t count;
     /* sign */

@@ -30,6 +30,7 @@ part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t de
                      tdsa_err *err)
 {
     part_op *op = calloc(1, sizeof *op);
+    part_op **last = &p->ops;
 
     if (op == NULL) {
         (void)TDSA_FAIL(err, TDSA_E_NO_MEMORY, "operation");
@@ -44,8 +45,10 @@ part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t de
     op->q = TDSA_BUF_EMPTY;
     op->err.participant = TDSA_NOBODY;
     memcpy(op->key_id, key_id, strlen(key_id) + 1);
-    op->next = p->ops;
-    p->ops = op;
+    while (*last != NULL) { /* who came first is served first when presignatures arrive */
+        last = &(*last)->next;
+    }
+    *last = op;
     if (kind != PART_OP_PRESIGN && kind != PART_OP_KEYGEN) { /* runs report themselves */
         part_op_event(p, kind, PART_EVENT_STARTED, op->started_ms);
     }
@@ -288,9 +291,10 @@ void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
 }
 
 /* A session that the peer does not know any more (it was restarted) is opened once more. */
-static bool worth_another(const part_op *op, const tdsa_err *why)
+static bool worth_another(const part_op *op, uint16_t peer, const tdsa_err *why)
 {
-    return !op->second_try && (why->status == TDSA_E_NOT_FOUND || why->status == TDSA_E_PROTOCOL);
+    return (op->asked_twice & (1u << peer)) == 0 &&
+           (why->status == TDSA_E_NOT_FOUND || why->status == TDSA_E_PROTOCOL);
 }
 
 void part_op_failed(part *p, uint64_t id, uint16_t from, const tdsa_err *why)
@@ -305,8 +309,8 @@ void part_op_failed(part *p, uint64_t id, uint16_t from, const tdsa_err *why)
         part_sign_retry(p, op, why);
         return;
     }
-    if (worth_another(op, why)) {
-        op->second_try = true;
+    if (worth_another(op, from, why)) {
+        op->asked_twice |= 1u << from;
         if (ask_one(p, op, from, kind_of(op), &err) == TDSA_OK) {
             return;
         }

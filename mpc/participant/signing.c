@@ -288,15 +288,20 @@ void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *
     part_op_end(p, op, &err);
 }
 
+/* A peer that was started again does not know the session. */
+static bool session_lost(const tdsa_err *why)
+{
+    return why->status == TDSA_E_NOT_FOUND || why->status == TDSA_E_PROTOCOL;
+}
+
 void part_sign_retry(part *p, part_op *op, const tdsa_err *why)
 {
     const tdsa_err reason = *why;
-    const bool lost = reason.status == TDSA_E_NOT_FOUND || reason.status == TDSA_E_PROTOCOL;
 
     if (op->state == OP_DONE) {
         return;
     }
-    if (!lost || op->second_try) {
+    if (!session_lost(&reason) || op->second_try) {
         part_op_end(p, op, &reason);
         return;
     }
@@ -317,11 +322,14 @@ void part_presign_go_on(part *p, part_op *op, const tdsa_err *last)
     tdsa_status st;
     uint32_t next = 0;
 
-    if (last->status != TDSA_OK) {
+    if (last->status == TDSA_OK) {
+        op->count -= op->tries; /* `tries`: the size of the run under way */
+    } else if (!session_lost(last) || op->second_try) {
         part_op_end(p, op, last);
         return;
+    } else {
+        op->second_try = true;
     }
-    op->count -= op->tries; /* `tries`: the size of the run under way */
     op->tries = 0;
     if (op->count == 0) {
         part_op_end_ok(p, op);

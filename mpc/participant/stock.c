@@ -180,11 +180,14 @@ tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
                              uint64_t deadline_ms, tdsa_err *err)
 {
     part_session *s = NULL;
+    const uint64_t usual_ms = part_now(p) + p->cfg.deadline_ms;
     tdsa_status st;
 
     if (k->presigning) {
         return TDSA_OK;
     }
+    /* Others wait for the batch as well: it does not end with the one who happened to order it. */
+    deadline_ms = deadline_ms < usual_ms ? usual_ms : deadline_ms;
     if (count == 0) {
         count = k->batch_len;
         k->batch_len = k->batch_len * 2 > p->cfg.presign_batch_max ? p->cfg.presign_batch_max

@@ -221,6 +221,107 @@ static void a_key_that_nobody_calls_active_is_collected(void **state)
     sim_free(s);
 }
 
+static void peers_that_all_started_again_cost_no_operation(void **state)
+{
+    const sim_cfg cfg = {.seed = 16, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 3};
+    char key_id[KS_KEY_ID_MAX + 1];
+    part_result result;
+    tdsa_err err;
+    sim *s = sim_new(&cfg);
+
+    (void)state;
+    must_keygen(s, 0, key_id);
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t op = PART_OP_NONE;
+
+        must_sign(s, 0, key_id, (uint8_t)i);
+        for (uint16_t k = 1; k < 3; k++) {
+            sim_crash(s, k);
+            sim_start(s, k);
+        }
+        op = part_start_ping(sim_part(s, 0), 0, &err);
+        if (sim_finish(s, 0, op, &result, &err) != TDSA_OK) {
+            sim_fail(s, "ping", err.text);
+        }
+        op = part_start_presign(sim_part(s, 0), key_id, 3, 0, &err);
+        if (sim_finish(s, 0, op, &result, &err) != TDSA_OK) {
+            sim_fail(s, "presign", err.text);
+        }
+    }
+    sim_free(s);
+}
+
+#define CROWD 12u
+
+static void who_waits_longest_is_served_first(void **state)
+{
+    const sim_cfg cfg = {.seed = 17, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 1};
+    const uint8_t digest[32] = {3};
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint64_t op[CROWD];
+    part_result result;
+    tdsa_err err;
+    unsigned ended = 0;
+    unsigned first_left = CROWD;
+    sim *s = sim_new(&cfg);
+    const part_sign_request req = {
+        .key_id = key_id, .digest_alg = TDSA_HASH_SHA256, .payload = digest, .payload_len = 32};
+
+    (void)state;
+    s->node[0].cfg.presign_batch_max = 2; /* the stock never suffices for all */
+    sim_crash(s, 0);
+    sim_start(s, 0);
+    must_keygen(s, 0, key_id);
+    for (unsigned i = 0; i < CROWD; i++) {
+        op[i] = part_start_sign(sim_part(s, 0), &req, 0, &err);
+        assert_true(op[i] != PART_OP_NONE);
+    }
+    sim_flush(s);
+    const uint64_t first = op[CROWD - 1];
+    while (first_left > 0) {
+        (void)sim_step(s, UINT64_MAX - 1);
+        for (unsigned i = 0; i < CROWD; i++) {
+            if (!part_op_poll(sim_part(s, 0), op[i], &result, &err)) {
+                continue;
+            }
+            if (err.status != TDSA_OK) {
+                sim_fail(s, "sign", err.text);
+            }
+            ended++;
+            first_left -= op[i] <= first ? 1 : 0;
+            op[i] = part_start_sign(sim_part(s, 0), &req, 0, &err); /* and comes again */
+        }
+        sim_flush(s);
+        assert_true(ended < 3 * CROWD);
+    }
+    sim_free(s);
+}
+
+static void one_short_deadline_does_not_fail_the_signatures_that_wait(void **state)
+{
+    const uint8_t digest[32] = {4};
+    part_result result;
+    tdsa_err err;
+
+    (void)state;
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        const sim_cfg cfg = {.seed = seed, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 40};
+        char key_id[KS_KEY_ID_MAX + 1];
+        sim *s = sim_new(&cfg);
+        const part_sign_request req = {
+            .key_id = key_id, .digest_alg = TDSA_HASH_SHA256, .payload = digest, .payload_len = 32};
+
+        must_keygen(s, 0, key_id);
+        const uint64_t hasty = part_start_sign(sim_part(s, 0), &req, 50, &err);
+        const uint64_t patient = part_start_sign(sim_part(s, 0), &req, 4000, &err);
+        (void)sim_finish(s, 0, hasty, &result, &err);
+        if (sim_finish(s, 0, patient, &result, &err) != TDSA_OK) {
+            sim_fail(s, "sign", err.text);
+        }
+        sim_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +330,9 @@ int main(void)
         cmocka_unit_test(a_purge_at_a_member_costs_a_batch_and_no_signature),
         cmocka_unit_test(a_key_is_not_collected_while_a_peer_is_silent),
         cmocka_unit_test(a_key_that_nobody_calls_active_is_collected),
+        cmocka_unit_test(peers_that_all_started_again_cost_no_operation),
+        cmocka_unit_test(who_waits_longest_is_served_first),
+        cmocka_unit_test(one_short_deadline_does_not_fail_the_signatures_that_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
