@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LINE_MAX_LEN 1200u
@@ -55,9 +56,55 @@ static void TDSA_PRINTF(3, 0)
     }
 }
 
+/* False when the host has closed the descriptor of our log file, or uses its number itself. */
+static bool is_our_file(const p11_log *log)
+{
+    struct stat info;
+
+    return fstat(log->file_fd, &info) == 0 &&
+           (unsigned long)info.st_dev == atomic_load(&log->device) &&
+           (unsigned long)info.st_ino == atomic_load(&log->inode);
+}
+
+/* Where lines go now; -1: nowhere, from here on. */
+static int usable_fd(p11_log *log)
+{
+    const int fd = atomic_load(&log->fd);
+
+    if (fd >= 0 && fd != STDERR_FILENO && !is_our_file(log)) {
+        atomic_store(&log->fd, -1);
+        return -1;
+    }
+    return fd;
+}
+
 static void sink_line(void *ctx, tdsa_log_level level, const char *logger, const char *text)
 {
     p11_log_line(ctx, level, "%s: %s", logger, text);
+}
+
+/* Opens the file in place of the last one: a thread that writes just now never meets a number that
+ * means something else. */
+static int open_file(p11_log *log, const char *path)
+{
+    struct stat info;
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        return -1;
+    }
+    if (log->file_fd >= 0 && is_our_file(log) && dup3(fd, log->file_fd, O_CLOEXEC) >= 0) {
+        (void)close(fd);
+        fd = log->file_fd;
+    }
+    if (fstat(fd, &info) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    log->file_fd = fd;
+    atomic_store(&log->device, (unsigned long)info.st_dev);
+    atomic_store(&log->inode, (unsigned long)info.st_ino);
+    return fd;
 }
 
 void p11_log_open(p11_log *log)
@@ -65,23 +112,19 @@ void p11_log_open(p11_log *log)
     const char *level_text = secure_getenv("TDSA_PKCS11_LOG");
     const char *file = secure_getenv("TDSA_PKCS11_LOG_FILE");
     tdsa_log_level level = TDSA_LOG_WARN;
-    const int old = atomic_load(&log->fd);
     int fd = -1;
 
     if (level_text != NULL && parse_level(level_text, &level)) {
         fd = STDERR_FILENO;
     }
     if (file != NULL && file[0] != '\0') {
-        const int opened = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+        const int opened = open_file(log, file);
 
         fd = opened >= 0 ? opened : fd;
     }
     atomic_store(&log->level, (int)level);
     atomic_store(&log->fd, fd);
     log->sink = (tdsa_log){sink_line, log};
-    if (old > STDERR_FILENO) {
-        (void)close(old);
-    }
 }
 
 bool p11_log_wants(const p11_log *log, tdsa_log_level level)
@@ -92,18 +135,23 @@ bool p11_log_wants(const p11_log *log, tdsa_log_level level)
 void p11_log_line(p11_log *log, tdsa_log_level level, const char *fmt, ...)
 {
     va_list args;
+    int fd = -1;
 
     if (!p11_log_wants(log, level)) {
         return;
     }
+    fd = usable_fd(log);
+    if (fd < 0) {
+        return;
+    }
     va_start(args, fmt);
-    write_line(atomic_load(&log->fd), level, fmt, args);
+    write_line(fd, level, fmt, args);
     va_end(args);
 }
 
 void p11_log_startup(p11_log *log, const char *fmt, ...)
 {
-    const int fd = atomic_load(&log->fd);
+    const int fd = usable_fd(log);
     va_list args;
 
     va_start(args, fmt);

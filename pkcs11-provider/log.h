@@ -17,10 +17,13 @@
 typedef struct {
     atomic_int fd;    /* -1: nothing is written */
     atomic_int level; /* tdsa_log_level */
-    tdsa_log sink;    /* for the engine and the keystore */
+    int file_fd;      /* the log file, or -1; its number stays the same for the process's life */
+    atomic_ulong device, inode; /* of the log file: a host may close our descriptor and use its
+                                   number for a socket */
+    tdsa_log sink;              /* for the engine and the keystore */
 } p11_log;
 
-/** Reads the environment; called by every C_Initialize. Closes the file of the last time. */
+/** Reads the environment; called by every C_Initialize. */
 void p11_log_open(p11_log *log) TDSA_NONNULL;
 /** Formats one line: "tdsa-pkcs11[pid] LEVEL text". Control characters become '?'. */
 void p11_log_line(p11_log *log, tdsa_log_level level, const char *fmt, ...) TDSA_PRINTF(3, 4)

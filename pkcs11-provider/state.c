@@ -25,7 +25,7 @@ static struct {
     atomic_bool exiting, hooked, dead;
     _Atomic(p11_core *) core;
     p11_log log;
-} process = {.log = {.fd = -1}};
+} process = {.log = {.fd = -1, .file_fd = -1}};
 
 /* The call this thread is in, for failed assertions and recursion. */
 static _Thread_local p11_call *current;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -441,6 +442,39 @@ static void log_lines_name_call_code_and_reason_and_no_pin(void **state)
     (void)unlink(path);
 }
 
+static void the_log_never_writes_into_a_descriptor_of_the_host(void **state)
+{
+    char path[] = "/tmp/tdsa-p11-log-XXXXXX";
+    char other[] = "/tmp/tdsa-p11-other-XXXXXX";
+    struct stat log_info;
+    struct stat info;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_int_equal(fstat(fd, &log_info), 0);
+    (void)close(fd);
+    P11_OK(C_Finalize(NULL));
+    setenv("TDSA_PKCS11_LOG", "debug", 1);
+    setenv("TDSA_PKCS11_LOG_FILE", path, 1);
+    P11_OK(C_Initialize(NULL));
+    unsetenv("TDSA_PKCS11_LOG");
+    unsetenv("TDSA_PKCS11_LOG_FILE");
+    for (int i = 3; i < 1024; i++) { /* a host that becomes a daemon closes what it does not know */
+        if (fstat(i, &info) == 0 && info.st_ino == log_info.st_ino) {
+            (void)close(i);
+        }
+    }
+    fd = mkstemp(other); /* takes the number */
+    P11_OK(C_GetInfo(&(CK_INFO){0}));
+    assert_int_equal(fstat(fd, &info), 0);
+    assert_int_equal(info.st_size, 0);
+    P11_OK(C_Finalize(NULL));
+    P11_OK(C_Initialize(NULL));
+    (void)close(fd);
+    (void)unlink(path);
+    (void)unlink(other);
+}
+
 /* The tests below load the library as an application does. */
 
 typedef CK_RV (*get_list_fn)(CK_FUNCTION_LIST **);
@@ -521,6 +555,7 @@ int main(void)
         TEST(finalize_cancels_what_runs),
         TEST(a_session_closed_under_a_signature_does_no_harm),
         TEST(log_lines_name_call_code_and_reason_and_no_pin),
+        TEST(the_log_never_writes_into_a_descriptor_of_the_host),
         TEST(the_library_can_be_loaded_again_and_again),
         TEST(only_the_standard_names_are_exported),
     };
