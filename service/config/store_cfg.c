@@ -161,16 +161,22 @@ static tdsa_status read_encryption_key(cfg_participant *p, const cfg *c, tdsa_er
     return TDSA_OK;
 }
 
-static void use_aesgcm(cfg_participant *p, const tdsa_log *log)
+/* `named`: somebody asked for encryption, so its key is not left out by intention. */
+static tdsa_status use_aesgcm(cfg_participant *p, bool named, const tdsa_log *log, tdsa_err *err)
 {
     const char *key = p->store.encryption_key;
 
+    if (named && (key == NULL || *key == '\0')) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         STORAGE ".encryptor or encryptorArguments ask for encryption, but there "
+                                 "is no encryptionKey (a wrapping key needs encryptor: pkcs11)");
+    }
     if (key == NULL || *key == '\0') {
         p->store.encryptor = KS_ENCRYPTOR_NONE;
         p->store.encryption_key = NULL;
         tdsa_logf(log, TDSA_LOG_WARN, "config",
                   "KEY SHARES ARE STORED WITHOUT ENCRYPTION: " STORAGE ".encryptionKey is empty");
-        return;
+        return TDSA_OK;
     }
     p->store.encryptor = KS_ENCRYPTOR_AESGCM;
     if (estimated_bits(key) < KEY_BITS_WANTED) {
@@ -179,6 +185,7 @@ static void use_aesgcm(cfg_participant *p, const tdsa_log *log)
                           "`openssl rand -base64 32`",
                   KEY_BITS_WANTED);
     }
+    return TDSA_OK;
 }
 
 static tdsa_status use_pkcs11(cfg_participant *p, const cfg *c, tdsa_err *err)
@@ -222,8 +229,10 @@ static tdsa_status fill_encryptor(cfg_participant *p, const cfg *c, const tdsa_l
     }
     name = name == NULL || *name == '\0' ? by_class : name;
     if (is_aesgcm(name)) {
-        use_aesgcm(p, log);
-        return TDSA_OK;
+        const bool named =
+            (name != NULL && *name != '\0') || cfg_count(c, STORAGE ".encryptorArguments") > 0;
+
+        return use_aesgcm(p, named, log, err);
     }
     if (strcasecmp(name, "pkcs11") == 0) {
         return use_pkcs11(p, c, err);
