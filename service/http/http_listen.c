@@ -37,11 +37,12 @@ static int listen_on(const struct addrinfo *a, const http_cfg *cfg)
     return -1;
 }
 
-/* The first address of a family that can be bound. */
+/* The first address of a family that can be bound, or -1 with errno. */
 static int listen_family(const struct addrinfo *found, int family, const http_cfg *cfg)
 {
     int fd = -1;
 
+    errno = EADDRNOTAVAIL; /* when there is no address of the family */
     for (const struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next) {
         if (a->ai_family == family) {
             fd = listen_on(a, cfg);

@@ -1,5 +1,7 @@
 #include "unit/service/http/http_fixture.h"
 
+#include <errno.h>
+
 /* Requests that the handler keeps for another thread. */
 typedef struct {
     pthread_mutex_t lock;
@@ -501,6 +503,25 @@ static void every_address_means_both_families(void **state)
     http_server_free(s);
 }
 
+static void an_ipv6_address_is_bound_whatever_errno_was(void **state)
+{
+    static const int stale[] = {EADDRINUSE, EACCES};
+    shelf held;
+    http_cfg cfg = base_cfg(&held);
+
+    (void)state;
+    shelf_init(&held);
+    cfg.host = "::1";
+    for (size_t i = 0; i < sizeof stale / sizeof stale[0]; i++) {
+        http_server *s = NULL;
+        tdsa_err err;
+
+        errno = stale[i]; /* of an earlier call that had nothing to do with sockets */
+        assert_int_equal(http_server_start(&s, &cfg, &err), TDSA_OK);
+        http_server_free(s);
+    }
+}
+
 /* Answers come from several threads while the server stops. */
 typedef struct {
     shelf *held;
@@ -567,6 +588,7 @@ int main(void)
         cmocka_unit_test(one_address_can_be_limited),
         cmocka_unit_test(wrong_configurations_are_refused),
         cmocka_unit_test(every_address_means_both_families),
+        cmocka_unit_test(an_ipv6_address_is_bound_whatever_errno_was),
         cmocka_unit_test(answers_and_stop_may_race),
     };
 
