@@ -6,6 +6,7 @@
 
 #define INDEX_BITS  16u
 #define PIN_LEN_MAX 255u
+#define SETTLE_MS   1500u /* longest that a login waits for keys whose generation was cut off */
 
 _Static_assert(P11_SESSIONS_MAX < (1u << INDEX_BITS), "an index and one fit the handle");
 
@@ -271,6 +272,9 @@ CK_RV p11_session_login(p11_call *call, CK_ULONG user, const CK_BYTE *pin, CK_UL
     pthread_mutex_lock(&call->core->login_lock);
     rv = login_locked(call, pin, pin_len);
     pthread_mutex_unlock(&call->core->login_lock);
+    if (rv == CKR_OK) { /* a key whose maker was killed may be ACTIVE at the servers already */
+        part_engine_settle(call->core->engine, SETTLE_MS);
+    }
     return rv;
 }
 

@@ -357,6 +357,18 @@ uint64_t part_doubts_next_due(const part *p)
     return soonest;
 }
 
+bool part_may_settle(const part *p)
+{
+    const uint32_t servers = server_peers(p);
+
+    for (const part_doubt *d = p->doubts; d != NULL; d = d->next) {
+        if (d->rounds == 0 || (d->stored_reports & servers) == servers) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void part_doubts_due(part *p)
 {
     const uint64_t now = part_now(p);

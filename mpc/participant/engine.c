@@ -261,6 +261,35 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
     return err->status;
 }
 
+void part_engine_settle(part_engine *e, uint32_t limit_ms)
+{
+    uint64_t until = 0;
+
+    part_engine_enter(e);
+    e->inside++;
+    until = part_engine_now(e) + limit_ms;
+    while (!e->stopping && part_engine_now(e) < until) {
+        if (part_next_due(e->part) <= part_engine_now(e)) {
+            part_due(e->part);
+            part_engine_flush(e);
+        }
+        if (perform(e, PART_OP_NONE)) {
+            continue;
+        }
+        if (part_work(e->part)) {
+            part_engine_flush(e);
+            continue;
+        }
+        if (!part_may_settle(e->part)) {
+            break;
+        }
+        wait_a_little(e, part_engine_now(e), part_next_due(e->part));
+    }
+    e->inside--;
+    part_engine_flush(e);
+    part_engine_leave(e);
+}
+
 /* ---- servers ---- */
 
 void part_engine_handle(part_engine *e, const char *session_id, const uint8_t *body, size_t len,

@@ -195,6 +195,14 @@ void part_engine_work(part_engine *e) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms, bool *ok,
                                            tdsa_err *err) TDSA_NONNULL;
 
+/**
+ * Settles keys whose generation was cut off between PENDING and ACTIVE: asks the servers what they
+ * have, and returns when nothing is left that could be settled now, at the latest after limit_ms.
+ * Without such a key it returns at once and touches no network. For callers whose process lives too
+ * short for the due tasks to do it.
+ */
+void part_engine_settle(part_engine *e, uint32_t limit_ms) TDSA_NONNULL;
+
 typedef struct {
     uint64_t sessions, runs, exchanges_waiting, replies_waiting;
     uint64_t burned, purged, aborted_by_peer[GRP_PARTIES_MAX], verify_failures;

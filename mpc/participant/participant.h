@@ -128,5 +128,8 @@ TDSA_MUST_USE tdsa_status part_derive_public(part *p, const char *key_id, const 
                                              uint16_t path_len, uint8_t *out, size_t *out_len,
                                              tdsa_err *err) __attribute__((nonnull(1, 2, 5, 6, 7)));
 void part_get_stats(const part *p, part_stats *out) TDSA_NONNULL;
+/** True while a half-made key may still be settled now: its servers were not asked yet, or all of
+ * them have stored the same. */
+bool part_may_settle(const part *p) TDSA_NONNULL;
 
 #endif

@@ -233,6 +233,12 @@ void part_engine_abandon(part_engine *e)
     free(e);
 }
 
+void part_engine_settle(part_engine *e, uint32_t limit_ms)
+{
+    (void)e;
+    (void)limit_ms;
+}
+
 void part_engine_forget(part_engine *e)
 {
     (void)e;
