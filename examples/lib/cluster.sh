@@ -140,6 +140,7 @@ CONFIG
         else
             cat <<CONFIG
 server:
+  shutdownGracePeriod: 5s
   requestLog:
     appenders: []
   applicationConnectors:

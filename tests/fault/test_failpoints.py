@@ -112,8 +112,11 @@ def main(cluster):
     names = campaign.learn()
     need(all(names[index] for index in names), f"some process passes no failpoint: {names}")
     failed = 0
+    only = os.environ.get("TDSA_FAULT_ONLY", "").split()  # "2 presign": one participant, points that start so
     for index, points in names.items():
         for point, hits in points.items():
+            if only and (str(index) != only[0] or not point.startswith(only[1])):
+                continue
             for hit in (1, 2) if os.environ.get("TDSA_TEST_LONG") and hits > 1 else (1,):
                 try:
                     campaign.kill_at(index, f"{point}:{hit}")

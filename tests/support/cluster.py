@@ -203,7 +203,8 @@ class Cluster:
         return self.dir / "participant0/config.yml"
 
     def module_env(self, **more):
-        return {**os.environ, **self.softhsm_env(0), "TDSA_PKCS11_CONFIG": str(self.config), **more}
+        return {**os.environ, **self.softhsm_env(0), "TDSA_PKCS11_CONFIG": str(self.config),
+                "TDSA_PKCS11_LOG": "info", "TDSA_PKCS11_LOG_FILE": str(self.dir / "logs" / "module.log"), **more}
 
     def run(self, *command, seconds=60, env=None):
         """Runs an application with the module in its environment; never raises for its exit code."""
