@@ -61,7 +61,7 @@ static bool is_our_file(const p11_log *log)
 {
     struct stat info;
 
-    return fstat(log->file_fd, &info) == 0 &&
+    return fstat(atomic_load(&log->file_fd), &info) == 0 &&
            (unsigned long)info.st_dev == atomic_load(&log->device) &&
            (unsigned long)info.st_ino == atomic_load(&log->inode);
 }
@@ -87,21 +87,22 @@ static void sink_line(void *ctx, tdsa_log_level level, const char *logger, const
  * means something else. */
 static int open_file(p11_log *log, const char *path)
 {
+    const int old = atomic_load(&log->file_fd);
     struct stat info;
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 
     if (fd < 0) {
         return -1;
     }
-    if (log->file_fd >= 0 && is_our_file(log) && dup3(fd, log->file_fd, O_CLOEXEC) >= 0) {
+    if (old >= 0 && is_our_file(log) && dup3(fd, old, O_CLOEXEC) >= 0) {
         (void)close(fd);
-        fd = log->file_fd;
+        fd = old;
     }
     if (fstat(fd, &info) != 0) {
         (void)close(fd);
         return -1;
     }
-    log->file_fd = fd;
+    atomic_store(&log->file_fd, fd);
     atomic_store(&log->device, (unsigned long)info.st_dev);
     atomic_store(&log->inode, (unsigned long)info.st_ino);
     return fd;

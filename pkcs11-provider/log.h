@@ -15,9 +15,9 @@
  * Threads: any; one line is one write.
  */
 typedef struct {
-    atomic_int fd;    /* -1: nothing is written */
-    atomic_int level; /* tdsa_log_level */
-    int file_fd;      /* the log file, or -1; its number stays the same for the process's life */
+    atomic_int fd;      /* -1: nothing is written */
+    atomic_int level;   /* tdsa_log_level */
+    atomic_int file_fd; /* the log file, or -1; its number stays the same for the process's life */
     atomic_ulong device, inode; /* of the log file: a host may close our descriptor and use its
                                    number for a socket */
     tdsa_log sink;              /* for the engine and the keystore */
