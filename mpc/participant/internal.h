@@ -256,6 +256,7 @@ struct part {
     part_session *control; /* my own control session, or NULL */
     part_key *keys;
     size_t key_count;
+    size_t keys_max, sessions_max; /* PART_KEYS_CACHED_MAX, PART_SESSIONS_MAX; tests have fewer */
     part_batch *batches;
     size_t batch_count;
     part_exchange *exchanges;

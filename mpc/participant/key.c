@@ -50,6 +50,7 @@ static tdsa_status load(part *p, const ks_key *row, part_key **out, tdsa_err *er
         free(k);
         return st;
     }
+    part_cache_trim(p, false);
     k->lease_len = 1;
     k->batch_len = p->cfg.presign_batch_min;
     k->next = p->keys;
@@ -221,16 +222,41 @@ static part_batch *oldest_batch(const part *p)
     return oldest;
 }
 
+/* Nobody but my own lease and batches in memory holds it. */
+static bool idle_key(const part *p, const part_key *k)
+{
+    unsigned own = 0;
+
+    for (const part_batch *b = p->batches; b != NULL; b = b->next) {
+        if (b->key == k && b->refs > (k->lease == b ? 1u : 0u)) {
+            return false;
+        }
+        own += b->key == k ? 1 : 0;
+    }
+    return k->refs == own;
+}
+
 static part_key *oldest_key(const part *p)
 {
     part_key *oldest = NULL;
 
     for (part_key *k = p->keys; k != NULL; k = k->next) {
-        if (k->refs == 0 && (oldest == NULL || k->used_ms <= oldest->used_ms)) {
+        if ((oldest == NULL || k->used_ms <= oldest->used_ms) && idle_key(p, k)) {
             oldest = k;
         }
     }
     return oldest;
+}
+
+static void free_batches_of(part *p, const part_key *k)
+{
+    for (part_batch *b = p->batches; b != NULL;) {
+        part_batch *next = b->next;
+        if (b->key == k && b->refs == 0) {
+            free_batch(p, b);
+        }
+        b = next;
+    }
 }
 
 void part_cache_trim(part *p, bool all)
@@ -241,14 +267,10 @@ void part_cache_trim(part *p, bool all)
     while ((all || p->batch_count > PART_BATCHES_CACHED_MAX) && (b = oldest_batch(p)) != NULL) {
         free_batch(p, b);
     }
-    while ((all || p->key_count > PART_KEYS_CACHED_MAX) && (k = oldest_key(p)) != NULL) {
-        part_stock_drop_lease(p, k);
-        while ((b = oldest_batch(p)) != NULL && b->key == k) {
-            free_batch(p, b);
-        }
-        if (k->refs == 0) {
-            free_key(p, k);
-        }
+    while ((all || p->key_count > p->keys_max) && (k = oldest_key(p)) != NULL) {
+        part_signing_leave(p, k); /* what is left of its lease is lost */
+        free_batches_of(p, k);
+        free_key(p, k);
     }
 }
 
@@ -281,13 +303,7 @@ void part_key_drop(part *p, const char *key_id)
         return;
     }
     part_stock_drop_lease(p, k);
-    for (part_batch *b = p->batches; b != NULL;) {
-        part_batch *next = b->next;
-        if (b->key == k && b->refs == 0) {
-            free_batch(p, b);
-        }
-        b = next;
-    }
+    free_batches_of(p, k);
     if (k->refs == 0) {
         free_key(p, k);
     }

@@ -125,6 +125,8 @@ tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
     p->identity.x448_private = p->cfg.roster.my_x448;
     p->identity.public_keys = &p->cfg.roster.my_public;
     peer_identity_cache(&p->identity, p->dh_cache);
+    p->keys_max = PART_KEYS_CACHED_MAX;
+    p->sessions_max = PART_SESSIONS_MAX;
     p->next_exchange = 1;
     p->next_op = 1;
     p->seq = cfg->clock.wall_ms(cfg->clock.ctx);

@@ -322,6 +322,33 @@ static void one_short_deadline_does_not_fail_the_signatures_that_wait(void **sta
     }
 }
 
+static void keys_that_signed_long_ago_leave_memory(void **state)
+{
+    const sim_cfg cfg = {.seed = 18, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 1};
+    char key_id[12][KS_KEY_ID_MAX + 1];
+    sim *s = sim_new(&cfg);
+
+    (void)state;
+    for (uint16_t i = 0; i < 3; i++) {
+        sim_part(s, i)->keys_max = 4;
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        for (uint8_t i = 0; i < 12; i++) {
+            if (round == 0) {
+                must_keygen(s, 0, key_id[i]);
+            }
+            must_sign(s, 0, key_id[i], (uint8_t)round);
+            sim_idle(s, 30000);
+        }
+    }
+    assert_in_range(sim_part(s, 0)->key_count, 1, 5);
+    sim_idle(s, 3600000); /* a responder keeps what its sessions have burnt */
+    for (uint16_t i = 0; i < 3; i++) {
+        assert_in_range(sim_part(s, i)->key_count, 0, 4);
+    }
+    sim_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_purge_at_a_member_costs_a_batch_and_no_signature),
         cmocka_unit_test(a_key_is_not_collected_while_a_peer_is_silent),
         cmocka_unit_test(a_key_that_nobody_calls_active_is_collected),
+        cmocka_unit_test(keys_that_signed_long_ago_leave_memory),
         cmocka_unit_test(peers_that_all_started_again_cost_no_operation),
         cmocka_unit_test(who_waits_longest_is_served_first),
         cmocka_unit_test(one_short_deadline_does_not_fail_the_signatures_that_wait),
