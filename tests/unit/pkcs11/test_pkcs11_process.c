@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
 #include "support/fake_engine.h"
 
 /* Runs `body` in a child and gives its exit code; signals count as 128 + number. */
@@ -217,6 +219,24 @@ static void calls_inside_exit_answer_and_touch_nothing(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 42);
+}
+
+static int child_whose_host_cleans_openssl_up(void)
+{
+    CHECK(C_Initialize(NULL) == CKR_OK);
+    CHECK(C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session) == CKR_OK);
+    OPENSSL_cleanup(); /* by hand, long before exit() */
+    CHECK(C_GetInfo(&(CK_INFO){0}) == CKR_CRYPTOKI_NOT_INITIALIZED);
+    CHECK(C_CloseSession(session) == CKR_OK);
+    CHECK(C_Finalize(NULL) == CKR_OK);
+    CHECK(atomic_load(&fake.stop_calls) == 0);
+    return 0;
+}
+
+static void after_openssl_was_cleaned_up_nothing_is_touched(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(child_whose_host_cleans_openssl_up), 0);
 }
 
 static int child_with_our_own_bug(void)
@@ -548,6 +568,7 @@ int main(void)
         TEST(a_library_inside_our_call_may_fork),
         TEST(a_child_of_a_busy_parent_initialises_too),
         TEST(calls_inside_exit_answer_and_touch_nothing),
+        TEST(after_openssl_was_cleaned_up_nothing_is_touched),
         TEST(a_failed_assertion_ends_in_general_error),
         TEST(recursion_is_an_error_and_no_loop),
         TEST(threads_sign_at_the_same_time),
