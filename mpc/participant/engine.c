@@ -90,6 +90,16 @@ void part_engine_leave(part_engine *e)
     TDSA_ASSERT(pthread_mutex_unlock(&e->lock) == 0);
 }
 
+/* Waking a thread for nothing costs more than answering a request: it happens only when a sleeper
+ * would find something. */
+static void wake(part_engine *e)
+{
+    if (e->stopping ||
+        (e->idle > 0 && (part_wants_thread(e->part) || part_next_due(e->part) < e->wake_ms))) {
+        TDSA_ASSERT(pthread_cond_broadcast(&e->changed) == 0);
+    }
+}
+
 /* Hands finished answers to the protocol port. The callbacks only resume a connection; they run
  * under the lock so that their order is the order of the answers. */
 void part_engine_flush(part_engine *e)
@@ -106,7 +116,7 @@ void part_engine_flush(part_engine *e)
         tdsa_buf_clear(&r.body);
         free(w);
     }
-    TDSA_ASSERT(pthread_cond_broadcast(&e->changed) == 0);
+    wake(e);
 }
 
 void part_engine_stop(part_engine *e)
@@ -220,7 +230,9 @@ static void wait_a_little(part_engine *e, uint64_t now, uint64_t due)
         until.tv_nsec -= 1000000000L;
     }
     e->idle++;
+    e->wake_ms = now + ms;
     (void)pthread_cond_timedwait(&e->changed, &e->lock, &until);
+    e->wake_ms = UINT64_MAX; /* another sleeper may have lain down for longer */
     e->idle--;
 }
 

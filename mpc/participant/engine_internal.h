@@ -13,8 +13,9 @@ struct part_engine {
     peer_http *http;
     ks *store; /* lent */
     tdsa_clock clock;
-    unsigned inside; /* callers of an operation, and communication threads */
-    unsigned idle;   /* those that sleep */
+    unsigned inside;  /* callers of an operation, and communication threads */
+    unsigned idle;    /* those that sleep */
+    uint64_t wake_ms; /* when the last of them to lie down will look again; UINT64_MAX: wake it */
     bool stopping;
     bool cancel; /* read by transfers under way: __atomic only */
 };

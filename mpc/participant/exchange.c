@@ -268,6 +268,18 @@ void part_exchanges_free(part *p)
 
 /* ---- performing ---- */
 
+bool part_exchange_is_ready(const part *p)
+{
+    const uint64_t now = part_now(p);
+
+    for (const part_exchange *x = p->exchanges; x != NULL; x = x->next) {
+        if (x->state == EXCHANGE_READY && x->not_before_ms <= now && x->deadline_ms > now) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool part_take_send(part *p, uint64_t op, part_send *out)
 {
     const uint64_t now = part_now(p);

@@ -266,7 +266,8 @@ struct part {
     uint32_t next_doubt;
     part_op *ops;
     uint64_t next_exchange, next_op;
-    uint64_t seq; /* of my last batch, over all keys: never twice in my lane */
+    bool op_ended; /* since part_wants_thread was last asked */
+    uint64_t seq;  /* of my last batch, over all keys: never twice in my lane */
     struct part_reply_node *replies, *replies_last;
     part_stats stats;
 };
@@ -334,6 +335,8 @@ void part_exchanges_orphan(part *p, uint64_t op);
 void part_exchanges_free(part *p);
 void part_exchanges_due(part *p);
 uint64_t part_exchanges_next_due(const part *p);
+/** One waits to be taken by part_take_send. */
+bool part_exchange_is_ready(const part *p);
 
 /* inbound.c */
 void part_inbound_take(part *p, part_session *s, const part_frame *f, part_ticket ticket);

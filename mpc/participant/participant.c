@@ -348,6 +348,14 @@ uint64_t part_next_due(const part *p)
     return soonest;
 }
 
+bool part_wants_thread(part *p)
+{
+    const bool ended = p->op_ended;
+
+    p->op_ended = false;
+    return ended || part_has_work(p) || part_exchange_is_ready(p);
+}
+
 void part_get_stats(const part *p, part_stats *out)
 {
     *out = p->stats;

@@ -73,6 +73,9 @@ void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long htt
  * caller hands out replies and takes sends first, since others wait for them. */
 bool part_work(part *p) TDSA_NONNULL;
 bool part_has_work(const part *p) TDSA_NONNULL;
+/** True when a thread that sleeps has something to do: an exchange to perform, work, or an operation
+ * that has ended since the last call. */
+bool part_wants_thread(part *p) TDSA_NONNULL;
 
 /* ---- time ---- */
 
