@@ -239,8 +239,11 @@ void part_inbound_take(part *p, part_session *s, const part_frame *f, part_ticke
         return;
     }
     if (f->seq < l->seq_floor || waits_too_many(l)) {
-        (void)TDSA_FAIL(&err, TDSA_E_BUSY, "request %llu is too old, or too many wait",
-                        (unsigned long long)f->seq);
+        (void)(f->seq < l->seq_floor
+                   ? TDSA_FAIL(&err, TDSA_E_NOT_FOUND,
+                               "request %llu is too old for this session: open another",
+                               (unsigned long long)f->seq)
+                   : TDSA_FAIL(&err, TDSA_E_BUSY, "%u requests wait already", PART_INBOUND_MAX));
         part_reply_error(p, ticket, &err);
         return;
     }
@@ -254,5 +257,6 @@ void part_inbound_take(part *p, part_session *s, const part_frame *f, part_ticke
         return;
     }
     s->used_ms = part_now(p);
+    s->used = true;
     dispatch(p, s, f->from, f->seq, &a);
 }

@@ -116,7 +116,9 @@ struct part_session {
     part_session *next; /* in its bucket */
     char id[PEER_SESSION_ID_MAX + 1];
     peer_purpose purpose;
-    bool mine;        /* I opened it and coordinate */
+    uint16_t opened_by;
+    bool mine; /* I opened it and coordinate */
+    bool used; /* a question was put in it: more than a first message, which may be a replay */
     uint64_t ends_ms; /* when to end it; an exchange under way may still finish */
     uint64_t born_ms, used_ms;
     part_link *link[GRP_PARTIES_MAX];
@@ -292,7 +294,7 @@ tdsa_status part_may_coordinate(const part *p, tdsa_err *err);
 /* session.c */
 part_session *part_session_find(part *p, const char *id);
 tdsa_status part_session_new(part *p, part_session **out, const char *id, peer_purpose purpose,
-                             tdsa_err *err);
+                             uint16_t opened_by, tdsa_err *err);
 /** A session of mine with a fresh id. */
 tdsa_status part_session_open(part *p, part_session **out, peer_purpose purpose, const char *key_id,
                               tdsa_err *err);

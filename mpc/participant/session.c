@@ -32,15 +32,11 @@ part_session *part_session_find(part *p, const char *id)
 }
 
 tdsa_status part_session_new(part *p, part_session **out, const char *id, peer_purpose purpose,
-                             tdsa_err *err)
+                             uint16_t opened_by, tdsa_err *err)
 {
     part_session *s = NULL;
 
     *out = NULL;
-    if (p->session_count >= PART_SESSIONS_MAX) {
-        return TDSA_FAIL(err, TDSA_E_BUSY, "%u sessions are open: try again later",
-                         PART_SESSIONS_MAX);
-    }
     s = calloc(1, sizeof *s);
     if (s == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "session");
@@ -48,6 +44,7 @@ tdsa_status part_session_new(part *p, part_session **out, const char *id, peer_p
     TDSA_ASSERT(strlen(id) <= PEER_SESSION_ID_MAX);
     memcpy(s->id, id, strlen(id) + 1);
     s->purpose = purpose;
+    s->opened_by = opened_by;
     s->born_ms = part_now(p);
     s->used_ms = s->born_ms;
     s->next_run = 1;
@@ -55,6 +52,70 @@ tdsa_status part_session_new(part *p, part_session **out, const char *id, peer_p
     p->sessions[bucket_of(id)] = s;
     p->session_count++;
     *out = s;
+    return TDSA_OK;
+}
+
+/* Nothing is under way in it. */
+static bool idle(const part *p, const part_session *s)
+{
+    for (const part_exchange *x = p->exchanges; s->mine && x != NULL; x = x->next) {
+        if (x->session == s) {
+            return false;
+        }
+    }
+    return s->runs == NULL;
+}
+
+/* Of the sessions that `by` opened: one that was never used, else the one used longest ago. */
+static part_session *eldest(const part *p, uint16_t by, size_t *count)
+{
+    part_session *found = NULL;
+
+    *count = 0;
+    for (size_t i = 0; i < PART_SESSION_BUCKETS; i++) {
+        for (part_session *s = p->sessions[i]; s != NULL; s = s->next) {
+            if (s->opened_by != by || (s->mine && s->ends_ms <= part_now(p))) {
+                continue;
+            }
+            ++*count;
+            if (s == p->control || !idle(p, s)) {
+                continue;
+            }
+            if (found == NULL || s->used < found->used ||
+                (s->used == found->used && s->used_ms < found->used_ms)) {
+                found = s;
+            }
+        }
+    }
+    return found;
+}
+
+/* Half of all sessions at most are of one participant, which makes room with its own. A session of
+ * mine ends a little later: callers may be walking over the list. */
+static tdsa_status make_room(part *p, uint16_t by, tdsa_err *err)
+{
+    part_session *s = NULL;
+    size_t count = 0;
+    tdsa_err why;
+
+    if (p->session_count < p->sessions_max / 2) {
+        return TDSA_OK;
+    }
+    s = eldest(p, by, &count);
+    if (count < p->sessions_max / 2 &&
+        (p->session_count < p->sessions_max || by == p->cfg.roster.me)) {
+        return TDSA_OK; /* mine that have ended already go with part_sessions_due */
+    }
+    if (s == NULL) {
+        return TDSA_FAIL(err, TDSA_E_BUSY, "%zu sessions are open: try again later",
+                         p->session_count);
+    }
+    if (s->mine) {
+        s->ends_ms = part_now(p);
+    } else {
+        (void)TDSA_FAIL(&why, TDSA_E_NOT_FOUND, "SESSION_UNKNOWN: it made room for another");
+        part_session_end(p, s, &why);
+    }
     return TDSA_OK;
 }
 
@@ -67,7 +128,10 @@ tdsa_status part_session_open(part *p, part_session **out, peer_purpose purpose,
     tdsa_status st;
 
     *out = NULL;
-    st = tdsa_rng_fill(&p->cfg.rng, random, sizeof random, err);
+    st = make_room(p, p->cfg.roster.me, err);
+    if (st == TDSA_OK) {
+        st = tdsa_rng_fill(&p->cfg.rng, random, sizeof random, err);
+    }
     if (st != TDSA_OK) {
         return st;
     }
@@ -75,7 +139,7 @@ tdsa_status part_session_open(part *p, part_session **out, peer_purpose purpose,
         id[i] = digits[random[i] & 63];
     }
     id[sizeof random] = '\0';
-    st = part_session_new(p, out, id, purpose, err);
+    st = part_session_new(p, out, id, purpose, p->cfg.roster.me, err);
     if (st != TDSA_OK) {
         return st;
     }
@@ -404,6 +468,9 @@ tdsa_status part_session_accept(part *p, const char *session_id, const part_fram
     if (s != NULL && s->link[f->from] != NULL) {
         return hello_again(p, s, s->link[f->from], digest, ticket, err);
     }
+    if (s != NULL && s->mine) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "session %.8s exists already", session_id);
+    }
     if (s != NULL && s->purpose != f->purpose) {
         return TDSA_FAIL(err, TDSA_E_CONFLICT, "session %.8s has another purpose", session_id);
     }
@@ -416,7 +483,10 @@ tdsa_status part_session_accept(part *p, const char *session_id, const part_fram
     l->hello_reply = TDSA_BUF_EMPTY;
     memcpy(l->hello_digest, digest, sizeof l->hello_digest);
     if (fresh) {
-        st = part_session_new(p, &s, session_id, f->purpose, err);
+        st = make_room(p, f->from, err);
+    }
+    if (st == TDSA_OK && fresh) {
+        st = part_session_new(p, &s, session_id, f->purpose, f->from, err);
     }
     if (st == TDSA_OK) {
         st = answer_hello(p, s, f, l, err);
@@ -457,16 +527,6 @@ uint64_t part_session_next_due(const part *p)
         }
     }
     return soonest;
-}
-
-static bool idle(const part *p, const part_session *s)
-{
-    for (const part_exchange *x = p->exchanges; x != NULL; x = x->next) {
-        if (x->session == s) {
-            return false;
-        }
-    }
-    return s->runs == NULL;
 }
 
 void part_sessions_due(part *p)

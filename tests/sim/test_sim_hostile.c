@@ -349,6 +349,33 @@ static void keys_that_signed_long_ago_leave_memory(void **state)
     sim_free(s);
 }
 
+static void a_client_of_many_keys_makes_room_in_its_sessions(void **state)
+{
+    const sim_cfg cfg = {.seed = 19, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 1};
+    char key_id[20][KS_KEY_ID_MAX + 1];
+    part_stats stats;
+    sim *s = sim_new(&cfg);
+
+    (void)state;
+    for (uint16_t i = 0; i < 3; i++) {
+        sim_part(s, i)->sessions_max = 16;
+    }
+    for (uint8_t round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 20; i++) {
+            if (round == 0) {
+                must_keygen(s, 0, key_id[i]);
+            }
+            must_sign(s, 0, key_id[i], round);
+        }
+    }
+    sim_idle(s, 20000);
+    for (uint16_t i = 0; i < 3; i++) {
+        part_get_stats(sim_part(s, i), &stats);
+        assert_in_range(stats.sessions, 1, 16);
+    }
+    sim_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_key_is_not_collected_while_a_peer_is_silent),
         cmocka_unit_test(a_key_that_nobody_calls_active_is_collected),
         cmocka_unit_test(keys_that_signed_long_ago_leave_memory),
+        cmocka_unit_test(a_client_of_many_keys_makes_room_in_its_sessions),
         cmocka_unit_test(peers_that_all_started_again_cost_no_operation),
         cmocka_unit_test(who_waits_longest_is_served_first),
         cmocka_unit_test(one_short_deadline_does_not_fail_the_signatures_that_wait),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/statement.h"
+#include "participant/internal.h"
 #include "support/lone_server.h"
 
 #define SESSION "session-0123456789abcdef"
@@ -330,6 +331,54 @@ static void registrations_that_do_not_fit_are_refused(void **state)
     lone_close(&p);
 }
 
+static void a_flood_of_sessions_locks_nobody_out(void **state)
+{
+    lone_server *s = *state;
+    TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
+    lone_peer client;
+    lone_peer server;
+    lone_peer flood;
+    part_stats stats;
+    tdsa_err err;
+
+    s->part->sessions_max = 16;
+    open_as_client(s, &client, SESSION);
+    assert_int_equal(lone_ask(&client, 0, PART_ASK_PING, &body, &err), TDSA_OK);
+    for (unsigned i = 0; i < 100; i++) {
+        char session[32];
+        (void)snprintf(session, sizeof session, "session-number-%04u", i);
+        s->now_ms++;
+        assert_int_equal(lone_open(s, &flood, 0, 2, session, PEER_FOR_SIGNING, NULL, &err),
+                         TDSA_OK);
+        lone_close(&flood);
+    }
+    part_get_stats(s->part, &stats);
+    assert_int_equal(stats.sessions, 8);
+    /* One that was used outlives those that were only opened; others do not notice. */
+    assert_int_equal(lone_ask(&client, 1, PART_ASK_PING, &body, &err), TDSA_OK);
+    assert_int_equal(lone_open(s, &server, 2, 2, OTHER, PEER_FOR_CONTROL, "group", &err), TDSA_OK);
+    assert_int_equal(lone_ask(&server, 0, PART_ASK_PING, &body, &err), TDSA_OK);
+    lone_close(&server);
+    lone_close(&client);
+}
+
+static void a_request_that_comes_much_too_late_asks_for_another_session(void **state)
+{
+    lone_server *s = *state;
+    TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
+    lone_peer p;
+    tdsa_err err;
+
+    open_as_client(s, &p, SESSION);
+    for (uint64_t i = 1; i < 300; i++) {
+        assert_int_equal(lone_ask(&p, i, PART_ASK_PING, &body, &err), TDSA_OK);
+    }
+    /* The asker takes NOT_FOUND for a lost session and tries once more, with another presignature. */
+    assert_int_equal(lone_ask(&p, 0, PART_ASK_PING, &body, &err), TDSA_E_NOT_FOUND);
+    assert_non_null(strstr(err.text, "too old"));
+    lone_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +396,8 @@ int main(void)
         TEST(a_key_is_bound_to_the_pair_that_registered_it),
         TEST(only_listed_clients_register_when_there_is_a_list),
         TEST(a_message_for_somebody_else_says_so),
+        TEST(a_flood_of_sessions_locks_nobody_out),
+        TEST(a_request_that_comes_much_too_late_asks_for_another_session),
         TEST(registrations_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
