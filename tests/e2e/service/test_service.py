@@ -20,7 +20,7 @@ def main(build):
         for index, secret in SECRETS.items():
             rig.use_aesgcm(cluster, index, secret)
             rig.change(cluster, index, "sessionTimeout: 60", "sessionTimeout: 5")
-            rig.change(cluster, index, "server:\n", "server:\n  shutdownGracePeriod: %s\n" % ("1s" if index == 1 else "30s"))
+            rig.change(cluster, index, "shutdownGracePeriod: 5s", f"shutdownGracePeriod: {1 if index == 1 else 30}s")
             rig.change(cluster, index, "minChainPathLength: 0", "minChainPathLength: 1")
         cluster.start_all()
         failed = run_facts(facts_of(cluster))
