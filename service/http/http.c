@@ -75,7 +75,7 @@ static enum MHD_Result queue(http_request *r, unsigned status, struct MHD_Respon
     if (response == NULL) {
         return MHD_NO; /* no memory: the connection is closed */
     }
-    if (stopping) {
+    if (stopping || r->body_max == SIZE_MAX) { /* or it is not known where the next one begins */
         (void)MHD_add_response_header(response, "Connection", "close");
     }
     r->queued = true;

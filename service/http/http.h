@@ -11,7 +11,8 @@
 /**
  * HTTP/1.1 listeners over libmicrohttpd. The limits are enforced here, before a handler runs:
  * 400 (broken request), 404 and 405 with Allow (no such route), 408 (too slow), 413 (body over the
- * limit, chunked or not), 431 (headers), 503 (stopping). A handler sees complete requests only.
+ * limit, chunked or not), 431 (headers), 501 (another transfer coding than chunked), 503
+ * (stopping). A handler sees complete requests only.
  */
 typedef struct http_server http_server;
 typedef struct http_request http_request;

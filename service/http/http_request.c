@@ -7,7 +7,9 @@
 #include "base/assert.h"
 #include "http/http_internal.h"
 
-#define ID_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+#define ALNUM_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+#define ID_CHARS    ALNUM_CHARS "._-"
+#define TOKEN_CHARS ALNUM_CHARS "!#$%&'*+-.^_`|~" /* RFC 9110 5.6.2 */
 
 http_request *http_request_new(http_server *s, http_connection *c, const char *uri)
 {
@@ -76,8 +78,8 @@ static const char *text_at(const http_request *r, size_t offset)
 typedef struct {
     http_request *r;
     size_t bytes;
-    unsigned lengths, codings; /* how many Content-Length and Transfer-Encoding headers */
-    bool bad_length;
+    unsigned lengths, codings, hosts; /* how many headers of the name there are */
+    bool bad_length, bad_coding, bad_header;
 } header_walk;
 
 /* Digits only: strtoull would take "-1" and " 5". */
@@ -98,6 +100,13 @@ static bool parse_length(size_t *out, const char *text)
     return true;
 }
 
+/* RFC 9112 5.1: "A server MUST reject [...] any received request message that contains whitespace
+ * between a header field name and colon": what stands before us may have read "Content-Length :". */
+static bool is_token(const char *name)
+{
+    return *name != '\0' && name[strspn(name, TOKEN_CHARS)] == '\0';
+}
+
 static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char *name,
                                  const char *value)
 {
@@ -108,6 +117,7 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
 
     (void)kind;
     w->bytes += strlen(name) + strlen(text) + 4;
+    w->bad_header = w->bad_header || !is_token(name);
     pair.name = keep(r, name, strlen(name));
     pair.value = keep(r, text, strlen(text));
     tdsa_buf_append(&r->headers, &pair, sizeof pair);
@@ -116,6 +126,9 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
         w->bad_length = w->bad_length || !parse_length(&r->received, text);
     } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
         w->codings++;
+        w->bad_coding = w->bad_coding || strcasecmp(text, "chunked") != 0;
+    } else if (strcasecmp(name, "Host") == 0) {
+        w->hosts++;
     } else if (strcasecmp(name, "X-Request-Id") == 0 && text[0] != '\0' &&
                strlen(text) <= HTTP_REQUEST_ID && strspn(text, ID_CHARS) == strlen(text)) {
         (void)snprintf(r->id, sizeof r->id, "%s", text);
@@ -152,9 +165,19 @@ static void admit_body(http_request *r, const header_walk *w)
     const size_t announced = w->lengths > 0 ? r->received : 0;
 
     r->received = 0;
+    if (w->bad_header || w->hosts > 1) {
+        refuse(r, MHD_HTTP_BAD_REQUEST, "a malformed header, or more than one Host");
+        r->body_max = SIZE_MAX;
+        return;
+    }
     if (w->bad_length || w->lengths + w->codings > 1) {
         refuse(r, MHD_HTTP_BAD_REQUEST, "contradictory or broken body length");
         r->body_max = SIZE_MAX; /* no telling where it ends: answered at once */
+        return;
+    }
+    if (w->bad_coding) { /* libmicrohttpd would read until the connection ends */
+        refuse(r, MHD_HTTP_NOT_IMPLEMENTED, "of transfer codings there is chunked only");
+        r->body_max = SIZE_MAX;
         return;
     }
     r->body_max =
@@ -187,7 +210,8 @@ static const char *origin_form(const char *uri)
 
 void http_request_admit(http_request *r, const char *method, const char *version)
 {
-    header_walk walk = {r, strlen(method) + strlen(r->uri) + strlen(version) + 4, 0, 0, false};
+    header_walk walk = {
+        r, strlen(method) + strlen(r->uri) + strlen(version) + 4, 0, 0, 0, false, false, false};
     const char *uri = origin_form(r->uri);
     const char *query = strchr(uri, '?');
     const size_t path_len = query == NULL ? strlen(uri) : (size_t)(query - uri);

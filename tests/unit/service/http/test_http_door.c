@@ -341,6 +341,41 @@ static void contradictory_lengths_are_400(void **state)
     }
 }
 
+/* What the next server and this one could read as two different requests. */
+static void ambiguous_headers_are_refused_and_the_connection_ends(void **state)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } bad[] = {{"Content-Length : 36\r\n", 400},
+               {"Content-Length\t: 36\r\n", 400},
+               {"Transfer-Encoding : chunked\r\n", 400},
+               {"Host: other\r\n", 400},
+               {"Transfer-Encoding: gzip\r\n", 501},
+               {"Transfer-Encoding: xchunked\r\n", 501},
+               {"Transfer-Encoding: gzip, chunked\r\n", 501},
+               {"Transfer-Encoding: identity\r\n", 501}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const int fd = dial(port);
+        char text[512];
+        answer a;
+
+        (void)snprintf(text, sizeof text,
+                       "POST /body HTTP/1.1\r\n" SERVER_ID "%s\r\nGET /peer HTTP/1.1\r\n" SERVER_ID
+                       "\r\n",
+                       bad[i].headers);
+        tell(fd, text);
+        a = hear(fd, false);
+        if (a.status != bad[i].status) {
+            fail_msg("%s: %d", bad[i].headers, a.status);
+        }
+        assert_int_equal(hear(fd, false).status, 0); /* what follows is not a request */
+        (void)close(fd);
+    }
+}
+
 static void garbage_is_refused_and_harms_nobody(void **state)
 {
     const char *bad[] = {"\r\n\r\n\r\n",
@@ -471,6 +506,7 @@ int main(void)
         cmocka_unit_test(chunked_bodies_have_the_same_limit),
         cmocka_unit_test(endless_chunks_are_cut),
         cmocka_unit_test(contradictory_lengths_are_400),
+        cmocka_unit_test(ambiguous_headers_are_refused_and_the_connection_ends),
         cmocka_unit_test(garbage_is_refused_and_harms_nobody),
         cmocka_unit_test(errors_are_valid_json),
         cmocka_unit_test(headers_cannot_be_injected_and_are_limited),
