@@ -151,8 +151,13 @@ static void line(void *ctx, tdsa_log_level level, const char *logger, const char
         out[n - 1] = '\n';
     }
     for (int i = 0; i < n - 1; i++) { /* one event is one line */
-        if ((unsigned char)out[i] < 0x20 || out[i] == 0x7f) {
+        const unsigned char c = (unsigned char)out[i];
+
+        if (c < 0x20 || c == 0x7f) {
             out[i] = '?';
+        } else if (c == 0xc2 && ((unsigned char)out[i + 1] & 0xe0) == 0x80) { /* U+0080 to U+009F */
+            out[i] = '?';
+            out[i + 1] = '?';
         }
     }
     (void)pthread_mutex_lock(&l->lock);

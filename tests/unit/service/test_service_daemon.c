@@ -63,14 +63,17 @@ static void a_line_has_the_layout_of_logback(void **state)
 
     (void)state;
     tdsa_logf(sink, TDSA_LOG_INFO, "daemon", "ready: %d", 7);
-    tdsa_logf(sink, TDSA_LOG_ERROR, "keystore", "two\nlines\x1b[0m");
+    tdsa_logf(sink, TDSA_LOG_ERROR, "keystore",
+              "two\nlines\x1b[0m\xc2\x9b"
+              "0m \xc3\xa9");
     tdsa_logf(sink, TDSA_LOG_WARN, "com.sepior.tdsa.participant", "full name");
     tdsa_logf(sink, TDSA_LOG_DEBUG, "daemon", "not shown");
     log_stop(&l, out, sizeof out);
-    assert_string_equal(out,
-                        "INFO  [2026-11-21 06:34:42,123] com.sepior.tdsaservice.daemon: ready: 7\n"
-                        "ERROR [2026-11-21 06:34:42,123] com.sepior.tdsa.keystore: two?lines?[0m\n"
-                        "WARN  [2026-11-21 06:34:42,123] com.sepior.tdsa.participant: full name\n");
+    assert_string_equal(
+        out, "INFO  [2026-11-21 06:34:42,123] com.sepior.tdsaservice.daemon: ready: 7\n"
+             "ERROR [2026-11-21 06:34:42,123] com.sepior.tdsa.keystore: two?lines?[0m??0m "
+             "\xc3\xa9\n"
+             "WARN  [2026-11-21 06:34:42,123] com.sepior.tdsa.participant: full name\n");
 }
 
 static void the_longest_logger_name_decides(void **state)
