@@ -210,11 +210,10 @@ static void sqlite_abandon(ks_backend *b)
 
 static tdsa_status sqlite_ping(ks_backend *b, tdsa_err *err)
 {
-    ks_sqlite *q = ks_sqlite_of(b);
-    tdsa_status st = ks_sqlite_begin(q, err); /* takes the write lock */
+    ks_bind ping = ks_sqlite_use(ks_sqlite_of(b), SQL_PING);
 
-    roll_back(q);
-    return st;
+    /* a full disk takes the lock of a writer, but no commit */
+    return ks_sqlite_run(&ping, NULL, "trying to write", err);
 }
 
 /* One number of a statement without arguments; *found false when it has no row. */

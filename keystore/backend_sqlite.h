@@ -50,6 +50,7 @@ typedef enum {
     SQL_META_CREATE,
     SQL_META_GET,
     SQL_COUNTER_NEXT,
+    SQL_PING,
     SQL_COUNT /* how many there are */
 } ks_sql;
 

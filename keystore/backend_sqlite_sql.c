@@ -88,4 +88,6 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
     [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
     [SQL_COUNTER_NEXT] = "INSERT INTO counter (name, value) VALUES (?1, 1)"
                          " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+    [SQL_PING] = "INSERT INTO counter (name, value) VALUES ('pings', 1)"
+                 " ON CONFLICT (name) DO UPDATE SET value = value + 1",
 };

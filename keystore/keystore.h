@@ -102,7 +102,7 @@ void ks_abandon(ks *s);
  * keeps others out; ks_fork_parent lets them in again. In the child: ks_abandon. */
 void ks_fork_prepare(ks *s) TDSA_NONNULL;
 void ks_fork_parent(ks *s) TDSA_NONNULL;
-/** One cheap query: the database answers and can be written. */
+/** One small durable write: the database answers, and has room for a burn or lease. */
 TDSA_MUST_USE tdsa_status ks_ping(ks *s, tdsa_err *err) TDSA_NONNULL;
 /** Changes whenever any process changed a key row; equal values mean nothing to re-read. */
 TDSA_MUST_USE tdsa_status ks_change_counter(ks *s, uint64_t *out, tdsa_err *err) TDSA_NONNULL;

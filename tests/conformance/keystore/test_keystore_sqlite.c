@@ -362,6 +362,7 @@ static void a_full_disk_is_an_error_and_passes(void **state)
     struct rlimit small;
     tdsa_status st = TDSA_OK;
     uint8_t tag = 0;
+    int i;
     ks_batch *b = NULL;
 
     ks_fixture_active(f, "k", "share");
@@ -383,8 +384,13 @@ static void a_full_disk_is_an_error_and_passes(void **state)
         st = ks_batch_insert(f->s, &in, &f->err);
     }
     assert_int_equal(st, TDSA_E_STORE);
+    for (st = TDSA_OK, i = 0; st == TDSA_OK && i < 100; i++) { /* into what the batch left over */
+        st = ks_ping(f->s, &f->err);
+    }
+    assert_int_equal(st, TDSA_E_STORE);
     OK(f, open_share(f, "k"));
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    OK(f, ks_ping(f->s, &f->err));
     OK(f, ks_lease(f->s, ks_fixture_beta(200), 0, 1, &f->err));
     ks_fixture_reopen(f);
     OK(f, ks_batch_get(f->s, ks_fixture_beta((uint8_t)(tag - 1)), &b, &f->err));
