@@ -100,7 +100,11 @@ void part_op_end(part *p, part_op *op, const tdsa_err *why)
         return;
     }
     TDSA_ASSERT(reason.status != TDSA_OK);
-    part_say(p, TDSA_LOG_WARN, "operation on key '%s' failed: %s", op->key_id, reason.text);
+    if (op->kind == PART_OP_PING) { /* whoever asked is told; balancers ask every second */
+        part_say(p, TDSA_LOG_DEBUG, "not ready: %s", reason.text);
+    } else {
+        part_say(p, TDSA_LOG_WARN, "operation on key '%s' failed: %s", op->key_id, reason.text);
+    }
     end(p, op, &reason);
 }
 
