@@ -56,7 +56,7 @@ static tdsa_status hash_cc_part(uint8_t out[32], const mpc_keygen *run, uint16_t
     tdsa_stmt_uint(&b, dealer);
     tdsa_stmt_octets(&b, part, KEYGEN_PART_LEN);
     st = tdsa_hash32_stmt(out, &b, err);
-    tdsa_declassify(out, 32); /* part of the opening, which everybody gets */
+    tdsa_declassify(out, 32); /* its dealer broadcasts it with the opening */
     return st;
 }
 
@@ -74,7 +74,7 @@ static tdsa_status hash_part(uint8_t out[32], const mpc_keygen *run, uint16_t de
     tdsa_stmt_uint_list(&b, members, count);
     tdsa_stmt_octets(&b, part, KEYGEN_PART_LEN);
     st = tdsa_hash32_stmt(out, &b, err);
-    tdsa_declassify(out, 32); /* part of the opening, which everybody gets */
+    tdsa_declassify(out, 32); /* its dealer broadcasts it with the opening */
     return st;
 }
 

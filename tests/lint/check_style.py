@@ -38,6 +38,8 @@ PRODUCT_ONLY = ("compare secrets with tdsa_ct_equal",
                 "does not check ranges: use tdsa_reader or strtoul", "starts a shell")
 # Libraries do not log or print; only assert.c may, before it ends the process.
 PRINTS = re.compile(r"\b(printf|puts|putchar|perror|vprintf)\s*\(|\bfprintf\s*\(\s*std(out|err)")
+# A value becomes public where the code says why.
+DECLASSIFIES = re.compile(r"^ +tdsa_declassify\([^;]*;(?![ \t]*/\*)", re.M)
 MAY_PRINT = ("mpc/base/assert.c", "service/config/config_doc.c")  # the second is a program
 
 README_FOLDERS = [
@@ -101,6 +103,10 @@ def words(root):
             for hit in PRINTS.finditer(code):
                 number = code.count("\n", 0, hit.start()) + 1
                 yield f"{rel}:{number}: libraries do not print"
+        if not rel.startswith("tests/"):
+            for hit in DECLASSIFIES.finditer(text):
+                number = text.count("\n", 0, hit.start()) + 1
+                yield f"{rel}:{number}: tdsa_declassify does not say why the value is public"
     for rel, text in sources(root, {".sh", ".py", ".txt", ".md"}):
         if rel.startswith("tests/lint/"):
             continue

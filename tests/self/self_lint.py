@@ -46,6 +46,8 @@ CASES = {
     "unfinished_in_script": (STYLE, {"examples/a.sh": "#!/bin/sh\n# FIX" "ME\n"}, ["words"], ["unfinished"]),
     "library_prints": (STYLE, {"keystore/a.c": "void f(void)\n{\n    printf(s);\n}\n"}, ["words"],
                        ["libraries do not print"]),
+    "declassified_without_reason": (STYLE, {"mpc/base/a.c": "void f(void)\n{\n    tdsa_declassify(p, 3);\n}\n"},
+                                    ["words"], ["mpc/base/a.c:3: tdsa_declassify does not say why"]),
     "readme_missing": (STYLE, {"mpc/group/a.h": "\n"}, ["readme"], ["mpc/group: has no README.md"]),
     "readme_of_new_folder": (STYLE, {"service/extra/a.h": "\n"}, ["readme"], ["service/extra: has no"]),
     "readme_long": (STYLE, {"keystore/README.md": "x\n" * 41}, ["readme"], ["41 lines, at most 40"]),
