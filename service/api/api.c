@@ -113,14 +113,11 @@ static tdsa_status load_key(svc_call *c, tdsa_err *err)
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key of that name");
     }
     st = part_engine_key(c->api->cfg.engine, id, &c->key, err);
-    if (st != TDSA_OK) {
-        return st;
-    }
-    if (c->key.state == KS_KEY_DELETED) {
+    if (st != TDSA_OK && svc_error_is_tombstone(err)) {
         return svc_call_refuse(c, 410, "DELETED", NULL, TDSA_E_NOT_FOUND, err,
                                "the key was deleted");
     }
-    return TDSA_OK;
+    return st;
 }
 
 static tdsa_status check_rules(svc_call *c, tdsa_err *err)

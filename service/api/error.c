@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define CLIENT_PARTICIPATES "CLIENT_PARTICIPATES"
+#define WAS_DELETED         "was deleted"
 
 unsigned svc_http_status(tdsa_status status)
 {
@@ -44,6 +45,11 @@ const char *svc_error_code(const tdsa_err *err)
         return CLIENT_PARTICIPATES;
     }
     return tdsa_status_name(err->status);
+}
+
+bool svc_error_is_tombstone(const tdsa_err *err)
+{
+    return err->status == TDSA_E_NOT_FOUND && strstr(err->text, WAS_DELETED) != NULL;
 }
 
 bool svc_error_is_passing(tdsa_status status)

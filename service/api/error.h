@@ -22,6 +22,8 @@ typedef struct {
 unsigned svc_http_status(tdsa_status status);
 /** Finer name of an error of the engine, else tdsa_status_name: CLIENT_PARTICIPATES. */
 const char *svc_error_code(const tdsa_err *err) TDSA_NONNULL;
+/** True when the key was there and was deleted: 410 rather than 404. */
+bool svc_error_is_tombstone(const tdsa_err *err) TDSA_NONNULL;
 /** True when trying again later can help (Retry-After is sent). */
 bool svc_error_is_passing(tdsa_status status);
 

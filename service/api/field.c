@@ -34,7 +34,8 @@ void svc_field_rule(const svc_field *f, char *out, size_t cap)
         (void)snprintf(out, cap, "a string of %" PRId64 "..%" PRId64 " bytes", f->min, f->max);
         break;
     case SVC_FIELD_ID:
-        (void)snprintf(out, cap, "%" PRId64 "..%" PRId64 " characters of [A-Za-z0-9_.-]", f->min,
+        (void)snprintf(out, cap,
+                       "%" PRId64 "..%" PRId64 " characters of [A-Za-z0-9_.-], not . or ..", f->min,
                        f->max);
         break;
     case SVC_FIELD_HEX:
@@ -67,13 +68,19 @@ static bool length_ok(const svc_field *f, size_t len, size_t unit)
     return len % unit == 0 && (int64_t)(len / unit) >= f->min && (int64_t)(len / unit) <= f->max;
 }
 
+/* RFC 3986 5.2.4: clients take "." and ".." out of a path, so no URL would name such a key. */
+static bool is_dots(const char *text)
+{
+    return strcmp(text, ".") == 0 || strcmp(text, "..") == 0;
+}
+
 static bool text_ok(const svc_field *f, const char *text, size_t len)
 {
     switch (f->type) {
     case SVC_FIELD_TEXT:
         return length_ok(f, len, 1);
     case SVC_FIELD_ID:
-        return length_ok(f, len, 1) &&
+        return length_ok(f, len, 1) && !is_dots(text) &&
                strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") ==
                    len;
     case SVC_FIELD_HEX:

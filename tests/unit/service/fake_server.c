@@ -398,14 +398,19 @@ tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint32_t dead
 tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *out, tdsa_err *err)
 {
     fake_key *k = NULL;
+    bool deleted = false;
 
     memset(out, 0, sizeof *out);
     (void)pthread_mutex_lock(&e->lock);
     k = find(e, key_id);
-    if (k != NULL) {
+    deleted = k != NULL && k->info.state == KS_KEY_DELETED;
+    if (k != NULL && !deleted) {
         *out = k->info;
     }
     (void)pthread_mutex_unlock(&e->lock);
+    if (deleted) { /* as the real one says it */
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "key %.64s was deleted", key_id);
+    }
     return k != NULL ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %.64s", key_id);
 }
 

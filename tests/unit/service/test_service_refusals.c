@@ -30,6 +30,8 @@ static void bad_bodies_are_refused_with_the_name_of_the_field(void **state)
         {"/v1/keys", "{\"curve\":null}", 422, "INVALID_FIELD", "curve"},
         {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"\"}", 422, "INVALID_FIELD", "keyId"},
         {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"a b\"}", 422, "INVALID_FIELD", "keyId"},
+        {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\".\"}", 422, "INVALID_FIELD", "keyId"},
+        {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"..\"}", 422, "INVALID_FIELD", "not . or .."},
         {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"a\\u0000b\"}", 400, "INVALID_JSON", NULL},
         {"/v1/keys", "{\"curve\":\"P-256\",\"label\":\"\xff\"}", 400, "INVALID_JSON", NULL},
         {"/v1/keys", "{\"curve\":\"P-256\",\"presignatureLimit\":1.5}", 422, "INVALID_FIELD",
