@@ -216,12 +216,15 @@ static tdsa_status read_methods(svc_settings *out, const cfg *c, tdsa_err *err)
     return TDSA_OK;
 }
 
-/* Only the console is there; returns whether there is an appender at all. */
+/* Only one console is there; returns whether there is an appender at all. */
 static tdsa_status check_appenders(const cfg *c, const char *list, bool *any, tdsa_err *err)
 {
     size_t count = cfg_count(c, list);
 
     *any = count > 0;
+    if (count > 1) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "%s: more than one entry " NOT_BUILT, list);
+    }
     for (size_t i = 0; i < count; i++) {
         char path[PATH_LEN_MAX];
         const char *type = cfg_str(c, cfg_path(path, sizeof path, "%s[%zu].type", list, i));
@@ -230,6 +233,27 @@ static tdsa_status check_appenders(const cfg *c, const char *list, bool *any, td
             return TDSA_FAIL(err, TDSA_E_CONFIG, "%s: \"%s\" " NOT_BUILT "; use console", path,
                              type != NULL ? type : "");
         }
+    }
+    return TDSA_OK;
+}
+
+/* Requests are lines of the one log, where its own appender sends it. */
+static tdsa_status check_request_log(const cfg *c, bool *any, tdsa_err *err)
+{
+    static const char list[] = "server.requestLog.appenders";
+    tdsa_status st = check_appenders(c, list, any, err);
+    const char *log_target = "stdout";
+    char path[PATH_LEN_MAX];
+
+    if (st != TDSA_OK || !*any) {
+        return st;
+    }
+    if (cfg_count(c, "logging.appenders") > 0) {
+        log_target = cfg_str(c, "logging.appenders[0].target");
+    }
+    if (strcmp(cfg_str(c, cfg_path(path, sizeof path, "%s[0].target", list)), log_target) != 0) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "%s: another one than that of logging " NOT_BUILT,
+                         path);
     }
     return TDSA_OK;
 }
@@ -299,7 +323,7 @@ tdsa_status svc_settings_read(svc_settings *out, const cfg *c, tdsa_err *err)
         st = read_methods(out, c, err);
     }
     if (st == TDSA_OK) {
-        st = check_appenders(c, "server.requestLog.appenders", &out->request_log, err);
+        st = check_request_log(c, &out->request_log, err);
     }
     if (st == TDSA_OK) {
         st = read_monitors(out, c, err);

@@ -296,6 +296,13 @@ static void what_is_not_built_is_refused_by_its_path(void **state)
         {"server: {" TWO ", allowedMethods: [GET]}", "must hold POST"},
         {"server: {" TWO ", requestLog: {appenders: [{type: file}]}}",
          "server.requestLog.appenders[0].type: \"file\""},
+        {"server: {" TWO ", requestLog: {appenders: [{type: console}, {type: console}]}}",
+         "server.requestLog.appenders: more than one"},
+        {"server: {" TWO ", requestLog: {appenders: [{type: console, target: stderr}]}}",
+         "server.requestLog.appenders[0].target"},
+        {"server: {" TWO ", requestLog: {appenders: [{type: console}]}}\n"
+         "logging: {appenders: [{type: console, target: stderr}]}",
+         "server.requestLog.appenders[0].target"},
         {"server: {" TWO ", user: tdsa}", "server.user"},
         {"server: {" TWO ", umask: '0999'}", "server.umask"},
     };
@@ -333,6 +340,11 @@ static void the_logging_section_sets_levels(void **state)
     c = config_of(LIBRARY "logging: {appenders: [{type: syslog}]}\n");
     assert_int_equal(svc_settings_logging(l.log, c, &err), TDSA_E_CONFIG);
     assert_non_null(strstr(err.text, "logging.appenders[0].type"));
+    cfg_free(c);
+    c = config_of(LIBRARY "logging: {appenders: [{type: console}, {type: console, target: "
+                          "stderr}]}\n");
+    assert_int_equal(svc_settings_logging(l.log, c, &err), TDSA_E_CONFIG);
+    assert_non_null(strstr(err.text, "logging.appenders: more than one"));
     cfg_free(c);
     log_stop(&l, out, sizeof out);
     assert_non_null(strstr(out, ": 1\n"));
