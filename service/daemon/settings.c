@@ -57,7 +57,8 @@ tdsa_status svc_settings_prefix(char out[SVC_PREFIX_MAX + 1], const char *path, 
 static tdsa_status refuse_unbuilt(const cfg *c, const char *at, tdsa_err *err)
 {
     static const char *const switches[] = {"useForwardedHeaders", "useProxyProtocol",
-                                           "useServerHeader", "inheritChannel"};
+                                           "useServerHeader",     "inheritChannel",
+                                           "needClientAuth",      "wantClientAuth"};
     static const char *const rates[] = {"minRequestDataPerSecond", "minResponseDataPerSecond"};
     char path[PATH_LEN_MAX];
     const char *type = cfg_str(c, cfg_path(path, sizeof path, "%s.type", at));

@@ -283,6 +283,10 @@ static void what_is_not_built_is_refused_by_its_path(void **state)
         {"server: {applicationConnectors: [{type: http, useForwardedHeaders: true}, {type: "
          "http}]}",
          "server.applicationConnectors[0].useForwardedHeaders"},
+        {"server: {applicationConnectors: [{type: http}, {type: http, needClientAuth: true}]}",
+         "server.applicationConnectors[1].needClientAuth"},
+        {"server: {applicationConnectors: [{type: http}, {type: http, wantClientAuth: true}]}",
+         "server.applicationConnectors[1].wantClientAuth"},
         {"server: {applicationConnectors: [{type: http, minRequestDataPerSecond: 1KiB}, {type: "
          "http}]}",
          "server.applicationConnectors[0].minRequestDataPerSecond"},
