@@ -19,13 +19,17 @@
 #define THREADS    8
 #define PER_THREAD 40
 
-/* A child gives up what it inherited from its parent, which the leak checker cannot know; and the
- * allocator of AddressSanitizer hangs in a child that is forked while other threads allocate. */
+/* A child gives up what it inherited from its parent, which the leak checkers of memory and of
+ * threads cannot know. */
+#ifdef TDSA_SANITIZED
+#    define CHILD_EXIT _exit
+#else
+#    define CHILD_EXIT exit /* with all exit handlers, as a real program ends */
+#endif
+/* The allocator of AddressSanitizer hangs in a child that is forked while other threads allocate. */
 #ifdef TDSA_ASAN
-#    define CHILD_EXIT              _exit
 #    define FORK_WITH_THREADS_HANGS 1
 #else
-#    define CHILD_EXIT              exit /* with all exit handlers, as a real program ends */
 #    define FORK_WITH_THREADS_HANGS 0
 #endif
 
