@@ -25,6 +25,7 @@ KEEP=0
 STOP=0
 INSTALL=1
 DONE=0
+# TDSA_QUICKSTART_PORT: the first of the ports; those that are in use are passed over
 for argument in "$@"; do
     case $argument in
     --servers) KIND=servers ;;
@@ -208,7 +209,7 @@ say "$(cluster_daemon_program)"
 [ "$KIND" = servers ] || say "$(cluster_module)"
 
 step "Setting up: keys, a wrapping token for each participant, configurations"
-cluster_make "$HOME_DIR" "$KIND"
+cluster_make "$HOME_DIR" "$KIND" "${TDSA_QUICKSTART_PORT:-9080}"
 say "Each participant has its own SoftHSM token and database under $HOME_DIR/participantN."
 
 step "Starting the daemons"

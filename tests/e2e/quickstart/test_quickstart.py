@@ -8,11 +8,12 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
-from cluster import ROOT, need, run_facts  # noqa: E402
+from cluster import ROOT, Ports, need, run_facts  # noqa: E402
 
 
 def main(home):
-    env = dict(os.environ, TDSA_QUICKSTART_DIR=str(home / "quickstart"))
+    ports = Ports()
+    env = dict(os.environ, TDSA_QUICKSTART_DIR=str(home / "quickstart"), TDSA_QUICKSTART_PORT=str(ports.first))
 
     def quickstart(*arguments):
         started = time.monotonic()
@@ -74,8 +75,24 @@ def main(home):
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
         need(done.returncode != 0 and "--no-such" in done.stderr, done.stderr)
 
+    def missing_packages_are_installed_and_nothing_else():
+        fake = home / "fake"
+        fake.mkdir()
+        (fake / "dpkg-query").write_text('#!/bin/sh\ncase "$*" in *curl) exit 1 ;; esac\nprintf "installed\\n"\n')
+        (fake / "apt-get").write_text(f'#!/bin/sh\necho "$*" >>"{fake}/calls"\n')
+        (fake / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+        for program in ("dpkg-query", "apt-get", "sudo"):
+            (fake / program).chmod(0o755)
+        done = subprocess.run(
+            ["bash", "-c", 'set -eu; . "$ROOT/examples/lib/common.sh"; . "$ROOT/examples/lib/packages.sh"; '
+             "install_packages run test"], env=dict(env, ROOT=str(ROOT), PATH=f"{fake}:{os.environ['PATH']}"),
+            text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+        need(done.returncode == 0 and "Installing with apt-get: curl" in done.stdout, done.stdout + done.stderr)
+        need((fake / "calls").read_text().splitlines() ==
+             ["update", "install -y --no-install-recommends curl"], (fake / "calls").read_text())
+
     try:
-        return run_facts([it_signs_and_openssl_verifies, a_second_run_takes_under_20_seconds,
+        return run_facts([missing_packages_are_installed_and_nothing_else, it_signs_and_openssl_verifies, a_second_run_takes_under_20_seconds,
                           keep_leaves_it_running_and_env_is_enough, stop_ends_it, servers_sign_over_the_api,
                           an_unknown_option_is_refused])
     finally:
