@@ -6,6 +6,8 @@
 #include "base/secret.h"
 #include "config/lookup.h"
 
+#define OWN_PREFIX "com.sepior.tdsa."
+
 static const struct {
     const char *property, *variable, *path;
 } secrets[] = {
@@ -128,6 +130,10 @@ static tdsa_status define(cfg_tree *t, const char *text, const tdsa_log *log, td
     }
     if (strncmp(name, "dw.", 3) == 0) {
         return set_path(t, name + 3, equals + 1, err);
+    }
+    if (strncmp(name, OWN_PREFIX, strlen(OWN_PREFIX)) == 0) { /* a misspelt key must not be lost */
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "there is no property %.100s; there are %s, %s and %s",
+                         name, secrets[0].property, secrets[1].property, secrets[2].property);
     }
     tdsa_logf(log, TDSA_LOG_INFO, "config", "property %s is accepted and has no effect", name);
     return TDSA_OK;

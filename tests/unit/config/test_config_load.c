@@ -317,6 +317,8 @@ static void bad_defines_are_refused_without_their_values(void **state)
         {"dw.pkcs11.login=" SECRET_WORD, "must be one of: required never"},
         {"dw.logging.level=" SECRET_WORD, "must be one of"},
         {"dw.httpClient.timeout=" SECRET_WORD, "expected: Duration"},
+        {"com.sepior.tdsa.database.encryptionKey=" SECRET_WORD,
+         "there is no property com.sepior.tdsa.database.encryptionKey"},
     };
 
     (void)state;
