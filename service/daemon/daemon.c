@@ -345,7 +345,7 @@ static tdsa_status start(svc_daemon *d, const cfg *c, tdsa_err *err)
     if (st == TDSA_OK) {
         st = start_listeners(d, err);
     }
-    return st == TDSA_OK ? write_ports(d, err) : st;
+    return st;
 }
 
 tdsa_status svc_daemon_start(svc_daemon **out, const cfg *c, const svc_log *log, tdsa_err *err)
@@ -367,9 +367,18 @@ tdsa_status svc_daemon_start(svc_daemon **out, const cfg *c, const svc_log *log,
         svc_daemon_free(d);
         return st;
     }
-    announce(d);
     *out = d;
     return TDSA_OK;
+}
+
+tdsa_status svc_daemon_announce(const svc_daemon *d, tdsa_err *err)
+{
+    tdsa_status st = write_ports(d, err);
+
+    if (st == TDSA_OK) {
+        announce(d);
+    }
+    return st;
 }
 
 /* ---- stop ---- */

@@ -13,8 +13,7 @@
 typedef struct svc_daemon svc_daemon;
 
 /**
- * Opens the keystore, starts the engine, the communication threads and the listeners, and writes
- * the ports to the log and to the file that TDSA_PORTS_FILE names.
+ * Opens the keystore, starts the engine, the communication threads and the listeners.
  *
  * c    lent: must outlive the daemon.
  * log  lent: must outlive the daemon.
@@ -24,6 +23,10 @@ typedef struct svc_daemon svc_daemon;
  */
 TDSA_MUST_USE tdsa_status svc_daemon_start(svc_daemon **out, const cfg *c, const svc_log *log,
                                            tdsa_err *err) TDSA_NONNULL;
+/** Writes the ports to the file that TDSA_PORTS_FILE names and the line "ready" to the log; from
+ * here on a signal is for svc_daemon_stop.
+ * Errors: TDSA_E_CONFIG (the file cannot be written). */
+TDSA_MUST_USE tdsa_status svc_daemon_announce(const svc_daemon *d, tdsa_err *err) TDSA_NONNULL;
 /**
  * Readiness goes 503, the API port stops, runs under way finish, the protocol port stops, the engine
  * stops; all within shutdownGracePeriod and a second.

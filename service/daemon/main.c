@@ -114,23 +114,47 @@ static tdsa_status load(cfg **out, const svc_options *o, svc_log *log, tdsa_err 
 
 /* ---- signals ---- */
 
+/* While the service starts or stops, which may hang in a token or a file: a signal ends it at once.
+ * Killing it is safe for keys at any moment. */
 typedef struct {
     sigset_t set;
+    int code; /* that the process ends with */
     atomic_bool done;
-} second_signal;
+    bool running;
+    pthread_t thread;
+} at_once;
 
-/* While the service stops: another signal ends it at once. */
-static void *wait_for_second(void *arg)
+static void *wait_for_signal(void *arg)
 {
-    second_signal *s = (second_signal *)arg;
-    const struct timespec tick = {.tv_sec = 0, .tv_nsec = 100000000L};
+    at_once *a = (at_once *)arg;
+    const struct timespec tick = {.tv_sec = 0, .tv_nsec = 20000000L};
 
-    while (!atomic_load(&s->done)) {
-        if (sigtimedwait(&s->set, NULL, &tick) > 0) {
-            _exit(EXIT_FAILED);
+    while (!atomic_load(&a->done)) {
+        const int number = sigtimedwait(&a->set, NULL, &tick);
+
+        if (number > 0 && atomic_load(&a->done)) {
+            (void)kill(getpid(), number); /* the next to wait shall have it */
+        } else if (number > 0) {
+            _exit(a->code);
         }
     }
     return NULL;
+}
+
+static void at_once_begin(at_once *a, const sigset_t *set, int code)
+{
+    a->set = *set;
+    a->code = code;
+    atomic_init(&a->done, false);
+    a->running = pthread_create(&a->thread, NULL, wait_for_signal, a) == 0;
+}
+
+static void at_once_end(at_once *a)
+{
+    atomic_store(&a->done, true);
+    if (a->running) {
+        (void)pthread_join(a->thread, NULL);
+    }
 }
 
 static void block_signals(sigset_t *set)
@@ -145,23 +169,16 @@ static void block_signals(sigset_t *set)
 
 static void run_until_signal(svc_daemon *d, const sigset_t *set, const svc_log *log)
 {
-    second_signal second;
-    pthread_t thread;
+    at_once second;
     int number = 0;
-    bool waiting;
 
     while (sigwait(set, &number) != 0) {
     }
     tdsa_logf(svc_log_sink(log), TDSA_LOG_INFO, LOGGER, "SIG%s", sigabbrev_np(number));
-    second.set = *set;
-    atomic_init(&second.done, false);
-    waiting = pthread_create(&thread, NULL, wait_for_second, &second) == 0;
+    at_once_begin(&second, set, EXIT_FAILED);
     svc_daemon_stop(d);
     svc_daemon_free(d);
-    atomic_store(&second.done, true);
-    if (waiting) {
-        (void)pthread_join(thread, NULL);
-    }
+    at_once_end(&second);
 }
 
 /* ---- commands ---- */
@@ -187,20 +204,30 @@ static int run(const svc_options *o, svc_log *log)
 {
     cfg *c = NULL;
     svc_daemon *d = NULL;
+    at_once early; /* nothing is under way yet that a signal would have to wait for */
     sigset_t set;
     tdsa_err err;
+    tdsa_status st;
 
     block_signals(&set);
-    if (load(&c, o, log, &err) != TDSA_OK) {
+    at_once_begin(&early, &set, EXIT_SUCCESS);
+    st = load(&c, o, log, &err);
+    if (st != TDSA_OK) {
+        at_once_end(&early);
         return fail(log, "configuration", &err);
     }
-    if (svc_daemon_start(&d, c, log, &err) != TDSA_OK) {
-        cfg_free(c);
-        return fail(log, "start", &err);
+    st = svc_daemon_start(&d, c, log, &err);
+    at_once_end(&early);
+    if (st == TDSA_OK) {
+        st = svc_daemon_announce(d, &err);
     }
-    run_until_signal(d, &set, log);
+    if (st == TDSA_OK) {
+        run_until_signal(d, &set, log);
+    } else {
+        svc_daemon_free(d);
+    }
     cfg_free(c);
-    return EXIT_SUCCESS;
+    return st == TDSA_OK ? EXIT_SUCCESS : fail(log, "start", &err);
 }
 
 static int command(const svc_options *o, svc_log *log)

@@ -193,6 +193,20 @@ def facts_of(cluster):
         need(SECRET[::-1] not in out, "the output holds the wrong key")
         ends(1, "WRAPPING", "server", str(config("nokey", f"    encryptionKey: {SECRET}\n", "")))
 
+    def a_start_that_hangs_ends_with_sigterm():
+        fifo = work / "pin"
+        os.mkfifo(fifo) # nobody writes: as a token that does not answer
+        process = start("-Ddw.tdsaLibrary.storageConfiguration.encryptor=pkcs11",
+                        f"-Ddw.tdsaLibrary.storageConfiguration.encryptorArguments=pkcs11:token=t;object=o?pin-source={fifo}",
+                        f"-Ddw.database.url=jdbc:sqlite:file:{work}/hangs.db", "server", str(good))
+        try:
+            wait_for(lambda: (work / "hangs.db").exists(), 10, "the start")
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=10)
+        finally:
+            process.kill()
+        need(process.returncode == 0, f"exit {process.returncode}: {out}{err}")
+
     def create_tables_reads_its_four_variables():
         file = work / "made.db"
         env = {"DB_DRIVER_CLASS": "org.sqlite.JDBC", "DB_URL": f"jdbc:sqlite:file:{file}", "DB_USERNAME": "u",
@@ -220,7 +234,7 @@ def facts_of(cluster):
             what_is_not_built_is_refused_at_start, without_a_configuration_it_says_where_it_looked,
             a_port_that_is_taken_ends_with_1, ports_may_be_left_to_the_system,
             paths_have_the_configured_prefixes_and_requests_are_logged, a_broken_tdsa_config_is_no_reason_to_read_the_file, another_encryption_key_ends_with_1,
-            create_tables_reads_its_four_variables]
+            a_start_that_hangs_ends_with_sigterm, create_tables_reads_its_four_variables]
 
 
 if __name__ == "__main__":
