@@ -241,6 +241,9 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
     tdsa_err why;
 
     e->inside++;
+    if (part_next_due(e->part) <= part_engine_now(e)) {
+        part_due(e->part); /* a caller that never has to wait would never come to it */
+    }
     while (!part_op_poll(e->part, op, result, err)) {
         uint64_t due = 0;
 
