@@ -189,6 +189,7 @@ sim *sim_new(const sim_cfg *cfg)
     s->random = cfg->seed;
     s->entropy = cfg->seed ^ 0x7464736120736565ull;
     sim_logs[0] = the_log(s);
+    sim_ledger_open(s);
     for (size_t i = GRP_P256; i <= GRP_SECP256K1; i++) {
         sim_must(s, grp_open(&s->groups[i], (grp_curve)i, &err), "group", &err);
     }
@@ -211,6 +212,7 @@ static void free_tickets(sim_node *n)
 
 void sim_free(sim *s)
 {
+    sim_ledger_open(NULL);
     for (uint16_t i = 0; i < s->cfg.n; i++) {
         part_free(s->node[i].part);
         ks_close(s->node[i].store);

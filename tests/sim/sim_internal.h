@@ -41,7 +41,16 @@ typedef struct sim_seen {
     uint8_t r[GRP_SCALAR_LEN_MAX];
 } sim_seen;
 
+/** Mistakes made on purpose, to prove that they are found. */
+typedef enum {
+    SIM_PLANT_NOTHING,
+    SIM_PLANT_NO_BURN,    /* responders answer without burning */
+    SIM_PLANT_ROLLED_BACK /* what combiners leased is forgotten */
+} sim_plant;
+
 struct sim {
+    sim_plant plant;
+    uint32_t dishonest; /* participants that the ledger does not watch, bit per index */
     sim_cfg cfg;
     uint64_t now_ms, random, entropy, order, events, trace;
     sim_node node[GRP_PARTIES_MAX];
@@ -51,6 +60,8 @@ struct sim {
     bool healed;
 };
 
+/** Begins an empty ledger of answered presignatures for `s` (sim_ledger.c). NULL: gives it up. */
+void sim_ledger_open(sim *s);
 /** Aborts with the seed unless st is TDSA_OK. */
 void sim_must(const sim *s, tdsa_status st, const char *what, const tdsa_err *err);
 /** Puts on the network what the participants want to send. */

@@ -1,8 +1,11 @@
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -68,6 +71,7 @@ static void a_presignature_is_for_its_coordinator_only(void **state)
     must_keygen(s, 0, key_id);
     must_sign(s, 0, key_id, 1); /* of a batch of two */
     steal_lease(s, 1, key_id, 1);
+    s->dishonest = 1u << 1;
     for (uint16_t i = 0; i < 3; i++) {
         part_get_stats(sim_part(s, i), &before[i]);
     }
@@ -78,6 +82,7 @@ static void a_presignature_is_for_its_coordinator_only(void **state)
         assert_int_equal(before[i].burned, after[i].burned);
     }
     must_sign(s, 0, key_id, 2); /* the owner has lost nothing */
+    s->dishonest = 0;
     must_sign(s, 1, key_id, 3);
     sim_free(s);
 }
@@ -376,6 +381,48 @@ static void a_client_of_many_keys_makes_room_in_its_sessions(void **state)
     sim_free(s);
 }
 
+/* Signs, restarts the combiner and signs again with a mistake planted. In a child: what the simulator
+ * finds ends it. Returns the status of the second signature, or -1 when it was found. */
+static int planted(sim_plant plant, uint32_t dishonest)
+{
+    const sim_cfg cfg = {.seed = 20, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 1};
+    const uint8_t digest[32] = {7};
+    const pid_t child = fork();
+    char key_id[KS_KEY_ID_MAX + 1];
+    part_sign_result sig;
+    tdsa_err err;
+    int status = 0;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        sim *s = sim_new(&cfg);
+        s->plant = plant;
+        s->dishonest = dishonest;
+        must_keygen(s, 0, key_id);
+        must_sign(s, 0, key_id, 1);
+        sim_crash(s, 0);
+        sim_start(s, 0);
+        err.status = sim_sign(s, 0, key_id, digest, &sig, &err);
+        _exit((int)err.status);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? -1 : WEXITSTATUS(status);
+}
+
+static void planted_mistakes_are_found(void **state)
+{
+    (void)state;
+    assert_int_equal(planted(SIM_PLANT_NOTHING, 0), TDSA_OK);
+    assert_int_equal(planted(SIM_PLANT_NO_BURN, 0), -1);
+    assert_int_equal(planted(SIM_PLANT_ROLLED_BACK, 0), -1);
+}
+
+static void responders_stop_a_combiner_that_was_rolled_back(void **state)
+{
+    (void)state;
+    assert_int_equal(planted(SIM_PLANT_ROLLED_BACK, 1u << 0), TDSA_E_CONFLICT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +433,8 @@ int main(void)
         cmocka_unit_test(a_key_that_nobody_calls_active_is_collected),
         cmocka_unit_test(keys_that_signed_long_ago_leave_memory),
         cmocka_unit_test(a_client_of_many_keys_makes_room_in_its_sessions),
+        cmocka_unit_test(planted_mistakes_are_found),
+        cmocka_unit_test(responders_stop_a_combiner_that_was_rolled_back),
         cmocka_unit_test(peers_that_all_started_again_cost_no_operation),
         cmocka_unit_test(who_waits_longest_is_served_first),
         cmocka_unit_test(one_short_deadline_does_not_fail_the_signatures_that_wait),
