@@ -388,7 +388,7 @@ static bool wants_resend(slot *s, CURLcode rc)
 
 static tdsa_status status_of(const slot *s, CURLcode rc)
 {
-    double connected_s = 0;
+    long asked_len = 0;
 
     if (rc == CURLE_OK) {
         return TDSA_OK;
@@ -401,8 +401,9 @@ static tdsa_status status_of(const slot *s, CURLcode rc)
         return TDSA_E_BAD_INPUT;
     }
     if (rc == CURLE_OPERATION_TIMEDOUT) {
-        (void)curl_easy_getinfo(s->easy, CURLINFO_CONNECT_TIME, &connected_s);
-        return connected_s > 0 ? TDSA_E_TIMEOUT : TDSA_E_UNAVAILABLE;
+        /* the time of connecting is 0 on a connection that was kept */
+        (void)curl_easy_getinfo(s->easy, CURLINFO_REQUEST_SIZE, &asked_len);
+        return asked_len > 0 ? TDSA_E_TIMEOUT : TDSA_E_UNAVAILABLE;
     }
     return TDSA_E_UNAVAILABLE;
 }

@@ -233,6 +233,42 @@ static void a_dead_kept_connection_is_tried_afresh(void **state)
     assert_int_equal(s.connections, 2);
 }
 
+/* Answers once, keeps the connection, and is silent from then on. */
+static void silent_from_the_second(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    if (raw_read_request(fd)) {
+        raw_send(fd, RAW_OK);
+        raw_wait_closed(fd);
+    }
+}
+
+static void silence_on_a_kept_connection_is_a_timeout_too(void **state)
+{
+    peer_http_cfg quick = default_cfg;
+    peer_http *h = NULL;
+    raw_server s;
+    char url[64];
+    peer_request r;
+    tdsa_err err;
+
+    (void)state;
+    quick.request_timeout_ms = 300;
+    assert_int_equal(peer_http_new(&h, &quick, &err), TDSA_OK);
+    raw_server_start(&s, silent_from_the_second);
+    url_of(url, "127.0.0.1", s.port, "/");
+    r = request(url, "x", 1);
+    run_one(h, &r, 60000);
+    assert_int_equal(r.status, TDSA_OK);
+    tdsa_buf_clear(&r.reply);
+    r = request(url, "x", 1);
+    run_one(h, &r, 60000);
+    assert_int_equal(r.status, TDSA_E_TIMEOUT);
+    peer_http_free(h);
+    raw_server_stop(&s);
+}
+
 /* Answers on one connection until another client, or the same with a new connection, knocks. */
 static void answers_until_next(raw_server *s, int fd, unsigned nth)
 {
@@ -287,6 +323,7 @@ int main(void)
         cmocka_unit_test(the_request_timeout_of_the_configuration_counts),
         cmocka_unit_test(a_cancelled_run_ends),
         cmocka_unit_test(a_dead_kept_connection_is_tried_afresh),
+        cmocka_unit_test(silence_on_a_kept_connection_is_a_timeout_too),
         cmocka_unit_test(connections_are_kept_and_not_beyond_their_age),
     };
 
