@@ -261,8 +261,9 @@ def facts_of(cluster):
             asking.start()
             wait_for(lambda: expect(cluster.get(0, "admin", "/metrics"), 200)["gauges"]
                      ["com.sepior.tdsa.EXCHANGES.WAITING"]["value"] > 0, 10, "a question that hangs")
+            before = cluster.log(0).count("stopping")  # of earlier facts
             cluster.process[0].send_signal(signal.SIGTERM)
-            wait_for(lambda: "stopping" in cluster.log(0), 10, "stopping")
+            wait_for(lambda: cluster.log(0).count("stopping") > before, 10, "stopping")
             code = cluster.stop(0)
         finally:
             cluster.process[2].send_signal(signal.SIGCONT)
