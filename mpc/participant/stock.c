@@ -176,6 +176,30 @@ void part_signing_leave_lost(part *p, part_key *k)
     }
 }
 
+/* The size of a batch that nobody asked for: doubles with demand, within the key's limit. */
+static tdsa_status usual_count(part *p, part_key *k, uint32_t *out, tdsa_err *err)
+{
+    ks_key *row = NULL;
+    uint64_t have = 0;
+    tdsa_status st = ks_key_get(p->cfg.store, k->key->pub.key_id, &row, err);
+    const int64_t limit = st == TDSA_OK ? row->presignature_limit : -1;
+
+    ks_key_free(row);
+    *out = k->batch_len;
+    if (st == TDSA_OK && limit >= 0) {
+        st = part_stock(p, k->key->pub.key_id, &have, err);
+        if (st == TDSA_OK && have >= (uint64_t)limit) {
+            st = TDSA_FAIL(err, TDSA_E_LIMIT, "the key's limit of %lld presignatures is reached",
+                           (long long)limit);
+        } else if (have + *out > (uint64_t)limit) {
+            *out = (uint32_t)((uint64_t)limit - have);
+        }
+    }
+    k->batch_len =
+        k->batch_len * 2 > p->cfg.presign_batch_max ? p->cfg.presign_batch_max : k->batch_len * 2;
+    return st;
+}
+
 tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
                              uint64_t deadline_ms, tdsa_err *err)
 {
@@ -189,9 +213,10 @@ tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
     /* Others wait for the batch as well: it does not end with the one who happened to order it. */
     deadline_ms = deadline_ms < usual_ms ? usual_ms : deadline_ms;
     if (count == 0) {
-        count = k->batch_len;
-        k->batch_len = k->batch_len * 2 > p->cfg.presign_batch_max ? p->cfg.presign_batch_max
-                                                                   : k->batch_len * 2;
+        st = usual_count(p, k, &count, err);
+        if (st != TDSA_OK) {
+            return st;
+        }
     }
     st = part_signing_session(p, k, &s, err);
     if (st != TDSA_OK) {

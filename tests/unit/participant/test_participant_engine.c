@@ -177,6 +177,10 @@ static void the_presignature_limit_holds(void **state)
     assert_int_equal(have, 5);
     assert_int_equal(part_engine_purge(c.node[0].engine, key_id, &have, &err), TDSA_OK);
     assert_int_equal(have, 5);
+    /* What a signature makes by itself stays within it too: the usual batch would be 16. */
+    assert_int_equal(sign(c.node[0].engine, key_id, 1, &sig, &err), TDSA_OK);
+    assert_int_equal(part_engine_available(c.node[0].engine, key_id, &have, &err), TDSA_OK);
+    assert_int_equal(have, 4);
     cluster_stop(&c);
 }
 
