@@ -165,6 +165,7 @@ static void block_signals(sigset_t *set)
     (void)sigaddset(set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is a full disk, no reason to die */
 }
 
 static void run_until_signal(svc_daemon *d, const sigset_t *set, const svc_log *log)

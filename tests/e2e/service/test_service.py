@@ -2,6 +2,7 @@
 """Three daemons as a cluster of servers, used over the API. usage: test_service.py BUILD"""
 import base64
 import collections
+import resource
 import secrets
 import signal
 import sys
@@ -251,6 +252,16 @@ def facts_of(cluster):
         cluster.start(1)
         cluster.wait_ready(0)
 
+    def a_disk_that_is_full_is_not_ready_and_passes():
+        pid = cluster.process[0].pid
+        old = resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        try:
+            wait_for(lambda: cluster.get(0, "admin", "/health/ready")[0] == 503, 10, "503 of a full disk")
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, old)
+        cluster.wait_ready(0)
+        verify(cluster.home, pem["k-P-256"], expect(sign(cluster, 0, "k-P-256"), 200)["signature"])
+
     def a_second_signal_ends_it_at_once():
         def hang():
             cluster.call("POST", 0, "api", "/v1/keys/k-secp256k1/presignatures", {"count": 10})
@@ -299,7 +310,7 @@ def facts_of(cluster):
             pages_go_through_all_keys, a_deleted_key_is_gone_everywhere, operations_are_counted,
             the_ports_do_not_mix, a_peer_that_is_down_is_named_and_its_return_is_enough,
             a_peer_that_hangs_is_named_and_costs_one_timeout, sigterm_while_keys_are_made_leaves_no_half_key,
-            sigterm_under_load_loses_no_answer, the_grace_period_ends_what_hangs, a_second_signal_ends_it_at_once, logs_and_answers_hold_no_secret,
+            sigterm_under_load_loses_no_answer, the_grace_period_ends_what_hangs, a_disk_that_is_full_is_not_ready_and_passes, a_second_signal_ends_it_at_once, logs_and_answers_hold_no_secret,
             it_leaves_no_core_and_cannot_be_debugged]
 
 
