@@ -164,6 +164,7 @@ static void the_presignature_limit_holds(void **state)
     char key_id[KS_KEY_ID_MAX + 1];
     const part_key_spec spec = {
         .curve = GRP_P256, .policy = part_policy_default(GRP_P256), .presignature_limit = 5};
+    part_sign_result sig;
     uint64_t have = 0;
     tdsa_err err;
 
