@@ -19,6 +19,7 @@ typedef struct {
     char run_id[40]; /* protocol session that the peers log too, or "" */
     char reason[TDSA_ERR_TEXT_MAX];
     bool quiet;      /* failing is part of normal use: logged at debug */
+    bool marked;     /* OpenSSL's error queue gets back to where it was: hosts read it */
     sigjmp_buf jump; /* where a failed assertion goes */
 } p11_call;
 

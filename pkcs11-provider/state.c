@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 
 #include "base/assert.h"
 #include "pkcs11-provider/errors.h"
@@ -132,6 +133,7 @@ static void begin(p11_call *call, const char *function)
     call->run_id[0] = '\0';
     call->reason[0] = '\0';
     call->quiet = false;
+    call->marked = false;
 }
 
 /* What stops any call: a dead module, or a caller that is already inside one. */
@@ -182,6 +184,11 @@ CK_RV p11_enter_alone(p11_call *call, const char *function)
 void p11_arm(p11_call *call)
 {
     current = call;
+    if (!p11_exiting()) {
+        (void)
+            ERR_set_mark(); /* false for an empty queue, which ERR_pop_to_mark then empties again */
+        call->marked = true;
+    }
 }
 
 CK_RV p11_take_session(p11_call *call, CK_SESSION_HANDLE session)
@@ -207,6 +214,9 @@ CK_RV p11_leave(p11_call *call, CK_RV rv)
         p11_session_put(call->session);
     }
     current = NULL;
+    if (call->marked && !p11_exiting()) {
+        (void)ERR_pop_to_mark();
+    }
     rv = finish_call(call, rv);
     if (call->core != NULL) {
         atomic_fetch_sub(&process.callers, 1);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 
 #include "support/fake_engine.h"
 
@@ -134,6 +135,26 @@ static void a_library_inside_our_call_may_fork(void **state)
     fake.in_sign = NULL;
     assert_int_equal(atomic_load(&fake.fork_prepared), 0); /* it may hold the keystore itself */
     P11_OK(sign_once(session));
+}
+
+static void raise_an_error(void)
+{
+    ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
+}
+
+/* nginx takes whatever it finds in the queue for the reason why its own handshake failed. */
+static void errors_of_our_libraries_do_not_stay_in_openssls_queue(void **state)
+{
+    (void)state;
+    fake.in_sign = raise_an_error;
+    ERR_clear_error();
+    P11_OK(sign_once(session));
+    assert_int_equal(ERR_peek_error(), 0);
+    ERR_raise(ERR_LIB_USER, ERR_R_PASSED_NULL_PARAMETER); /* the host's own stays */
+    P11_OK(sign_once(session));
+    fake.in_sign = NULL;
+    assert_int_equal(ERR_GET_REASON(ERR_get_error()), ERR_R_PASSED_NULL_PARAMETER);
+    assert_int_equal(ERR_get_error(), 0);
 }
 
 static void *sign_for_a_while(void *arg)
@@ -566,6 +587,7 @@ int main(void)
         TEST(a_child_initialises_afresh_and_the_parent_goes_on),
         TEST(fork_without_the_module_is_left_alone),
         TEST(a_library_inside_our_call_may_fork),
+        TEST(errors_of_our_libraries_do_not_stay_in_openssls_queue),
         TEST(a_child_of_a_busy_parent_initialises_too),
         TEST(calls_inside_exit_answer_and_touch_nothing),
         TEST(after_openssl_was_cleaned_up_nothing_is_touched),
