@@ -3,6 +3,7 @@
 Keys, tokens and configurations come from examples/lib/cluster.sh; the daemons are children of the
 test, so that it sees how they end.
 """
+import contextlib
 import fcntl
 import functools
 import json
@@ -152,6 +153,22 @@ class Cluster:
         except subprocess.TimeoutExpired:
             self.process[index].kill()
             raise Problem(f"participant {index} did not end within 30 s of signal {number}") from None
+
+    @contextlib.contextmanager
+    def frozen(self, index):
+        """The daemon keeps its connections and answers nothing inside the block. A stop signal takes effect
+        thread by thread some time after it was sent: the block starts when every thread has stopped."""
+        tasks = pathlib.Path(f"/proc/{self.process[index].pid}/task")
+
+        def stopped():
+            return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in tasks.glob("*/stat"))
+
+        self.process[index].send_signal(signal.SIGSTOP)
+        try:
+            wait_for(stopped, 30, f"participant {index} to freeze")
+            yield
+        finally:
+            self.process[index].send_signal(signal.SIGCONT)
 
     def close(self, failed=False):
         for index in list(self.process):

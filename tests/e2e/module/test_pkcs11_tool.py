@@ -144,13 +144,10 @@ def main(cluster):
             need(verified(label, sign(label, "ECDSA-SHA256", message)), f"key {label}: not verified")
 
     def a_frozen_peer_costs_no_more_than_the_deadline():
-        cluster.process[2].send_signal(19)  # SIGSTOP
-        try:
+        with cluster.frozen(2):
             started = time.monotonic()
             refused("frozen peer", signing(), ["CKR_DEVICE_REMOVED", "CKR_DEVICE_ERROR", "CKR_FUNCTION_FAILED"],
                     started, ["participant 2"])
-        finally:
-            cluster.process[2].send_signal(18)  # SIGCONT
         need(verified("a", sign("a", "ECDSA-SHA256", message)), "not verified after the peer went on")
 
     def a_deleted_key_is_gone_everywhere():

@@ -171,11 +171,8 @@ def facts_of(cluster):
         verify(cluster.home, pem["k-P-256"], expect(sign(cluster, 0, "k-P-256"), 200)["signature"])
 
     def a_peer_that_hangs_is_named_and_costs_one_timeout():
-        cluster.process[2].send_signal(signal.SIGSTOP)
-        try:
+        with cluster.frozen(2):
             failed = sign(cluster, 0, "k-P-256")
-        finally:
-            cluster.process[2].send_signal(signal.SIGCONT)
         expect(failed, 504, "TIMEOUT")
         need(failed[1].get("participantIndex") == 2, f"names {failed[1]}")
         cluster.wait_ready(0)
@@ -236,16 +233,13 @@ def facts_of(cluster):
 
     def the_grace_period_ends_what_hangs():
         answers = []
-        cluster.process[2].send_signal(signal.SIGSTOP)
-        try:
+        with cluster.frozen(2):
             asking = threading.Thread(target=lambda: answers.append(sign(cluster, 1, "k-P-256", seconds=60)))
             asking.start()
             wait_for(lambda: expect(cluster.get(1, "admin", "/metrics"), 200)["gauges"]
                      ["com.sepior.tdsa.EXCHANGES.WAITING"]["value"] > 0, 10, "a question that hangs")
             code = cluster.stop(1)
             asking.join()
-        finally:
-            cluster.process[2].send_signal(signal.SIGCONT)
         need(code == 0, f"exit {code}")
         need("shutdownGracePeriod is over" in cluster.log(1), "no warning in the log")
         need(answers[0][0] in (0, 503, 504), f"{answers}")
@@ -267,8 +261,7 @@ def facts_of(cluster):
             cluster.call("POST", 0, "api", "/v1/keys/k-secp256k1/presignatures", {"count": 10})
 
         asking = threading.Thread(target=hang)
-        cluster.process[2].send_signal(signal.SIGSTOP)
-        try:
+        with cluster.frozen(2):
             asking.start()
             wait_for(lambda: expect(cluster.get(0, "admin", "/metrics"), 200)["gauges"]
                      ["com.sepior.tdsa.EXCHANGES.WAITING"]["value"] > 0, 10, "a question that hangs")
@@ -276,9 +269,7 @@ def facts_of(cluster):
             cluster.process[0].send_signal(signal.SIGTERM)
             wait_for(lambda: cluster.log(0).count("stopping") > before, 10, "stopping")
             code = cluster.stop(0)
-        finally:
-            cluster.process[2].send_signal(signal.SIGCONT)
-            asking.join()
+        asking.join()
         need(code == 1, f"exit {code}")
         cluster.start(0)
         cluster.wait_ready(0)
