@@ -233,6 +233,10 @@ const grp *p11_core_curve(const p11_core *core, grp_curve curve)
         return core->p256;
     case GRP_SECP256K1:
         return core->secp256k1;
+    case GRP_P384:
+    case GRP_P521:
+    case GRP_ED25519:
+        break; /* the module shows no such key */
     }
     TDSA_ASSERT(false);
     return NULL;

@@ -209,7 +209,7 @@ static tdsa_status make_key(p11_core *core, const wish *w, part_key_info *info, 
     char key_id[KS_KEY_ID_MAX + 1];
     TDSA_SCOPED_BUF attrs = TDSA_BUF_EMPTY;
     part_key_spec spec = {.curve = w->curve,
-                          .policy = part_policy_default(w->curve),
+                          .policy = part_policy_default(w->curve, MPC_SCHEME_ECDSA),
                           .presignature_limit = PART_LIMIT_DEFAULT};
     uint64_t now = 0;
     tdsa_status st = TDSA_OK;

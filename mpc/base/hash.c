@@ -13,7 +13,7 @@
 
 #define SHA_BLOCK_LEN_MAX 128u
 
-#define HASH_COUNT 5u
+#define HASH_COUNT 6u
 
 typedef union {
     SHA_CTX sha1;
@@ -33,7 +33,7 @@ static const struct {
 } facts[HASH_COUNT] = {
     [TDSA_HASH_SHA1] = {"sha1", 20, 64},      [TDSA_HASH_SHA224] = {"sha224", 28, 64},
     [TDSA_HASH_SHA256] = {"sha256", 32, 64},  [TDSA_HASH_SHA384] = {"sha384", 48, 128},
-    [TDSA_HASH_SHA512] = {"sha512", 64, 128},
+    [TDSA_HASH_SHA512] = {"sha512", 64, 128}, [TDSA_HASH_NONE] = {"none", 0, 0},
 };
 
 size_t tdsa_hash_len(tdsa_hash_alg alg)
@@ -78,6 +78,9 @@ static void sha_begin(sha_state *s, tdsa_hash_alg alg)
     case TDSA_HASH_SHA512:
         TDSA_ASSERT(SHA512_Init(&s->sha512) == 1);
         return;
+    case TDSA_HASH_NONE:
+        TDSA_ASSERT(false); /* callers hash with a hash */
+        return;
     }
 }
 
@@ -98,6 +101,9 @@ static void sha_add(sha_state *s, tdsa_hash_alg alg, const void *in, size_t len)
     case TDSA_HASH_SHA512:
         TDSA_ASSERT(SHA512_Update(&s->sha512, in, len) == 1);
         return;
+    case TDSA_HASH_NONE:
+        TDSA_ASSERT(false); /* callers hash with a hash */
+        return;
     }
 }
 
@@ -116,6 +122,9 @@ static void sha_end(sha_state *s, tdsa_hash_alg alg, uint8_t *out)
     case TDSA_HASH_SHA512:
         TDSA_ASSERT(SHA512_Final(out, &s->sha512) == 1);
         break;
+    case TDSA_HASH_NONE:
+        TDSA_ASSERT(false); /* callers hash with a hash */
+        break;
     }
     tdsa_wipe(s, sizeof *s);
 }
@@ -124,8 +133,9 @@ tdsa_status tdsa_hash(uint8_t *out, tdsa_hash_alg alg, const void *in, size_t le
 {
     sha_state s;
 
-    (void)err;
-    TDSA_ASSERT((unsigned)alg < HASH_COUNT);
+    if ((unsigned)alg >= HASH_COUNT || alg == TDSA_HASH_NONE) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "there is no hash with number %u", (unsigned)alg);
+    }
     sha_begin(&s, alg);
     sha_add(&s, alg, in, len);
     sha_end(&s, alg, out);
@@ -134,9 +144,13 @@ tdsa_status tdsa_hash(uint8_t *out, tdsa_hash_alg alg, const void *in, size_t le
 
 tdsa_status tdsa_hasher_new(tdsa_hasher **out, tdsa_hash_alg alg, tdsa_err *err)
 {
-    tdsa_hasher *h = calloc(1, sizeof *h);
+    tdsa_hasher *h = NULL;
 
-    TDSA_ASSERT((unsigned)alg < HASH_COUNT);
+    *out = NULL;
+    if ((unsigned)alg >= HASH_COUNT || alg == TDSA_HASH_NONE) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "there is no hash with number %u", (unsigned)alg);
+    }
+    h = calloc(1, sizeof *h);
     *out = h;
     if (h == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a digest");

@@ -15,10 +15,11 @@ typedef enum {
     TDSA_HASH_SHA224,
     TDSA_HASH_SHA256,
     TDSA_HASH_SHA384,
-    TDSA_HASH_SHA512
+    TDSA_HASH_SHA512,
+    TDSA_HASH_NONE /* the scheme takes the message itself; not a hash that can be asked for */
 } tdsa_hash_alg;
 
-/** Length in bytes of a digest. */
+/** Length in bytes of a digest; 0 of TDSA_HASH_NONE. */
 size_t tdsa_hash_len(tdsa_hash_alg alg);
 /** "sha256" and so on: the word used in requests, policies and configuration. */
 const char *tdsa_hash_name(tdsa_hash_alg alg);

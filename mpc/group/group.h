@@ -10,13 +10,20 @@
 
 /**
  * A prime-order group of points G with order q, and its scalars, the same for every curve.
- * P-256 runs on OpenSSL, secp256k1 on libsecp256k1; scalars modulo q on GMP's mpn_sec_* functions,
- * which run in constant time. A function without the suffix _vartime may be given secrets.
+ * P-256 and P-521 run on OpenSSL, P-384 on nettle, secp256k1 on libsecp256k1, Ed25519 on libsodium;
+ * scalars modulo q on GMP's mpn_sec_* functions, which run in constant time. A function without the suffix _vartime may be given secrets.
  * Threads: a grp is immutable once open and may be shared.
  */
-typedef enum { GRP_P256 = 1, GRP_SECP256K1 = 2 } grp_curve;
+typedef enum {
+    GRP_P256 = 1,
+    GRP_SECP256K1 = 2,
+    GRP_P384 = 3,
+    GRP_P521 = 4,
+    GRP_ED25519 = 5 /* the subgroup of order l; one encoding of 32 bytes, little-endian */
+} grp_curve;
+#define GRP_CURVE_END 6u /* one past the last: room of tables by curve */
 
-#define GRP_SCALAR_LIMBS_MAX 9u   /* P-521, later */
+#define GRP_SCALAR_LIMBS_MAX 9u   /* P-521 */
 #define GRP_SCALAR_LEN_MAX   66u  /* bytes of an encoded scalar */
 #define GRP_POINT_LEN_MAX    67u  /* bytes of a compressed point */
 #define GRP_POINT_RAW_MAX    133u /* bytes of an uncompressed point */

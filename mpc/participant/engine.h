@@ -43,6 +43,7 @@ typedef struct {
     int64_t default_presignature_limit;
     uint32_t min_path, min_path_xpub;
     uint32_t presign_batch_min, presign_batch_max; /* 1..1024; grows with demand */
+    bool disable_reshare;       /* disableReshare: refused here, asked or asking */
     bool require_known_clients; /* `clients:` list is set: only these pairs may register keys */
     const peer_keys *clients;   /* lent for part_engine_new, copied */
     size_t client_count;
@@ -73,6 +74,7 @@ void part_engine_forget(part_engine *e) TDSA_NONNULL;
 typedef struct {
     const char *key_id; /* NULL or "": a new random id of 28 characters */
     grp_curve curve;
+    mpc_scheme scheme; /* 0: mpc_scheme_default of the curve */
     const char *label; /* may be NULL */
     mpc_policy policy;
     int64_t presignature_limit; /* PART_LIMIT_DEFAULT: the configured default; -1: none */
@@ -100,9 +102,9 @@ typedef struct {
     size_t attrs_len;
 } part_key_info;
 
-/** A policy with safe defaults: digest, no derivation, SHA-2 digests, reshare allowed, low-S for
- * secp256k1 only. */
-mpc_policy part_policy_default(grp_curve curve);
+/** A policy with safe defaults: no derivation, reshare allowed; ECDSA: digest, SHA-2 digests, low-S
+ * for secp256k1 only; the Schnorr schemes: message, no digest. */
+mpc_policy part_policy_default(grp_curve curve, mpc_scheme scheme);
 
 /**
  * Registers a key at every participant (binds it to this client's key pair when this is the client).
@@ -127,6 +129,24 @@ TDSA_MUST_USE tdsa_status part_engine_purge(part_engine *e, const char *key_id, 
 /** Deletes the share at every participant, then here. Errors: as register. */
 TDSA_MUST_USE tdsa_status part_engine_delete(part_engine *e, const char *key_id,
                                              uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+
+/** What a reshare changes; zeros leave things as they are. */
+typedef struct {
+    uint16_t members[GRP_PARTIES_MAX]; /* the new participants, ascending */
+    size_t member_count;               /* 0: the same participants */
+    uint16_t t;                        /* 0: the same threshold; member_count >= 2t+1 */
+} part_reshare_spec;
+/**
+ * Gives the key new shares under epoch+1 (proactive refresh when nothing changes), at the same public
+ * key and chain code. All presignatures of the old epoch are void; the old shares are erased when all
+ * new participants have the new ones ACTIVE.
+ * Errors: TDSA_E_DENIED (disableReshare here or at a peer, or the key's policy), TDSA_E_CONFLICT (not
+ * ACTIVE; CLIENT_PARTICIPATES), TDSA_E_BAD_INPUT (members), TDSA_E_UNAVAILABLE / TIMEOUT /
+ * PROTOCOL (participant named; the old epoch stays usable).
+ */
+TDSA_MUST_USE tdsa_status part_engine_reshare(part_engine *e, const char *key_id,
+                                              const part_reshare_spec *spec, uint32_t deadline_ms,
+                                              tdsa_err *err) TDSA_NONNULL;
 /** Local, never touches the network. */
 TDSA_MUST_USE tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *out,
                                           tdsa_err *err) TDSA_NONNULL;
@@ -150,10 +170,14 @@ typedef struct {
     const uint32_t *path; /* derivation, may be NULL */
     uint16_t path_len;
     bool low_s;
+    /* BIP-340 only: sign for the taproot output key; merkle_root NULL: without a script tree */
+    bool taproot;
+    const uint8_t *merkle_root; /* 32 bytes, lent */
 } part_sign_request;
 
 typedef struct {
-    uint8_t rs[2 * GRP_SCALAR_LEN_MAX]; /* r | s, big-endian, fixed width */
+    /* ECDSA: r | s, big-endian, fixed width; EdDSA: the 64 bytes of RFC 8032; BIP-340: its 64 */
+    uint8_t rs[2 * GRP_SCALAR_LEN_MAX];
     size_t rs_len;
     uint8_t recovery_id;
     char session_id[40]; /* what the peers log too */

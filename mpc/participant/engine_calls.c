@@ -26,8 +26,14 @@ static tdsa_status finish(part_engine *e, uint64_t op, part_result *result, tdsa
     return st;
 }
 
-mpc_policy part_policy_default(grp_curve curve)
+mpc_policy part_policy_default(grp_curve curve, mpc_scheme scheme)
 {
+    if (scheme != MPC_SCHEME_ECDSA) {
+        return (mpc_policy){.purpose = MPC_PURPOSE_MESSAGE,
+                            .derivation = MPC_DERIVE_NONE,
+                            .reshare = true,
+                            .digests = 1u << TDSA_HASH_NONE};
+    }
     return (mpc_policy){
         .purpose = MPC_PURPOSE_DIGEST,
         .derivation = MPC_DERIVE_NONE,

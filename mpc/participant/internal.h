@@ -252,7 +252,7 @@ struct part {
     part_engine_cfg cfg; /* log, store, clock, rng; the roster is owned */
     peer_identity identity;
     peer_dh_cache *dh_cache;
-    grp *groups[GRP_SECP256K1 + 1];
+    grp *groups[GRP_CURVE_END];
     part_session *sessions[PART_SESSION_BUCKETS];
     size_t session_count, run_count;
     part_session *control; /* my own control session, or NULL */

@@ -11,9 +11,21 @@
 #define MPC_KEY_ID_MAX 64u
 #define MPC_PATH_MAX   50u /* derivation path elements */
 
-typedef enum { MPC_SCHEME_ECDSA = 1 } mpc_scheme;
-/** "ecdsa": the word in statements. */
+typedef enum {
+    MPC_SCHEME_ECDSA = 1, /* on the NIST curves and secp256k1 */
+    MPC_SCHEME_EDDSA = 2, /* Ed25519, verifies under RFC 8032 */
+    MPC_SCHEME_BIP340 = 3 /* secp256k1 */
+} mpc_scheme;
+/** "ecdsa", "eddsa", "bip340": the word in statements and in the API. */
 const char *mpc_scheme_name(mpc_scheme scheme);
+/** The scheme of a name; false when unknown. */
+bool mpc_scheme_by_name(mpc_scheme *out, const char *name) TDSA_NONNULL;
+/** Whether keys on `curve` may have this scheme. */
+bool mpc_scheme_fits(mpc_scheme scheme, grp_curve curve);
+/** What a key on `curve` gets when nobody says: ECDSA, on Ed25519 EdDSA. */
+mpc_scheme mpc_scheme_default(grp_curve curve);
+/** Points opened per presignature: 1 (R), or 2 (D and E) for the Schnorr schemes. */
+unsigned mpc_scheme_points(mpc_scheme scheme);
 
 typedef enum { MPC_PURPOSE_DIGEST = 1, MPC_PURPOSE_MESSAGE = 2 } mpc_purpose;
 typedef enum { MPC_DERIVE_NONE = 1, MPC_DERIVE_BIP32 = 2 } mpc_derivation;

@@ -19,12 +19,6 @@ static const char *derivation_word(mpc_derivation d)
     return d == MPC_DERIVE_BIP32 ? "bip32" : "none";
 }
 
-const char *mpc_scheme_name(mpc_scheme scheme)
-{
-    (void)scheme; /* there is one */
-    return "ecdsa";
-}
-
 void mpc_policy_encode(tdsa_buf *out, const mpc_policy *p)
 {
     size_t mark = 0;

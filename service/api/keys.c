@@ -135,7 +135,7 @@ static tdsa_status register_key(svc_call *c, char key_id[KS_KEY_ID_MAX + 1], tds
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "curve is not known to this build");
     }
     spec.label = svc_call_value(c, SVC_KEY_LABEL)->text;
-    spec.policy = part_policy_default(spec.curve);
+    spec.policy = part_policy_default(spec.curve, mpc_scheme_default(spec.curve));
     if (purpose->present && strcmp(purpose->text, "message") == 0) {
         spec.policy.purpose = MPC_PURPOSE_MESSAGE;
     }

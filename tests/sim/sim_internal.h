@@ -56,7 +56,7 @@ struct sim {
     sim_node node[GRP_PARTIES_MAX];
     sim_message *messages;
     sim_seen *seen;
-    grp *groups[GRP_SECP256K1 + 1];
+    grp *groups[GRP_CURVE_END];
     bool healed;
 };
 

@@ -32,7 +32,7 @@ tdsa_status sim_keygen(sim *s, uint16_t index, grp_curve curve, char *key_id, td
 {
     const part_key_spec spec = {.curve = curve,
                                 .label = "simulated",
-                                .policy = part_policy_default(curve),
+                                .policy = part_policy_default(curve, MPC_SCHEME_ECDSA),
                                 .presignature_limit = PART_LIMIT_DEFAULT};
     part_result none;
     tdsa_status st;

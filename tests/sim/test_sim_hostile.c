@@ -147,7 +147,7 @@ static ks_key_state state_at(sim *s, uint16_t index, const char *key_id)
 static bool half_activated(sim *s, uint16_t active, uint16_t pending, char *key_id)
 {
     const part_key_spec spec = {.curve = GRP_P256,
-                                .policy = part_policy_default(GRP_P256),
+                                .policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA),
                                 .presignature_limit = PART_LIMIT_DEFAULT};
     part_result none;
     tdsa_err err;
@@ -206,7 +206,7 @@ static void a_key_that_nobody_calls_active_is_collected(void **state)
     char key_id[KS_KEY_ID_MAX + 1];
     sim *s = sim_new(&cfg);
     const part_key_spec spec = {.curve = GRP_P256,
-                                .policy = part_policy_default(GRP_P256),
+                                .policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA),
                                 .presignature_limit = PART_LIMIT_DEFAULT};
     part_result none;
     tdsa_err err;

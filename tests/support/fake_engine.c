@@ -121,7 +121,7 @@ void fake_other_process_adds(const char *key_id, grp_curve curve, const char *la
     k = add(key_id);
     TDSA_ASSERT(k != NULL);
     k->info.curve = curve;
-    k->info.policy = part_policy_default(curve);
+    k->info.policy = part_policy_default(curve, MPC_SCHEME_ECDSA);
     (void)snprintf(k->info.label, sizeof k->info.label, "%s", label);
     make_active(k);
     pthread_mutex_unlock(&lock);
@@ -245,8 +245,9 @@ void part_engine_forget(part_engine *e)
     atomic_fetch_add(&fake.forget_calls, 1);
 }
 
-mpc_policy part_policy_default(grp_curve curve)
+mpc_policy part_policy_default(grp_curve curve, mpc_scheme scheme)
 {
+    (void)scheme;
     return (mpc_policy){.purpose = MPC_PURPOSE_DIGEST,
                         .derivation = MPC_DERIVE_NONE,
                         .reshare = true,

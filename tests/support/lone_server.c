@@ -181,7 +181,7 @@ void lone_registration(lone_server *s, const char *key_id, tdsa_buf *out)
 {
     TDSA_SCOPED_BUF record = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF policy = TDSA_BUF_EMPTY;
-    const mpc_policy p = part_policy_default(GRP_P256);
+    const mpc_policy p = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA);
     size_t list = 0;
 
     mpc_policy_encode(&policy, &p);

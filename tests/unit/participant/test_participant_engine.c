@@ -16,7 +16,7 @@ static void new_key(part_engine *e, grp_curve curve, char *key_id)
 {
     const part_key_spec spec = {.curve = curve,
                                 .label = "a",
-                                .policy = part_policy_default(curve),
+                                .policy = part_policy_default(curve, MPC_SCHEME_ECDSA),
                                 .presignature_limit = PART_LIMIT_DEFAULT};
     tdsa_err err;
 
@@ -162,8 +162,9 @@ static void the_presignature_limit_holds(void **state)
 {
     cluster c;
     char key_id[KS_KEY_ID_MAX + 1];
-    const part_key_spec spec = {
-        .curve = GRP_P256, .policy = part_policy_default(GRP_P256), .presignature_limit = 5};
+    const part_key_spec spec = {.curve = GRP_P256,
+                                .policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA),
+                                .presignature_limit = 5};
     part_sign_result sig;
     uint64_t have = 0;
     tdsa_err err;

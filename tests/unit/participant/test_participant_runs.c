@@ -79,7 +79,7 @@ static void first_message(const lone_server *s, const char *key_id, tdsa_buf *ou
                           .me = 0,
                           .members = members,
                           .key_id = key_id,
-                          .policy = part_policy_default(GRP_P256),
+                          .policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA),
                           .rng = tdsa_os_rng()};
     mpc_keygen *run = NULL;
     grp *g = NULL;

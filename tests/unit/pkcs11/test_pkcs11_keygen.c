@@ -205,7 +205,8 @@ static void allowed_mechanisms_make_the_policy(void **state)
     assert_int_equal(fake.last_policy.digests, 1u << TDSA_HASH_SHA256);
     a = (CK_ATTRIBUTE){CKA_ALLOWED_MECHANISMS, raw, sizeof raw};
     P11_OK(generate_with(s, NULL, &a));
-    assert_int_equal(fake.last_policy.digests, part_policy_default(GRP_P256).digests);
+    assert_int_equal(fake.last_policy.digests,
+                     part_policy_default(GRP_P256, MPC_SCHEME_ECDSA).digests);
     a = (CK_ATTRIBUTE){CKA_ALLOWED_MECHANISMS, wrong, sizeof wrong};
     assert_int_equal(generate_with(s, NULL, &a), CKR_ATTRIBUTE_VALUE_INVALID);
     a = (CK_ATTRIBUTE){CKA_ALLOWED_MECHANISMS, wrong, 3};

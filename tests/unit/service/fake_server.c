@@ -104,7 +104,7 @@ void part_engine_free(part_engine *e)
     free(e);
 }
 
-mpc_policy part_policy_default(grp_curve curve)
+mpc_policy part_policy_default(grp_curve curve, mpc_scheme scheme)
 {
     mpc_policy p;
 
@@ -113,7 +113,7 @@ mpc_policy part_policy_default(grp_curve curve)
     p.derivation = MPC_DERIVE_NONE;
     p.prepare = true;
     p.reshare = true;
-    p.low_s = curve == GRP_SECP256K1;
+    p.low_s = scheme == MPC_SCHEME_ECDSA && curve == GRP_SECP256K1;
     p.digests = (1u << TDSA_HASH_SHA224) | (1u << TDSA_HASH_SHA256) | (1u << TDSA_HASH_SHA384) |
                 (1u << TDSA_HASH_SHA512);
     return p;

@@ -122,7 +122,7 @@ static void a_group_with_a_client_refuses_what_the_client_must_ask(void **state)
     memset(&spec, 0, sizeof spec);
     spec.key_id = "k"; /* as the client would have made it */
     spec.curve = GRP_P256;
-    spec.policy = part_policy_default(GRP_P256);
+    spec.policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA);
     assert_int_equal(part_engine_register(r.engine, &spec, 0, key_id, &err), TDSA_OK);
     assert_int_equal(part_engine_generate(r.engine, "k", 0, &err), TDSA_OK);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
