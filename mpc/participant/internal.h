@@ -394,6 +394,9 @@ tdsa_status part_registration_of(part *p, const ks_key *row, part_registration *
 tdsa_status part_registration_load(part *p, const char *key_id, part_registration *out,
                                    ks_key_state *state, tdsa_err *err);
 bool part_member_is(const mpc_member *m, const peer_keys *keys);
+/** Whether participant `index` is among the members with these very keys. */
+bool part_members_have(const mpc_member *members, size_t count, uint16_t index,
+                       const peer_keys *keys);
 bool part_key_id_ok(const char *key_id);
 tdsa_status part_ask_register(part *p, part_session *s, uint16_t from, const part_ask *a,
                               tdsa_err *err);

@@ -36,6 +36,17 @@ bool part_member_is(const mpc_member *m, const peer_keys *keys)
            tdsa_ct_equal(m->x448, keys->x448, sizeof m->x448);
 }
 
+bool part_members_have(const mpc_member *members, size_t count, uint16_t index,
+                       const peer_keys *keys)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].index == index) {
+            return part_member_is(&members[i], keys);
+        }
+    }
+    return false;
+}
+
 /* ---- the record ---- */
 
 static void put_registration(tdsa_buf *out, const part_registration *r)
@@ -506,7 +517,7 @@ static tdsa_status check_bound(part *p, const part_session *s, uint16_t from, co
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
     }
     st = part_registration_load(p, key_id, &reg, state, err);
-    if (st == TDSA_OK && !part_member_is(&reg.members[from], &s->link[from]->keys)) {
+    if (st == TDSA_OK && !part_members_have(reg.members, reg.n, from, &s->link[from]->keys)) {
         /* The same words as for a key that is not here: nobody learns which keys exist. */
         st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", key_id);
     }

@@ -71,10 +71,11 @@ static tdsa_status bind_session(const part *p, part_run *r, const mpc_member *me
     bool member = false;
 
     for (size_t i = 0; i < r->member_count; i++) {
-        member = member || (r->members[i] == r->coordinator && r->coordinator < count);
+        member = member || r->members[i] == r->coordinator;
     }
     if (r->coordinator != p->cfg.roster.me &&
-        (!member || !part_member_is(&members[r->coordinator], &s->link[r->coordinator]->keys))) {
+        (!member ||
+         !part_members_have(members, count, r->coordinator, &s->link[r->coordinator]->keys))) {
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", r->key_id);
     }
     for (size_t i = 0; s->bound_set && i < count; i++) {
@@ -97,7 +98,7 @@ static tdsa_status new_keygen(part *p, part_run *r, tdsa_err *err)
         return st;
     }
     for (uint16_t i = 0; i < reg.n; i++) {
-        r->members[i] = i;
+        r->members[i] = reg.members[i].index;
     }
     r->member_count = reg.n;
     st = bind_session(p, r, reg.members, reg.n, err);

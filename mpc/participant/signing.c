@@ -439,7 +439,8 @@ tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_as
     if (st == TDSA_OK) {
         st = part_key_hold(p, q.key_id, &k, err);
     }
-    if (st == TDSA_OK && !part_member_is(&k->key->pub.members[from], &s->link[from]->keys)) {
+    if (st == TDSA_OK &&
+        !part_members_have(k->key->pub.members, k->key->pub.n, from, &s->link[from]->keys)) {
         /* The same words as for a key that is not here: nobody learns which keys exist. */
         st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", q.key_id);
     }

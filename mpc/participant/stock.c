@@ -23,11 +23,11 @@ uint16_t part_committee_member(const part *p, const part_key *k, uint16_t place)
     const uint16_t size = (uint16_t)(2 * pub->t + 1);
 
     TDSA_ASSERT(place < size);
-    /* The lowest indices, and myself in the last place when I am not among them. */
-    if (p->cfg.roster.me >= size && place == size - 1) {
+    /* The lowest members, and myself in the last place when I am not among them. */
+    if (p->cfg.roster.me > pub->members[size - 1].index && place == size - 1) {
         return p->cfg.roster.me;
     }
-    return place;
+    return pub->members[place].index;
 }
 
 /* ---- combiner ---- */

@@ -61,13 +61,13 @@ typedef struct {
     char key_id[MPC_KEY_ID_MAX + 1];
     uint32_t epoch;
     uint16_t n, t, me;
-    mpc_member members[GRP_PARTIES_MAX]; /* ascending index 0..n-1 */
+    mpc_member members[GRP_PARTIES_MAX]; /* n, ascending by index; any subset of 0..8 */
     mpc_policy policy;
     uint8_t cluster_id[32];       /* sid of the run that made the epoch */
     uint8_t cc[32];               /* chain code */
     uint8_t stored[64];           /* H('stored', ...): what all compared in R4 */
     grp_point y;                  /* public key */
-    grp_point x[GRP_PARTIES_MAX]; /* verification shares X_j */
+    grp_point x[GRP_PARTIES_MAX]; /* verification shares X_j, by participant index */
 } mpc_key_public;
 
 /** The secret half. A type of its own; wiped by mpc_key_free. */
@@ -87,6 +87,11 @@ typedef struct {
 
 /** Wipes and frees. NULL is allowed. */
 void mpc_key_free(mpc_key *k);
+/** The member with this participant index; NULL when the key has none. */
+const mpc_member *mpc_key_member(const mpc_key_public *pub, uint16_t index) TDSA_NONNULL;
+bool mpc_key_is_member(const mpc_key_public *pub, uint16_t index) TDSA_NONNULL;
+/** The participant indices of the key, ascending; returns how many (n). */
+size_t mpc_key_indices(uint16_t out[GRP_PARTIES_MAX], const mpc_key_public *pub) TDSA_NONNULL;
 /** The public half as bytes for the keystore (a statement), and back. */
 void mpc_key_encode_public(tdsa_buf *out, const mpc_key *k) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status mpc_key_encode_secret(tdsa_secret **out, const mpc_key *k, tdsa_err *err)

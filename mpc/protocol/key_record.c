@@ -24,6 +24,17 @@ static void put_members(tdsa_buf *out, const mpc_key_public *pub)
     tdsa_stmt_list_end(out, list);
 }
 
+/* X_j in the order of the members. */
+static void put_shares(tdsa_buf *out, const mpc_key *k)
+{
+    const size_t list = tdsa_stmt_list_begin(out);
+
+    for (size_t i = 0; i < k->pub.n; i++) {
+        mpc_put_point(out, k->g, &k->pub.x[k->pub.members[i].index]);
+    }
+    tdsa_stmt_list_end(out, list);
+}
+
 void mpc_key_encode_public(tdsa_buf *out, const mpc_key *k)
 {
     TDSA_SCOPED_BUF policy = TDSA_BUF_EMPTY;
@@ -44,7 +55,7 @@ void mpc_key_encode_public(tdsa_buf *out, const mpc_key *k)
     tdsa_stmt_octets(out, k->pub.cc, sizeof k->pub.cc);
     tdsa_stmt_octets(out, k->pub.stored, sizeof k->pub.stored);
     mpc_put_point(out, k->g, &k->pub.y);
-    mpc_put_points(out, k->g, k->pub.x, k->pub.n);
+    put_shares(out, k);
     if (policy.failed) {
         out->failed = true;
     }
@@ -95,7 +106,7 @@ static tdsa_status read_head(tdsa_reader *r, mpc_key *k, tdsa_err *err)
     }
     if (r->failed || strcmp(scheme, mpc_scheme_name(MPC_SCHEME_ECDSA)) != 0 ||
         !mpc_key_id_valid(k->pub.key_id) ||
-        !mpc_key_sizes_valid((unsigned)size[1], (unsigned)size[2], (unsigned)size[3])) {
+        !mpc_key_sizes_valid((unsigned)size[1], (unsigned)size[2]) || size[3] >= GRP_PARTIES_MAX) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key record: wrong scheme, key id, n, t or index");
     }
     k->pub.epoch = (uint32_t)size[0];
@@ -112,17 +123,19 @@ static void read_members(tdsa_reader *r, mpc_key_public *pub)
     for (uint16_t i = 0; i < pub->n; i++) {
         tdsa_reader one = tdsa_stmt_read_list(&list);
 
-        if (tdsa_stmt_read_uint(&one) != i) {
+        const uint64_t index = tdsa_stmt_read_uint(&one);
+
+        if (index >= GRP_PARTIES_MAX) {
             one.failed = true;
         }
-        pub->members[i].index = i;
+        pub->members[i].index = (uint16_t)index;
         tdsa_stmt_read_exact(&one, pub->members[i].x25519, sizeof pub->members[i].x25519);
         tdsa_stmt_read_exact(&one, pub->members[i].x448, sizeof pub->members[i].x448);
         if (one.failed || tdsa_reader_left(&one) > 0) {
             r->failed = true;
         }
     }
-    if (list.failed || tdsa_reader_left(&list) > 0) {
+    if (list.failed || tdsa_reader_left(&list) > 0 || !mpc_members_valid(pub->members, pub->n)) {
         r->failed = true;
     }
 }
@@ -137,7 +150,7 @@ static tdsa_status read_points(tdsa_reader *r, mpc_key *k, tdsa_err *err)
     }
     list = tdsa_stmt_read_list(r);
     for (uint16_t i = 0; i < k->pub.n && st == TDSA_OK; i++) {
-        st = mpc_get_point(&list, k->g, &k->pub.x[i], err);
+        st = mpc_get_point(&list, k->g, &k->pub.x[k->pub.members[i].index], err);
     }
     if (st == TDSA_OK) {
         st = tdsa_reader_finish(&list, "key record: verification shares", err);
@@ -197,9 +210,11 @@ tdsa_status mpc_key_encode_secret(tdsa_secret **out, const mpc_key *k, tdsa_err 
     }
     tdsa_stmt_list_end(&b, list);
     list = tdsa_stmt_list_begin(&b);
-    for (uint16_t i = 0; i < k->pub.n; i++) {
-        if (i != k->pub.me) {
-            tdsa_stmt_octets(&b, k->sec->pairs[i], sizeof k->sec->pairs[i]);
+    for (size_t i = 0; i < k->pub.n; i++) {
+        const uint16_t other = k->pub.members[i].index;
+
+        if (other != k->pub.me) {
+            tdsa_stmt_octets(&b, k->sec->pairs[other], sizeof k->sec->pairs[other]);
         }
     }
     tdsa_stmt_list_end(&b, list);
@@ -215,7 +230,7 @@ static void read_randomness_keys(tdsa_reader *r, mpc_key *k)
     grp_set sets[GRP_MY_SETS_MAX];
     tdsa_reader list = tdsa_stmt_read_list(r);
 
-    k->sec->set_count = mpc_key_my_sets(sets, k->pub.n, k->pub.t, k->pub.me);
+    k->sec->set_count = mpc_key_sets_with(sets, &k->pub, k->pub.me);
     for (size_t i = 0; i < k->sec->set_count; i++) {
         k->sec->sets[i].set = sets[i];
         tdsa_stmt_read_exact(&list, k->sec->sets[i].key, sizeof k->sec->sets[i].key);
@@ -224,9 +239,11 @@ static void read_randomness_keys(tdsa_reader *r, mpc_key *k)
         r->failed = true;
     }
     list = tdsa_stmt_read_list(r);
-    for (uint16_t i = 0; i < k->pub.n; i++) {
-        if (i != k->pub.me) {
-            tdsa_stmt_read_exact(&list, k->sec->pairs[i], sizeof k->sec->pairs[i]);
+    for (size_t i = 0; i < k->pub.n; i++) {
+        const uint16_t other = k->pub.members[i].index;
+
+        if (other != k->pub.me) {
+            tdsa_stmt_read_exact(&list, k->sec->pairs[other], sizeof k->sec->pairs[other]);
         }
     }
     if (list.failed || tdsa_reader_left(&list) > 0) {
@@ -280,6 +297,10 @@ tdsa_status mpc_key_decode(mpc_key **out, const grp *g, const uint8_t *pub, size
     st = mpc_key_alloc(&k, g, secret != NULL, err);
     if (st == TDSA_OK) {
         st = read_public(k, pub, pub_len, err);
+    }
+    if (st == TDSA_OK && secret != NULL && !mpc_key_is_member(&k->pub, k->pub.me)) {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key %s: participant %u is no member of it",
+                       k->pub.key_id, k->pub.me);
     }
     if (st == TDSA_OK && secret != NULL) {
         st = read_secret(k, secret, err);

@@ -28,7 +28,6 @@ static const struct {
     end_fn end; /* NULL: nothing to compute between this round and the next */
 } rounds[MPC_KEYGEN_ROUNDS] = {
     {"random", false, false, keygen_send_random, keygen_take_random, end_random},
-    {"sid", false, false, keygen_send_sid, keygen_take_sid, keygen_deal_make},
     {"commit", false, false, keygen_send_commit, keygen_take_commit, NULL},
     {"deal", true, false, keygen_send_deal, keygen_take_deal, keygen_close_deals},
     {"report", false, true, keygen_send_report, keygen_take_report, keygen_finish_key},
@@ -39,23 +38,12 @@ static const struct {
 static void put_inputs(const mpc_key_public *pub, tdsa_buf *b)
 {
     TDSA_SCOPED_BUF policy = TDSA_BUF_EMPTY;
-    size_t list = 0;
 
     tdsa_stmt_uint(b, MPC_VERSION);
     tdsa_stmt_text(b, "keygen");
     tdsa_stmt_text(b, grp_curve_name(pub->curve));
     tdsa_stmt_text(b, mpc_scheme_name(pub->scheme));
-    list = tdsa_stmt_list_begin(b);
-    for (uint16_t i = 0; i < pub->n; i++) {
-        const size_t one = tdsa_stmt_list_begin(b);
-
-        tdsa_stmt_uint(b, i);
-        tdsa_stmt_uint(b, i + 1u);
-        tdsa_stmt_octets(b, pub->members[i].x25519, sizeof pub->members[i].x25519);
-        tdsa_stmt_octets(b, pub->members[i].x448, sizeof pub->members[i].x448);
-        tdsa_stmt_list_end(b, one);
-    }
-    tdsa_stmt_list_end(b, list);
+    mpc_put_members(b, pub->members, pub->n);
     tdsa_stmt_uint(b, pub->n);
     tdsa_stmt_uint(b, pub->t);
     tdsa_stmt_text(b, pub->key_id);
@@ -76,7 +64,7 @@ static tdsa_status hash_inputs(mpc_keygen *run, tdsa_err *err)
     return tdsa_hash_stmt(run->inputs, &b, err);
 }
 
-/* All random values are in: sid. */
+/* All random values are in: sid, then my dealing under it. */
 static tdsa_status end_random(mpc_keygen *run, tdsa_err *err)
 {
     TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
@@ -86,15 +74,29 @@ static tdsa_status end_random(mpc_keygen *run, tdsa_err *err)
     tdsa_stmt_begin(&b, "sid");
     put_inputs(&run->key->pub, &b);
     list = tdsa_stmt_list_begin(&b);
-    for (uint16_t i = 0; i < run->key->pub.n; i++) {
-        tdsa_stmt_octets(&b, run->random[i], sizeof run->random[i]);
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        if (keygen_takes_part(run, i)) {
+            tdsa_stmt_octets(&b, run->random[i], sizeof run->random[i]);
+        }
     }
     tdsa_stmt_list_end(&b, list);
     st = tdsa_hash_stmt(run->sid, &b, err);
-    if (st == TDSA_OK) {
-        memcpy(run->key->pub.cluster_id, run->sid, sizeof run->key->pub.cluster_id);
+    if (st != TDSA_OK) {
+        return st;
     }
-    return st;
+    memcpy(run->key->pub.cluster_id, run->sid, sizeof run->key->pub.cluster_id);
+    return keygen_deal_make(run, err);
+}
+
+/* The members as bits. */
+static uint16_t run_members(const mpc_keygen_cfg *cfg)
+{
+    uint16_t mask = 0;
+
+    for (uint16_t i = 0; i < cfg->n; i++) {
+        mask = (uint16_t)(mask | 1u << cfg->members[i].index);
+    }
+    return mask;
 }
 
 static tdsa_status check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err)
@@ -104,7 +106,7 @@ static tdsa_status check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err)
     if (cfg->scheme != MPC_SCHEME_ECDSA || cfg->epoch != 0) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key generation makes ECDSA keys of epoch 0 only");
     }
-    if (!mpc_key_sizes_valid(cfg->n, cfg->t, cfg->me)) {
+    if (!mpc_key_sizes_valid(cfg->n, cfg->t) || cfg->me >= GRP_PARTIES_MAX) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
                          "n = %u, t = %u, participant %u: 2t+1 <= n <= %u and 1 <= t <= %u", cfg->n,
                          cfg->t, cfg->me, GRP_PARTIES_MAX, GRP_THRESHOLD_MAX);
@@ -114,11 +116,13 @@ static tdsa_status check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err)
                          "a key id is 1 to %u printable ASCII characters without blanks",
                          MPC_KEY_ID_MAX);
     }
-    for (uint16_t i = 0; i < cfg->n; i++) {
-        if (cfg->members[i].index != i) {
-            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "members are not participants 0..%u in order",
-                             cfg->n - 1u);
-        }
+    if (!mpc_members_valid(cfg->members, cfg->n)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "members are not participants of 0..%u in order, each once",
+                         GRP_PARTIES_MAX - 1);
+    }
+    if ((run_members(cfg) >> cfg->me & 1u) == 0) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "participant %u is not among the members", cfg->me);
     }
     if (cfg->policy.digests == 0 || (cfg->policy.digests & ~digests_known) != 0 ||
         cfg->policy.min_path > MPC_PATH_MAX || cfg->policy.min_path_xpub > MPC_PATH_MAX) {
@@ -143,10 +147,26 @@ static void fill_public(mpc_key_public *pub, const mpc_keygen_cfg *cfg)
     pub->policy = cfg->policy;
 }
 
+/* My sets, and how many each member and each pair of members has. */
+static void fill_sets(mpc_keygen *run)
+{
+    const mpc_key_public *pub = &run->key->pub;
+    grp_set sets[GRP_MY_SETS_MAX];
+
+    run->key->sec->set_count = mpc_key_sets_with(sets, pub, pub->me);
+    for (size_t i = 0; i < run->key->sec->set_count; i++) {
+        run->key->sec->sets[i].set = sets[i];
+    }
+    run->sets_each = mpc_key_sets_with(sets, pub, pub->members[0].index);
+    run->sets_shared = 0;
+    for (size_t i = 0; i < run->sets_each; i++) {
+        run->sets_shared += grp_set_has(&sets[i], pub->members[1].index) ? 1u : 0u;
+    }
+}
+
 static tdsa_status alloc_run(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_err *err)
 {
     mpc_keygen *run = calloc(1, sizeof *run);
-    grp_set sets[GRP_MY_SETS_MAX];
     void *bytes = NULL;
     tdsa_status st;
 
@@ -156,8 +176,10 @@ static tdsa_status alloc_run(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_e
     }
     run->g = cfg->g;
     run->rng = cfg->rng;
-    run->round = (mpc_round){
-        .round_count = MPC_KEYGEN_ROUNDS, .me = cfg->me, .members = (uint16_t)((1u << cfg->n) - 1)};
+    run->round = (mpc_round){.round_count = MPC_KEYGEN_ROUNDS, .me = cfg->me};
+    run->getters = run_members(cfg);
+    run->dealers = run->getters;
+    run->round.members = run->getters;
     st = mpc_key_alloc(&run->key, cfg->g, true, err);
     if (st != TDSA_OK) {
         return st;
@@ -169,10 +191,7 @@ static tdsa_status alloc_run(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_e
     bytes = tdsa_secret_bytes(run->sec_mem); /* starts a page: aligned for anything */
     run->sec = bytes;
     fill_public(&run->key->pub, cfg);
-    run->key->sec->set_count = mpc_key_my_sets(sets, cfg->n, cfg->t, cfg->me);
-    for (size_t i = 0; i < run->key->sec->set_count; i++) {
-        run->key->sec->sets[i].set = sets[i];
-    }
+    fill_sets(run);
     return TDSA_OK;
 }
 
@@ -257,8 +276,9 @@ tdsa_status mpc_keygen_take(mpc_keygen *run, uint16_t from, const uint8_t *in, s
         return st;
     }
     if (!rounds[round].length_is_complaint) {
-        st = mpc_round_check_len(rounds[round].name, from, len, keygen_message_len(run, round),
-                                 rounds[round].may_complain ? keygen_complaint_len() : 0, err);
+        st =
+            mpc_round_check_len(rounds[round].name, from, len, keygen_message_len(run, round, from),
+                                rounds[round].may_complain ? keygen_complaint_len() : 0, err);
     }
     if (st == TDSA_OK) {
         st = rounds[round].take(run, from, in, len, err);

@@ -10,21 +10,22 @@
 
 /* ---- lengths ---- */
 
-/* Sets that one participant is in, and sets that two share: the same for all by symmetry. */
-static size_t shared_set_count(const mpc_keygen *run, uint16_t other)
+/* Hashes of contributions in an opening: a getter's sets, then its pairs. */
+static size_t hash_count_of(const mpc_keygen *run, uint16_t from)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; i < run->key->sec->set_count; i++) {
-        count += grp_set_has(&run->key->sec->sets[i].set, other) ? 1u : 0u;
-    }
-    return count;
+    return keygen_gets(run, from) ? run->sets_each + run->key->pub.n - 1u : 0;
 }
 
-size_t keygen_open_len(const mpc_keygen *run)
+/* Contributions in a private part: the sets that both are in, and the pair. */
+static size_t part_count_of(const mpc_keygen *run, uint16_t from, uint16_t to)
+{
+    return keygen_gets(run, from) && keygen_gets(run, to) ? run->sets_shared + 1 : 0;
+}
+
+size_t keygen_open_len(const mpc_keygen *run, uint16_t from)
 {
     const grp_info *info = grp_get_info(run->g);
-    const size_t hash_count = run->key->sec->set_count + run->key->pub.n - 1u;
+    const size_t hash_count = hash_count_of(run, from);
 
     return MPC_TEXT("open") + MPC_ITEM(SID_LEN) + MPC_UINT +
            MPC_ITEM((run->key->pub.t + 1u) * MPC_ITEM(info->point_len)) +
@@ -33,10 +34,9 @@ size_t keygen_open_len(const mpc_keygen *run)
            MPC_ITEM(KEYGEN_PART_LEN);
 }
 
-size_t keygen_private_len(const mpc_keygen *run)
+size_t keygen_private_len(const mpc_keygen *run, uint16_t from, uint16_t to)
 {
-    const uint16_t other = run->round.me == 0 ? 1 : 0;
-    const size_t part_count = shared_set_count(run, other) + 1;
+    const size_t part_count = part_count_of(run, from, to);
 
     return MPC_TEXT("priv") + MPC_ITEM(SID_LEN) + 2 * MPC_UINT +
            MPC_ITEM(grp_get_info(run->g)->scalar_len) + MPC_ITEM(KEYGEN_PART_LEN) +
@@ -156,10 +156,10 @@ static tdsa_status put_part_hashes(const mpc_keygen *run, tdsa_buf *b, tdsa_err 
                        run->sec->set_part[i][position_in(set, me)], err);
         tdsa_stmt_octets(b, hash, sizeof hash);
     }
-    for (uint16_t i = 0; i < run->key->pub.n && st == TDSA_OK; i++) {
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX && st == TDSA_OK; i++) {
         uint16_t pair[2];
 
-        if (i != me) {
+        if (keygen_gets(run, i) && i != me) {
             pair_of(pair, me, i);
             st = hash_part(hash, run, me, "pair", pair, 2, run->sec->pair_part[i][me < i ? 0 : 1],
                            err);
@@ -181,8 +181,8 @@ static tdsa_status draw_parts(mpc_keygen *run, uint8_t salt[KEYGEN_PART_LEN], td
 
         st = tdsa_rng_fill(&run->rng, run->sec->set_part[i][at], KEYGEN_PART_LEN, err);
     }
-    for (uint16_t i = 0; i < run->key->pub.n && st == TDSA_OK; i++) {
-        if (i != me) {
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX && st == TDSA_OK; i++) {
+        if (keygen_gets(run, i) && i != me) {
             st = tdsa_rng_fill(&run->rng, run->sec->pair_part[i][me < i ? 0 : 1], KEYGEN_PART_LEN,
                                err);
         }
@@ -263,7 +263,7 @@ tdsa_status keygen_deal_make(mpc_keygen *run, tdsa_err *err)
     if (st != TDSA_OK) {
         return st;
     }
-    TDSA_ASSERT(run->open[me].len == keygen_open_len(run));
+    TDSA_ASSERT(run->open[me].len == keygen_open_len(run, me));
     return hash_opening(run->com[me], run->open[me].data, run->open[me].len, err);
 }
 
@@ -329,7 +329,7 @@ static bool read_opening(mpc_keygen *run, uint16_t from, const uint8_t *in, size
     fine = fine && tdsa_reader_finish(&list, "proof", &why) == TDSA_OK;
     tdsa_stmt_read_exact(&r, out->cc_hash, sizeof out->cc_hash);
     list = tdsa_stmt_read_list(&r);
-    out->hash_count = run->key->sec->set_count + run->key->pub.n - 1u;
+    out->hash_count = hash_count_of(run, from);
     for (size_t i = 0; i < out->hash_count; i++) {
         tdsa_stmt_read_exact(&list, out->part_hash[i], sizeof out->part_hash[i]);
     }
@@ -391,13 +391,24 @@ static size_t hash_position(const grp_set *sets, size_t set_count, const grp_set
     return at;
 }
 
+/* Where from's list of pairs, which ascends by the other member, has the pair with me. */
+static size_t pair_position(const mpc_keygen *run, uint16_t from)
+{
+    size_t at = 0;
+
+    for (uint16_t i = 0; i < run->round.me; i++) {
+        at += keygen_gets(run, i) && i != from ? 1u : 0u;
+    }
+    return at;
+}
+
 /* Reads the contributions that I share with `from` and compares each with its hash. */
 static tdsa_status take_parts(bool *fine, mpc_keygen *run, uint16_t from, tdsa_reader *list,
                               const opening *o, tdsa_err *err)
 {
     const uint16_t me = run->round.me;
     grp_set theirs[GRP_MY_SETS_MAX];
-    const size_t count = mpc_key_my_sets(theirs, run->key->pub.n, run->key->pub.t, from);
+    const size_t count = mpc_key_sets_with(theirs, &run->key->pub, from);
     uint8_t hash[32];
     uint16_t pair[2];
     uint8_t *part = NULL;
@@ -422,9 +433,8 @@ static tdsa_status take_parts(bool *fine, mpc_keygen *run, uint16_t from, tdsa_r
     part = run->sec->pair_part[from][from < me ? 0 : 1];
     tdsa_stmt_read_exact(list, part, KEYGEN_PART_LEN);
     st = hash_part(hash, run, from, "pair", pair, 2, part, err);
-    /* in from's list the pairs follow the sets, ascending by the other member */
     *fine =
-        *fine && tdsa_ct_equal(hash, o->part_hash[count + (me < from ? me : me - 1u)], sizeof hash);
+        *fine && tdsa_ct_equal(hash, o->part_hash[count + pair_position(run, from)], sizeof hash);
     return st;
 }
 
@@ -477,6 +487,8 @@ out:
 tdsa_status keygen_deal_take(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
                              keygen_reason *reason, tdsa_err *err)
 {
+    const size_t open_len = keygen_open_len(run, from);
+    const size_t priv_len = keygen_private_len(run, from, run->round.me);
     tdsa_reader r = tdsa_reader_of(in, len);
     const uint8_t *open = NULL;
     const uint8_t *priv = NULL;
@@ -486,22 +498,22 @@ tdsa_status keygen_deal_take(mpc_keygen *run, uint16_t from, const uint8_t *in, 
     tdsa_status st;
 
     tdsa_stmt_expect(&r, "deal");
-    open = tdsa_stmt_read_item(&r, TDSA_ITEM_OCTETS, keygen_open_len(run));
-    priv = tdsa_stmt_read_item(&r, TDSA_ITEM_OCTETS, keygen_private_len(run));
+    open = tdsa_stmt_read_item(&r, TDSA_ITEM_OCTETS, open_len);
+    priv = tdsa_stmt_read_item(&r, TDSA_ITEM_OCTETS, priv_len);
     if (open == NULL || priv == NULL) {
         *reason = KEYGEN_BAD_FORM;
         return TDSA_OK;
     }
-    tdsa_buf_append(&run->open[from], open, keygen_open_len(run)); /* for the view digest */
+    tdsa_buf_append(&run->open[from], open, open_len); /* for the view digest */
     st = tdsa_buf_check(&run->open[from], err);
     if (st != TDSA_OK) {
         return st;
     }
-    if (!read_opening(run, from, open, keygen_open_len(run), &o)) {
+    if (!read_opening(run, from, open, open_len, &o)) {
         *reason = KEYGEN_BAD_FORM;
         return TDSA_OK;
     }
-    st = hash_opening(com, open, keygen_open_len(run), err);
+    st = hash_opening(com, open, open_len, err);
     if (st != TDSA_OK || memcmp(com, run->com[from], sizeof com) != 0) {
         *reason = KEYGEN_BAD_COMMITMENT;
         return st;
@@ -511,5 +523,5 @@ tdsa_status keygen_deal_take(mpc_keygen *run, uint16_t from, const uint8_t *in, 
         *reason = KEYGEN_BAD_PROOF;
         return st;
     }
-    return take_private(run, from, priv, keygen_private_len(run), &o, reason, err);
+    return take_private(run, from, priv, priv_len, &o, reason, err);
 }

@@ -45,7 +45,10 @@ struct mpc_keygen {
     mpc_key *key; /* sizes, names, members, policy and my sets from the start */
     keygen_secret *sec;
     tdsa_secret *sec_mem;
-    uint8_t inputs[64]; /* H of what sid covers, without the random values */
+    /* bit (1 << index): who deals a polynomial, who gets a share; in key generation everybody does */
+    uint16_t dealers, getters;
+    size_t sets_each, sets_shared; /* sets of t+1 that a getter is in, that two are in */
+    uint8_t inputs[64];            /* H of what sid covers, without the random values */
     uint8_t random[GRP_PARTIES_MAX][KEYGEN_PART_LEN];
     uint8_t sid[64]; /* full digest; its first 32 bytes name the run */
     uint8_t com[GRP_PARTIES_MAX][64];
@@ -57,26 +60,39 @@ struct mpc_keygen {
     bool stored;
 };
 
-/* keygen_deal.c: round 2 and 3 */
+static inline bool keygen_takes_part(const mpc_keygen *run, uint16_t index)
+{
+    return (run->round.members >> index & 1u) != 0;
+}
+static inline bool keygen_deals(const mpc_keygen *run, uint16_t index)
+{
+    return (run->dealers >> index & 1u) != 0;
+}
+static inline bool keygen_gets(const mpc_keygen *run, uint16_t index)
+{
+    return (run->getters >> index & 1u) != 0;
+}
+
+/* keygen_deal.c: round 1 and 2 */
 
 /** Draws my polynomial, proof, parts and salt; makes my opening and commitment. */
 TDSA_MUST_USE tdsa_status keygen_deal_make(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
 /** My private part for `to`. */
 void keygen_deal_private(const mpc_keygen *run, uint16_t to, tdsa_buf *out) TDSA_NONNULL;
-size_t keygen_open_len(const mpc_keygen *run) TDSA_NONNULL;
-size_t keygen_private_len(const mpc_keygen *run) TDSA_NONNULL;
+size_t keygen_open_len(const mpc_keygen *run, uint16_t from) TDSA_NONNULL;
+size_t keygen_private_len(const mpc_keygen *run, uint16_t from, uint16_t to) TDSA_NONNULL;
 /** Checks and keeps `from`'s opening and private part. *reason tells what is wrong; only a failure
  * of our own machine is an error. */
 TDSA_MUST_USE tdsa_status keygen_deal_take(mpc_keygen *run, uint16_t from, const uint8_t *in,
                                            size_t len, keygen_reason *reason, tdsa_err *err)
     TDSA_NONNULL;
 
-/* keygen_output.c: round 4 and 5 */
+/* keygen_output.c: round 3 and 4 */
 
-/** View digest, kappa keys: what round 4 is about. */
+/** View digest, kappa keys: what the reports are about. */
 TDSA_MUST_USE tdsa_status keygen_close_deals(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
-/** Confirms shared with one peer, and how many there are. */
-size_t keygen_confirm_count(const mpc_keygen *run) TDSA_NONNULL;
+/** How many confirms I exchange with `peer`. */
+size_t keygen_confirm_count(const mpc_keygen *run, uint16_t peer) TDSA_NONNULL;
 /** Confirms of `sender` (me or `peer`) for the keys that I share with `peer`, in order. */
 TDSA_MUST_USE tdsa_status keygen_confirms(const mpc_keygen *run, uint16_t peer, uint16_t sender,
                                           uint8_t (*out)[64], tdsa_err *err) TDSA_NONNULL;
@@ -85,17 +101,14 @@ TDSA_MUST_USE tdsa_status keygen_finish_key(mpc_keygen *run, tdsa_err *err) TDSA
 
 /* keygen_message.c: what each round sends and takes */
 
-size_t keygen_message_len(const mpc_keygen *run, unsigned round) TDSA_NONNULL;
+/** The length of `from`'s message of a round to me. */
+size_t keygen_message_len(const mpc_keygen *run, unsigned round, uint16_t from) TDSA_NONNULL;
 /** The length of a complaint. */
 size_t keygen_complaint_len(void);
 TDSA_MUST_USE tdsa_status keygen_send_random(mpc_keygen *run, uint16_t to, tdsa_buf *out,
                                              tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status keygen_take_random(mpc_keygen *run, uint16_t from, const uint8_t *in,
                                              size_t len, tdsa_err *err) TDSA_NONNULL;
-TDSA_MUST_USE tdsa_status keygen_send_sid(mpc_keygen *run, uint16_t to, tdsa_buf *out,
-                                          tdsa_err *err) TDSA_NONNULL;
-TDSA_MUST_USE tdsa_status keygen_take_sid(mpc_keygen *run, uint16_t from, const uint8_t *in,
-                                          size_t len, tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status keygen_send_commit(mpc_keygen *run, uint16_t to, tdsa_buf *out,
                                              tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status keygen_take_commit(mpc_keygen *run, uint16_t from, const uint8_t *in,

@@ -14,20 +14,20 @@ size_t keygen_complaint_len(void)
     return MPC_TEXT("report") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(2 * MPC_UINT) + MPC_ITEM(0);
 }
 
-static size_t deal_len(const mpc_keygen *run)
+static size_t deal_len(const mpc_keygen *run, uint16_t from)
 {
-    return MPC_TEXT("deal") + MPC_ITEM(keygen_open_len(run)) + MPC_ITEM(keygen_private_len(run));
+    return MPC_TEXT("deal") + MPC_ITEM(keygen_open_len(run, from)) +
+           MPC_ITEM(keygen_private_len(run, from, run->round.me));
 }
 
-size_t keygen_message_len(const mpc_keygen *run, unsigned round)
+size_t keygen_message_len(const mpc_keygen *run, unsigned round, uint16_t from)
 {
     const size_t lens[MPC_KEYGEN_ROUNDS] = {
         MPC_TEXT("random") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(KEYGEN_PART_LEN),
-        MPC_TEXT("sid-echo") + MPC_ITEM(DIGEST_LEN),
-        MPC_TEXT("commit") + MPC_ITEM(DIGEST_LEN),
-        deal_len(run),
+        MPC_TEXT("commit") + 2 * MPC_ITEM(DIGEST_LEN),
+        deal_len(run, from),
         MPC_TEXT("report") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(0) +
-            MPC_ITEM(keygen_confirm_count(run) * MPC_ITEM(DIGEST_LEN)),
+            MPC_ITEM(keygen_confirm_count(run, from) * MPC_ITEM(DIGEST_LEN)),
         MPC_TEXT("stored-echo") + MPC_ITEM(DIGEST_LEN),
     };
 
@@ -41,16 +41,6 @@ static void put_digest(tdsa_buf *out, const char *tag, const uint8_t digest[DIGE
 {
     tdsa_stmt_begin(out, tag);
     tdsa_stmt_octets(out, digest, DIGEST_LEN);
-}
-
-static tdsa_status get_digest(uint8_t digest[DIGEST_LEN], const char *tag, const uint8_t *in,
-                              size_t len, tdsa_err *err)
-{
-    tdsa_reader r = tdsa_reader_of(in, len);
-
-    tdsa_stmt_expect(&r, tag);
-    tdsa_stmt_read_exact(&r, digest, DIGEST_LEN);
-    return tdsa_reader_finish(&r, tag, err);
 }
 
 /* The first bytes of a digest as a number, for the log line. */
@@ -98,22 +88,29 @@ tdsa_status keygen_take_random(mpc_keygen *run, uint16_t from, const uint8_t *in
     return TDSA_OK;
 }
 
-/* ---- round 1: sid ---- */
+/* ---- round 1: commit ---- */
 
-tdsa_status keygen_send_sid(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_err *err)
+/* The commitment is salted and made under my sid: it may travel with the comparison of sids. */
+tdsa_status keygen_send_commit(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_err *err)
 {
     (void)to;
     (void)err;
-    put_digest(out, "sid-echo", run->sid);
+    put_digest(out, "commit", run->sid);
+    tdsa_stmt_octets(out, run->com[run->round.me], DIGEST_LEN);
     return TDSA_OK;
 }
 
-tdsa_status keygen_take_sid(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
-                            tdsa_err *err)
+tdsa_status keygen_take_commit(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
+                               tdsa_err *err)
 {
+    tdsa_reader r = tdsa_reader_of(in, len);
     uint8_t sid[DIGEST_LEN];
-    const tdsa_status st = get_digest(sid, "sid-echo", in, len, err);
+    tdsa_status st;
 
+    tdsa_stmt_expect(&r, "commit");
+    tdsa_stmt_read_exact(&r, sid, sizeof sid);
+    tdsa_stmt_read_exact(&r, run->com[from], DIGEST_LEN);
+    st = tdsa_reader_finish(&r, "commit", err);
     if (st != TDSA_OK) {
         return st;
     }
@@ -125,23 +122,7 @@ tdsa_status keygen_take_sid(mpc_keygen *run, uint16_t from, const uint8_t *in, s
     return TDSA_OK;
 }
 
-/* ---- round 2: commit ---- */
-
-tdsa_status keygen_send_commit(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_err *err)
-{
-    (void)to;
-    (void)err;
-    put_digest(out, "commit", run->com[run->round.me]);
-    return TDSA_OK;
-}
-
-tdsa_status keygen_take_commit(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
-                               tdsa_err *err)
-{
-    return get_digest(run->com[from], "commit", in, len, err);
-}
-
-/* ---- round 3: deal ---- */
+/* ---- round 2: deal ---- */
 
 tdsa_status keygen_send_deal(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_err *err)
 {
@@ -167,7 +148,7 @@ tdsa_status keygen_take_deal(mpc_keygen *run, uint16_t from, const uint8_t *in, 
     keygen_reason reason = KEYGEN_FINE;
     tdsa_status st = TDSA_OK;
 
-    if (len != deal_len(run)) {
+    if (len != deal_len(run, from)) {
         reason = KEYGEN_BAD_LENGTH;
     } else {
         st = keygen_deal_take(run, from, in, len, &reason, err);
@@ -181,12 +162,12 @@ tdsa_status keygen_take_deal(mpc_keygen *run, uint16_t from, const uint8_t *in, 
     return TDSA_OK;
 }
 
-/* ---- round 4: report ---- */
+/* ---- round 3: report ---- */
 
 static tdsa_status put_confirms(const mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_err *err)
 {
     uint8_t confirm[GRP_MY_SETS_MAX + 1][64];
-    const size_t count = keygen_confirm_count(run);
+    const size_t count = keygen_confirm_count(run, to);
     const size_t list = tdsa_stmt_list_begin(out);
     const tdsa_status st = keygen_confirms(run, to, run->round.me, confirm, err);
 
@@ -229,7 +210,8 @@ static tdsa_status take_complaint(mpc_keygen *run, uint16_t from, tdsa_reader *r
     if (what.failed || tdsa_reader_left(&what) > 0 || none.failed || none.len > 0) {
         r->failed = true;
     }
-    if (r->failed || dealer >= run->key->pub.n || reason == 0 || reason > KEYGEN_REASON_MAX) {
+    if (r->failed || dealer >= GRP_PARTIES_MAX || !keygen_takes_part(run, (uint16_t)dealer) ||
+        reason == 0 || reason > KEYGEN_REASON_MAX) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a complaint that names no dealer or reason");
     }
     run->complaint[from] = (keygen_complaint){
@@ -241,7 +223,7 @@ static tdsa_status take_confirms(mpc_keygen *run, uint16_t from, tdsa_reader *r,
 {
     uint8_t want[GRP_MY_SETS_MAX + 1][64];
     uint8_t got[64];
-    const size_t count = keygen_confirm_count(run);
+    const size_t count = keygen_confirm_count(run, from);
     tdsa_reader list = tdsa_stmt_read_list(r);
     const bool have_keys = !run->complaint[run->round.me].made;
     bool same = true;
@@ -286,7 +268,7 @@ tdsa_status keygen_take_report(mpc_keygen *run, uint16_t from, const uint8_t *in
     return take_confirms(run, from, &r, err);
 }
 
-/* ---- round 5: stored ---- */
+/* ---- round 4: stored ---- */
 
 tdsa_status keygen_send_stored(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_err *err)
 {
@@ -301,9 +283,13 @@ tdsa_status keygen_send_stored(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa
 tdsa_status keygen_take_stored(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
                                tdsa_err *err)
 {
+    tdsa_reader r = tdsa_reader_of(in, len);
     uint8_t stored[DIGEST_LEN];
-    const tdsa_status st = get_digest(stored, "stored-echo", in, len, err);
+    tdsa_status st;
 
+    tdsa_stmt_expect(&r, "stored-echo");
+    tdsa_stmt_read_exact(&r, stored, sizeof stored);
+    st = tdsa_reader_finish(&r, "stored-echo", err);
     if (st != TDSA_OK) {
         return st;
     }

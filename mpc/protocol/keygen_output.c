@@ -8,7 +8,7 @@
 
 #define SID_LEN 32u
 
-/* ---- end of round 3: view digest and keys for randomness ---- */
+/* ---- end of round 2: view digest and keys for randomness ---- */
 
 /* H('view', sid, [R1 broadcasts], [R2 broadcasts]), mine included. */
 static tdsa_status hash_view(mpc_keygen *run, tdsa_err *err)
@@ -19,13 +19,17 @@ static tdsa_status hash_view(mpc_keygen *run, tdsa_err *err)
     tdsa_stmt_begin(&b, "view");
     tdsa_stmt_octets(&b, run->sid, SID_LEN);
     list = tdsa_stmt_list_begin(&b);
-    for (uint16_t i = 0; i < run->key->pub.n; i++) {
-        tdsa_stmt_octets(&b, run->com[i], sizeof run->com[i]);
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        if (keygen_takes_part(run, i)) {
+            tdsa_stmt_octets(&b, run->com[i], sizeof run->com[i]);
+        }
     }
     tdsa_stmt_list_end(&b, list);
     list = tdsa_stmt_list_begin(&b);
-    for (uint16_t i = 0; i < run->key->pub.n; i++) {
-        tdsa_stmt_octets(&b, run->open[i].data, run->open[i].len);
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        if (keygen_takes_part(run, i)) {
+            tdsa_stmt_octets(&b, run->open[i].data, run->open[i].len);
+        }
     }
     tdsa_stmt_list_end(&b, list);
     return tdsa_hash_stmt(run->view[run->round.me], &b, err);
@@ -58,11 +62,11 @@ static tdsa_status derive_kappas(mpc_keygen *run, tdsa_err *err)
         st = derive_kappa(sec->sets[i].key, run, "prss", set->member, set->count,
                           (const uint8_t(*)[KEYGEN_PART_LEN])run->sec->set_part[i], err);
     }
-    for (uint16_t i = 0; i < run->key->pub.n && st == TDSA_OK; i++) {
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX && st == TDSA_OK; i++) {
         const uint16_t me = run->round.me;
         const uint16_t pair[2] = {me < i ? me : i, me < i ? i : me};
 
-        if (i != me) {
+        if (keygen_gets(run, i) && i != me) {
             st = derive_kappa(sec->pairs[i], run, "pair", pair, 2,
                               (const uint8_t(*)[KEYGEN_PART_LEN])run->sec->pair_part[i], err);
         }
@@ -82,15 +86,9 @@ tdsa_status keygen_close_deals(mpc_keygen *run, tdsa_err *err)
 
 /* ---- confirms ---- */
 
-size_t keygen_confirm_count(const mpc_keygen *run)
+size_t keygen_confirm_count(const mpc_keygen *run, uint16_t peer)
 {
-    const uint16_t other = run->round.me == 0 ? 1 : 0;
-    size_t count = 1; /* the pair */
-
-    for (size_t i = 0; i < run->key->sec->set_count; i++) {
-        count += grp_set_has(&run->key->sec->sets[i].set, other) ? 1u : 0u;
-    }
-    return count;
+    return keygen_gets(run, run->round.me) && keygen_gets(run, peer) ? run->sets_shared + 1 : 0;
 }
 
 /* H('confirm', sid, kind, A, sender, kappa) */
@@ -132,7 +130,7 @@ tdsa_status keygen_confirms(const mpc_keygen *run, uint16_t peer, uint16_t sende
     return hash_confirm(out[at], run, "pair", pair, 2, sender, sec->pairs[peer], err);
 }
 
-/* ---- end of round 4 ---- */
+/* ---- end of round 3 ---- */
 
 static const char *reason_text(keygen_reason reason)
 {
@@ -168,7 +166,7 @@ static tdsa_status judge_complaints(const mpc_keygen *run, tdsa_err *err)
                           "participant %u (here) complains about participant %u: %s", me,
                           mine->dealer, reason_text(mine->reason));
     }
-    for (uint16_t i = 0; i < run->key->pub.n; i++) {
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
         const keygen_complaint *c = &run->complaint[i];
 
         if (c->made) {
@@ -184,8 +182,9 @@ static tdsa_status judge_views(const mpc_keygen *run, tdsa_err *err)
 {
     const uint16_t me = run->round.me;
 
-    for (uint16_t i = 0; i < run->key->pub.n; i++) {
-        if (memcmp(run->view[i], run->view[me], sizeof run->view[i]) != 0) {
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        if (keygen_takes_part(run, i) &&
+            memcmp(run->view[i], run->view[me], sizeof run->view[i]) != 0) {
             return TDSA_FAIL(err, TDSA_E_PROTOCOL,
                              "participants %u and %u saw different broadcasts: one of them or a "
                              "third participant lies",
@@ -193,7 +192,7 @@ static tdsa_status judge_views(const mpc_keygen *run, tdsa_err *err)
         }
     }
     /* views are equal, so every contribution is the one that all saw the hash of: the sender lies */
-    for (uint16_t i = 0; i < run->key->pub.n; i++) {
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
         if ((run->confirm_bad >> i & 1u) != 0) {
             return TDSA_BLAME(err, i, "participant %u confirms other keys than participant %u", i,
                               me);
@@ -210,9 +209,11 @@ static tdsa_status sum_commitments(mpc_keygen *run, tdsa_err *err)
     tdsa_status st = TDSA_OK;
 
     for (size_t m = 0; m <= pub->t && st == TDSA_OK; m++) {
-        sum[m] = run->c[0][m];
-        for (uint16_t i = 1; i < pub->n && st == TDSA_OK; i++) {
-            st = grp_point_add_vartime(run->g, &sum[m], &sum[m], &run->c[i][m], err);
+        grp_point_set_identity(&sum[m]);
+        for (uint16_t i = 0; i < GRP_PARTIES_MAX && st == TDSA_OK; i++) {
+            if (keygen_deals(run, i)) {
+                st = grp_point_add_vartime(run->g, &sum[m], &sum[m], &run->c[i][m], err);
+            }
         }
     }
     if (st != TDSA_OK) {
@@ -222,7 +223,9 @@ static tdsa_status sum_commitments(mpc_keygen *run, tdsa_err *err)
     if (grp_point_is_identity(&pub->y)) {
         return TDSA_FAIL(err, TDSA_E_PROTOCOL, "the public key is the identity");
     }
-    for (uint16_t j = 0; j < pub->n && st == TDSA_OK; j++) {
+    for (uint16_t k = 0; k < pub->n && st == TDSA_OK; k++) {
+        const uint16_t j = pub->members[k].index;
+
         st = grp_commit_eval_vartime(run->g, &pub->x[j], sum, pub->t + 1u, j, err);
         if (st == TDSA_OK && grp_point_is_identity(&pub->x[j])) {
             return TDSA_FAIL(err, TDSA_E_PROTOCOL, "the share of participant %u is 0", j);
@@ -236,6 +239,7 @@ static tdsa_status check_key(mpc_keygen *run, tdsa_err *err)
 {
     const mpc_key_public *pub = &run->key->pub;
     uint16_t members[GRP_PARTIES_MAX];
+    grp_point shares[GRP_PARTIES_MAX];
     grp_point mine;
     tdsa_status st = grp_mul_base(run->g, &mine, &run->key->sec->share, err);
 
@@ -246,10 +250,11 @@ static tdsa_status check_key(mpc_keygen *run, tdsa_err *err)
     if (!grp_point_equal(run->g, &mine, &pub->x[pub->me])) {
         return TDSA_FAIL(err, TDSA_E_PROTOCOL, "my share does not fit my verification share");
     }
-    for (uint16_t i = 0; i < pub->n; i++) {
-        members[i] = i;
+    (void)mpc_key_indices(members, pub);
+    for (size_t i = 0; i < pub->n; i++) {
+        shares[i] = pub->x[members[i]];
     }
-    return grp_consist_vartime(run->g, pub->x, members, pub->n, pub->t, err);
+    return grp_consist_vartime(run->g, shares, members, pub->n, pub->t, err);
 }
 
 /* cc = H('cc', sid, cc_0..) */
@@ -263,8 +268,8 @@ static tdsa_status hash_chain_code(mpc_keygen *run, tdsa_err *err)
     tdsa_stmt_begin(&b, "cc");
     tdsa_stmt_octets(&b, run->sid, SID_LEN);
     list = tdsa_stmt_list_begin(&b);
-    for (uint16_t i = 0; i < pub->n; i++) {
-        tdsa_stmt_octets(&b, run->sec->cc[i], KEYGEN_PART_LEN);
+    for (size_t i = 0; i < pub->n; i++) {
+        tdsa_stmt_octets(&b, run->sec->cc[pub->members[i].index], KEYGEN_PART_LEN);
     }
     tdsa_stmt_list_end(&b, list);
     st = tdsa_hash32_stmt(pub->cc, &b, err);
@@ -277,12 +282,17 @@ static tdsa_status hash_stored(mpc_keygen *run, tdsa_err *err)
 {
     mpc_key_public *pub = &run->key->pub;
     TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+    size_t list = 0;
 
     tdsa_stmt_begin(&b, "stored");
     tdsa_stmt_octets(&b, run->sid, SID_LEN);
     tdsa_stmt_octets(&b, run->view[pub->me], sizeof run->view[pub->me]);
     mpc_put_point(&b, run->g, &pub->y);
-    mpc_put_points(&b, run->g, pub->x, pub->n);
+    list = tdsa_stmt_list_begin(&b);
+    for (size_t i = 0; i < pub->n; i++) {
+        mpc_put_point(&b, run->g, &pub->x[pub->members[i].index]);
+    }
+    tdsa_stmt_list_end(&b, list);
     tdsa_stmt_octets(&b, pub->cc, sizeof pub->cc);
     tdsa_stmt_uint(&b, pub->t);
     tdsa_stmt_uint(&b, pub->epoch);

@@ -32,7 +32,7 @@ DECISIONS = {
  "D21": "scheme 'ecdsa'; curves 'secp256k1', 'P-256'",
  "D22": "pop challenge e = H2S('pop', sid, i, [C_i], K)",
  "D23": "sid = H('sid', version, 'keygen', curve, scheme, [[index, id, X25519, X448]..], n, t, key-id, epoch, policy record, [one random value of each participant, ascending]); H('inputs', the same without the last list) is what R0 compares first",
- "D24": "messages: stmt('random', inputs, 32 random bytes); stmt('sid-echo', sid in full); stmt('commit', com); stmt('deal', octets opening, octets private part); stmt('report', view, absent | [dealer, reason], [confirms]); stmt('stored-echo', stored); stmt('N', key-id, epoch, lane, seq, count, C, form 0 compressed | 1 uncompressed, N_j); stmt('R', beta, index, octets of all R_j in that form); stmt('list-echo', list). No message shares its tag with a hashed statement",
+ "D24": "messages: stmt('random', inputs, 32 random bytes); stmt('commit', sid in full, com); stmt('deal', octets opening, octets private part); stmt('report', view, absent | [dealer, reason], [confirms]); stmt('stored-echo', stored); stmt('N', key-id, epoch, lane, seq, count, C, form 0 compressed | 1 uncompressed, N_j); stmt('R', beta, index, octets of all R_j in that form); stmt('list-echo', list). No message shares its tag with a hashed statement",
 }
 
 class Abort(Exception):
@@ -488,18 +488,17 @@ def keygen(parts, curve, keyid, t, policy):
     need(n >= 2*t+1 and 1 <= t <= 4 and n <= 9, "n, t")
     SETS, PAIRS = sets_of(N, t), pairs_of(N)
     KEYS = [("prss", tuple(A)) for A in SETS] + [("pair", tuple(A)) for A in PAIRS]
-    out = {r: {} for r in ("random", "sid", "commit", "deal", "report", "stored")}
+    out = {r: {} for r in ("random", "commit", "deal", "report", "stored")}
     links = [(i, j) for i in N for j in N if i != j]
 
-    # R0: inputs compared, fresh randomness of everybody, sid compared                       [D23]
+    # R0: inputs compared, fresh randomness of everybody                                     [D23]
     mem = [[m, m+1, parts[m].pk25519, parts[m].pk448] for m in N]
     inputs = (VERSION, "keygen", curve, scheme, mem, n, t, keyid, epoch, policy.bytes())
     rnd = [parts[i].rng.bytes(32) for i in N]
     for i, j in links: out["random"][i, j] = stmt("random", H("inputs", *inputs), rnd[i])
     full = H("sid", *inputs, rnd); sid = full[:32]
-    for i, j in links: out["sid"][i, j] = stmt("sid-echo", full)
 
-    # R1: everything is drawn in this order: f, nonce of the proof, cc part, contributions, salt
+    # R1: sid compared; everything is drawn in this order: f, nonce of the proof, cc part, contributions, salt
     st = {}
     for i in N:
         p = parts[i]; s = st[i] = Key()
@@ -515,7 +514,7 @@ def keygen(parts, curve, keyid, t, policy):
         Hcon = [H32("part", sid, i, kind, list(A), v) for (kind, A), v in s.con.items()]
         fields = (sid, i, [P(g, x) for x in s.C], s.proof, Hcc, Hcon, s.salt)
         s.open, s.com = stmt("open", *fields), H("com", *fields)
-    for i, j in links: out["commit"][i, j] = stmt("commit", st[i].com)
+    for i, j in links: out["commit"][i, j] = stmt("commit", full, st[i].com)
 
     # R2: openings, and privately share, cc part and contributions
     def private(i, j):

@@ -8,7 +8,7 @@
 
 #define KEY_ID "KeygenKey0000000000000000000"
 
-enum { R_RANDOM, R_SID, R_COMMIT, R_DEAL, R_REPORT, R_STORED };
+enum { R_RANDOM, R_COMMIT, R_DEAL, R_REPORT, R_STORED };
 
 /* Offsets in a deal of (3,1) on P-256: the opening begins after "deal" and one header. */
 enum {

@@ -98,7 +98,7 @@ static void every_input_is_compared(void **state)
 }
 
 /* 1 tells 0 another random value than 2: both see that sid differs, nobody knows who lied. */
-static void a_split_random_value_aborts_before_any_secret(void **state)
+static void a_split_random_value_aborts_before_any_share_is_sent(void **state)
 {
     fixture f;
 
@@ -110,8 +110,8 @@ static void a_split_random_value_aborts_before_any_secret(void **state)
     assert_int_equal(run_keygen(&f.r, KEY_ID), 0);
     assert_dead(&f.r, 0, TDSA_E_PROTOCOL, TDSA_NOBODY, "sid differs between participants 1");
     assert_int_equal(f.r.status[2], TDSA_E_PROTOCOL);
-    assert_int_equal(mpc_keygen_round(f.r.keygen[0]), R_SID);
-    assert_int_equal(f.r.keygen[2]->open[2].len, 0);
+    assert_int_equal(mpc_keygen_round(f.r.keygen[0]), R_COMMIT);
+    assert_int_equal(mpc_keygen_round(f.r.keygen[2]), R_COMMIT);
     run_clear(&f.r);
 }
 
@@ -121,9 +121,8 @@ static void a_wrong_sid_aborts(void **state)
 
     (void)state;
     set_up(&f);
-    f.t.round = R_SID;
-    f.t.offset = 1;
-    f.t.from_end = true;
+    f.t.round = R_COMMIT;
+    f.t.offset = 11 + 5;
     assert_int_equal(run_keygen(&f.r, KEY_ID), 0);
     assert_dead(&f.r, 0, TDSA_E_PROTOCOL, TDSA_NOBODY, "sid differs between participants 1");
     run_clear(&f.r);
@@ -416,7 +415,8 @@ static void wrong_configurations_are_refused(void **state)
     REFUSED(cfg.t = 2, "2t+1");
     REFUSED(cfg.n = 10, "2t+1");
     REFUSED((cfg.n = 9, cfg.t = 5), "2t+1");
-    REFUSED(cfg.me = 3, "2t+1");
+    REFUSED(cfg.me = 3, "not among the members");
+    REFUSED(cfg.me = 9, "2t+1");
     REFUSED(cfg.epoch = 1, "epoch 0");
     REFUSED(cfg.key_id = "", "key id");
     REFUSED(cfg.key_id = "a b", "key id");
@@ -487,7 +487,7 @@ int main(void)
         cmocka_unit_test(a_wrong_tag_is_blamed),
         cmocka_unit_test(other_inputs_are_blamed),
         cmocka_unit_test(every_input_is_compared),
-        cmocka_unit_test(a_split_random_value_aborts_before_any_secret),
+        cmocka_unit_test(a_split_random_value_aborts_before_any_share_is_sent),
         cmocka_unit_test(a_wrong_sid_aborts),
         cmocka_unit_test(a_wrong_view_aborts),
         cmocka_unit_test(a_wrong_confirm_blames_its_sender),

@@ -19,7 +19,7 @@
 
 #define KEY_ID "RedteamKey000000000000000000"
 
-enum { R_COMMIT = 2, R_DEAL = 3 };
+enum { R_COMMIT = 1, R_DEAL = 2 };
 enum { REPLY_T = 10 + 13 + 5 }; /* T in a reply */
 
 static void make_batch(protocol_run *r, grp_curve curve, uint16_t n, uint16_t t,

@@ -101,7 +101,7 @@ static size_t committee_position(const protocol_run *r, uint16_t index)
 static void check_keygen_message(const checker *c, unsigned round, uint16_t from, uint16_t to,
                                  const tdsa_buf *m)
 {
-    static const char *const names[] = {"random", "sid", "commit", "deal", "report", "stored"};
+    static const char *const names[] = {"random", "commit", "deal", "report", "stored"};
     const json_t *messages = get(get(c->vector, "keygen"), names[round]);
     const json_t *entry = NULL;
     size_t i = 0;
