@@ -23,7 +23,8 @@ tdsa_status presign_stream(grp_prss **out, const mpc_key *key, const uint16_t *c
 /* Committee and R list of stored data into a fresh batch. */
 static tdsa_status read_data(mpc_batch *b, const uint8_t *data, size_t len, tdsa_err *err)
 {
-    const size_t list_len = b->count * grp_get_info(b->key->g)->point_raw_len;
+    const size_t list_len = (size_t)b->count * mpc_scheme_points(b->key->pub.scheme) *
+                            grp_get_info(b->key->g)->point_raw_len;
     tdsa_reader r = tdsa_reader_of(data, len);
     const uint8_t *list = NULL;
     size_t committee_count = 0;
@@ -51,13 +52,15 @@ static tdsa_status read_data(mpc_batch *b, const uint8_t *data, size_t len, tdsa
 static tdsa_status open_streams(mpc_batch *b, tdsa_err *err)
 {
     const size_t committee_count = 2u * b->key->pub.t + 1u;
-    tdsa_status st =
-        presign_stream(&b->k, b->key, b->committee, committee_count, "k", b->beta, err);
+    tdsa_status st = TDSA_OK;
 
-    if (st != TDSA_OK) {
-        return st;
+    for (size_t i = 0; i < PRESIGN_STREAMS && st == TDSA_OK; i++) {
+        const char *name = presign_stream_name(b->key->pub.scheme, i);
+
+        st = presign_stream(&b->stream[i], b->key, b->committee, committee_count, name, b->beta,
+                            err);
     }
-    return presign_stream(&b->a, b->key, b->committee, committee_count, "a", b->beta, err);
+    return st;
 }
 
 tdsa_status mpc_batch_new(mpc_batch **out, const mpc_key *key, const uint8_t beta[32],
@@ -95,8 +98,9 @@ void mpc_batch_free(mpc_batch *b)
     if (b == NULL) {
         return;
     }
-    grp_prss_free(b->k);
-    grp_prss_free(b->a);
+    for (size_t i = 0; i < PRESIGN_STREAMS; i++) {
+        grp_prss_free(b->stream[i]);
+    }
     free(b->r_list);
     free(b);
 }
@@ -116,10 +120,21 @@ const uint16_t *mpc_batch_committee(const mpc_batch *b)
     return b->committee;
 }
 
-tdsa_status batch_r(grp_point *out, const mpc_batch *b, uint32_t index, tdsa_err *err)
+tdsa_status batch_points(grp_point out[PRESIGN_POINTS_MAX], const mpc_batch *b, uint32_t index,
+                         tdsa_err *err)
 {
+    const size_t width = mpc_scheme_points(b->key->pub.scheme);
     const size_t point_len = grp_get_info(b->key->g)->point_raw_len;
+    tdsa_status st = TDSA_OK;
 
-    TDSA_ASSERT(index < b->count);
-    return grp_point_decode(b->key->g, out, b->r_list + index * point_len, point_len, err);
+    TDSA_ASSERT(index < b->count && width <= PRESIGN_POINTS_MAX);
+    for (size_t i = 0; i < PRESIGN_POINTS_MAX; i++) {
+        grp_point_set_identity(&out[i]);
+    }
+    for (size_t i = 0; i < width && st == TDSA_OK; i++) {
+        const uint8_t *at = b->r_list + (index * width + i) * point_len;
+
+        st = grp_point_decode(b->key->g, &out[i], at, point_len, err);
+    }
+    return st;
 }

@@ -104,7 +104,7 @@ static tdsa_status hash_cc(uint8_t out[32], const mpc_key *key, tdsa_err *err)
 /* T = H('sign', version, cluster-id, curve, Q, beta, index, R, Y, H('cc', cc), epsilon, Y', C, t,
  * no coin list). */
 static tdsa_status hash_transcript(mpc_context *out, const mpc_key *key, const mpc_request *q,
-                                   const grp_point *big_r, const uint8_t *q_bytes, size_t q_len,
+                                   const grp_point *nonce, const uint8_t *q_bytes, size_t q_len,
                                    tdsa_err *err)
 {
     TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
@@ -121,7 +121,7 @@ static tdsa_status hash_transcript(mpc_context *out, const mpc_key *key, const m
     tdsa_stmt_octets(&b, q_bytes, q_len);
     tdsa_stmt_octets(&b, q->beta, sizeof q->beta);
     tdsa_stmt_uint(&b, q->index);
-    mpc_put_points(&b, key->g, big_r, 1);
+    mpc_put_points(&b, key->g, nonce, mpc_scheme_points(key->pub.scheme));
     mpc_put_point(&b, key->g, &key->pub.y);
     tdsa_stmt_octets(&b, cc_hash, sizeof cc_hash);
     mpc_put_scalar(&b, key->g, &out->epsilon);
@@ -189,7 +189,7 @@ tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key, const mpc_batc
                             tdsa_err *err)
 {
     mpc_context c = {.low_s = q->low_s};
-    grp_point big_r;
+    grp_point nonce[PRESIGN_POINTS_MAX];
     tdsa_status st;
 
     memset(out, 0, sizeof *out);
@@ -201,7 +201,7 @@ tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key, const mpc_batc
         st = check_policy(key, q, err);
     }
     if (st == TDSA_OK) {
-        st = batch_r(&big_r, batch, q->index, err); /* own record, never the request */
+        st = batch_points(nonce, batch, q->index, err); /* own record, never the request */
     }
     if (st == TDSA_OK) {
         st = mpc_bip32_path_vartime(&c.epsilon, &c.y_final, key, q->path, q->path_len, err);
@@ -210,10 +210,10 @@ tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key, const mpc_batc
         st = compute_h(&c, key, q, err);
     }
     if (st == TDSA_OK) {
-        st = hash_transcript(&c, key, q, &big_r, q_bytes, q_len, err);
+        st = hash_transcript(&c, key, q, nonce, q_bytes, q_len, err);
     }
     if (st == TDSA_OK) {
-        st = compute_r(&c, key, &big_r, err);
+        st = compute_r(&c, key, &nonce[0], err);
     }
     if (st == TDSA_OK) {
         *out = c;

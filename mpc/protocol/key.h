@@ -44,6 +44,13 @@ typedef struct {
 void mpc_policy_encode(tdsa_buf *out, const mpc_policy *p) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status mpc_policy_decode(mpc_policy *out, const uint8_t *in, size_t len,
                                             tdsa_err *err) TDSA_NONNULL;
+/**
+ * Whether a key of this scheme on this curve may have the policy: path minima in range, bip32 on
+ * secp256k1 and P-256 only; ECDSA: known digests, never "none"; the Schnorr schemes: purpose message,
+ * digest "none" and nothing else, no low-S. Errors: TDSA_E_BAD_INPUT.
+ */
+TDSA_MUST_USE tdsa_status mpc_policy_check(const mpc_policy *p, mpc_scheme scheme, grp_curve curve,
+                                           tdsa_err *err) TDSA_NONNULL;
 /** H('policy-tag', record), first 32 bytes. */
 TDSA_MUST_USE tdsa_status mpc_policy_tag(uint8_t tag[32], const mpc_policy *p, tdsa_err *err)
     TDSA_NONNULL;

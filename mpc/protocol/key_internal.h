@@ -1,6 +1,7 @@
 #ifndef MPC_PROTOCOL_KEY_INTERNAL_H
 #define MPC_PROTOCOL_KEY_INTERNAL_H
 
+#include "base/hash.h"
 #include "protocol/key.h"
 
 /* Only for the files of mpc/protocol. */
@@ -8,6 +9,8 @@
 /** An empty key with room for its secret half. Errors: TDSA_E_NO_MEMORY. */
 TDSA_MUST_USE tdsa_status mpc_key_alloc(mpc_key **out, const grp *g, bool with_secret,
                                         tdsa_err *err) TDSA_NONNULL;
+/** The digest algorithm of a word in a policy or request: those of tdsa_hash_by_name and "none". */
+bool mpc_digest_by_name(tdsa_hash_alg *out, const char *name) TDSA_NONNULL;
 /** 1 to MPC_KEY_ID_MAX printable ASCII characters without blanks. */
 bool mpc_key_id_valid(const char *id) TDSA_NONNULL;
 /** 2t+1 <= n <= GRP_PARTIES_MAX and 1 <= t <= GRP_THRESHOLD_MAX. */

@@ -104,8 +104,8 @@ static tdsa_status read_head(tdsa_reader *r, mpc_key *k, tdsa_err *err)
             r->failed = true;
         }
     }
-    if (r->failed || strcmp(scheme, mpc_scheme_name(MPC_SCHEME_ECDSA)) != 0 ||
-        !mpc_key_id_valid(k->pub.key_id) ||
+    if (r->failed || !mpc_scheme_by_name(&k->pub.scheme, scheme) ||
+        !mpc_scheme_fits(k->pub.scheme, curve) || !mpc_key_id_valid(k->pub.key_id) ||
         !mpc_key_sizes_valid((unsigned)size[1], (unsigned)size[2]) || size[3] >= GRP_PARTIES_MAX) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key record: wrong scheme, key id, n, t or index");
     }

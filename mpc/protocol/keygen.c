@@ -101,10 +101,8 @@ static uint16_t run_members(const mpc_keygen_cfg *cfg)
 
 static tdsa_status check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err)
 {
-    const uint32_t digests_known = (1u << ((unsigned)TDSA_HASH_SHA512 + 1)) - 1;
-
-    if (cfg->scheme != MPC_SCHEME_ECDSA || cfg->epoch != 0) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key generation makes ECDSA keys of epoch 0 only");
+    if (cfg->epoch != 0) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key generation makes keys of epoch 0 only");
     }
     if (!mpc_key_sizes_valid(cfg->n, cfg->t) || cfg->me >= GRP_PARTIES_MAX) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
@@ -124,15 +122,7 @@ static tdsa_status check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err)
     if ((run_members(cfg) >> cfg->me & 1u) == 0) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "participant %u is not among the members", cfg->me);
     }
-    if (cfg->policy.digests == 0 || (cfg->policy.digests & ~digests_known) != 0 ||
-        cfg->policy.min_path > MPC_PATH_MAX || cfg->policy.min_path_xpub > MPC_PATH_MAX) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
-                         "policy: no known digest, or a path minimum over %u", MPC_PATH_MAX);
-    }
-    if (cfg->policy.prepare) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "policy: prepare mode is not built yet");
-    }
-    return TDSA_OK;
+    return mpc_policy_check(&cfg->policy, cfg->scheme, grp_get_info(cfg->g)->curve, err);
 }
 
 static void fill_public(mpc_key_public *pub, const mpc_keygen_cfg *cfg)

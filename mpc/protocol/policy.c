@@ -2,12 +2,21 @@
 
 #include "base/hash.h"
 #include "base/statement.h"
-#include "protocol/key.h"
+#include "protocol/key_internal.h"
 
-#define DIGEST_COUNT    5u /* of tdsa_hash_alg */
+#define DIGEST_COUNT    6u /* of tdsa_hash_alg, "none" with them */
 #define POLICY_WORD_MAX 16u
 
-_Static_assert((unsigned)TDSA_HASH_SHA512 + 1 == DIGEST_COUNT, "policy knows every digest");
+_Static_assert((unsigned)TDSA_HASH_NONE + 1 == DIGEST_COUNT, "policy knows every digest");
+
+bool mpc_digest_by_name(tdsa_hash_alg *out, const char *name)
+{
+    if (strcmp(name, tdsa_hash_name(TDSA_HASH_NONE)) == 0) {
+        *out = TDSA_HASH_NONE;
+        return true;
+    }
+    return tdsa_hash_by_name(out, name);
+}
 
 static const char *purpose_word(mpc_purpose p)
 {
@@ -88,7 +97,7 @@ static void read_digests(tdsa_reader *r, mpc_policy *out)
         tdsa_hash_alg alg = TDSA_HASH_SHA1;
 
         tdsa_stmt_read_text(&list, name, sizeof name);
-        if (!tdsa_hash_by_name(&alg, name) || (unsigned)alg < next) {
+        if (!mpc_digest_by_name(&alg, name) || (unsigned)alg < next) {
             list.failed = true;
             break;
         }
@@ -121,6 +130,43 @@ tdsa_status mpc_policy_decode(mpc_policy *out, const uint8_t *in, size_t len, td
         *out = p;
     }
     return st;
+}
+
+static tdsa_status check_digests(const mpc_policy *p, mpc_scheme scheme, tdsa_err *err)
+{
+    const uint32_t none = 1u << (unsigned)TDSA_HASH_NONE;
+
+    if (scheme == MPC_SCHEME_ECDSA) {
+        if (p->digests == 0 || (p->digests & ~(none - 1u)) != 0) {
+            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "policy: ECDSA needs digests that are known");
+        }
+        return TDSA_OK;
+    }
+    if (p->purpose != MPC_PURPOSE_MESSAGE || p->digests != none || p->low_s) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "policy: a key of scheme %s signs messages, with digest none and without "
+                         "low-S",
+                         mpc_scheme_name(scheme));
+    }
+    return TDSA_OK;
+}
+
+tdsa_status mpc_policy_check(const mpc_policy *p, mpc_scheme scheme, grp_curve curve, tdsa_err *err)
+{
+    if (!mpc_scheme_fits(scheme, curve)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a key on this curve cannot have this scheme");
+    }
+    if (p->min_path > MPC_PATH_MAX || p->min_path_xpub > MPC_PATH_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "policy: a path minimum over %u", MPC_PATH_MAX);
+    }
+    if (p->derivation == MPC_DERIVE_BIP32 && curve != GRP_P256 && curve != GRP_SECP256K1) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "policy: bip32 derivation is for secp256k1 and P-256 only");
+    }
+    if (p->prepare) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "policy: prepare mode is not built yet");
+    }
+    return check_digests(p, scheme, err);
 }
 
 tdsa_status mpc_policy_tag(uint8_t tag[32], const mpc_policy *p, tdsa_err *err)

@@ -70,6 +70,7 @@ tdsa_status mpc_presign_new(mpc_presign **out, const mpc_presign_cfg *cfg, tdsa_
     run->lane = cfg->lane;
     run->seq = cfg->seq;
     run->count = cfg->count;
+    run->width = mpc_scheme_points(cfg->key->pub.scheme);
     run->compressed_wire = cfg->compressed_wire;
     st = tdsa_rng_fill(&cfg->rng, run->nonce[run->round.me], PRESIGN_NONCE_LEN, err);
     if (st != TDSA_OK) {

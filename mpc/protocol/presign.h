@@ -7,7 +7,8 @@
  * Presignature batches, docs/protocol.md "Presignatures" (B+), as a pure state machine. Rounds, each
  * committee member to each other:
  *   0 nonce  N_j, 32 fresh bytes, with (key-id, epoch, lane, seq, count, committee) repeated
- *   1 R      stmt("R", beta, index, octets of all my R_j; wire form fixed by cfg)
+ *   1 R      stmt("R", beta, index, octets of all my R_j; wire form fixed by cfg); the Schnorr schemes
+ *            send D_j and E_j of each presignature one after the other
  *   2 list   H('list', beta, all R), 64 bytes
  * The caller raises seq durably after round 0 is complete and before it sends round 1; it stores the
  * batch MADE before it sends round 2 and FREE when the run is done.
@@ -23,7 +24,7 @@ typedef struct {
     uint16_t committee[GRP_PARTIES_MAX]; /* exactly 2t+1, ascending, key->pub.me among them */
     uint64_t lane, seq;
     uint32_t count;       /* 1..MPC_PRESIGN_COUNT_MAX */
-    bool compressed_wire; /* R_j compressed on the wire; else uncompressed */
+    bool compressed_wire; /* points compressed on the wire; else uncompressed */
     tdsa_rng rng;
 } mpc_presign_cfg;
 
@@ -42,11 +43,11 @@ TDSA_MUST_USE tdsa_status mpc_presign_advance(mpc_presign *run, tdsa_err *err) T
 /** From round 1 on: the batch label (32 bytes, lent). */
 const uint8_t *mpc_presign_beta(const mpc_presign *run) TDSA_NONNULL;
 /** From round 2 on: the batch as the keystore holds it, stmt("batch-data", committee, octets of the
- * uncompressed R list). */
+ * uncompressed R list; D and E of each presignature in the Schnorr schemes). */
 TDSA_MUST_USE tdsa_status mpc_presign_data(const mpc_presign *run, tdsa_buf *out, tdsa_err *err)
     TDSA_NONNULL;
 
-/** A finished batch in memory, ready to sign from: committee, R list, PRSS streams of k and a.
+/** A finished batch in memory, ready to sign from: committee, R list, its two PRSS streams.
  * Holds secrets (stream keys). Threads: one at a time in mpc_sign_reply; calls that take it as const
  * may run beside it. */
 typedef struct mpc_batch mpc_batch;

@@ -7,7 +7,9 @@
 
 /* The inside of a presignature run and of a batch, shared by the files of mpc/protocol only. */
 
-#define PRESIGN_NONCE_LEN 32u
+#define PRESIGN_NONCE_LEN  32u
+#define PRESIGN_STREAMS    2u /* PRSS streams of a batch, any scheme */
+#define PRESIGN_POINTS_MAX 2u /* opened points per presignature */
 
 struct mpc_presign {
     mpc_round round;
@@ -17,13 +19,15 @@ struct mpc_presign {
     uint16_t committee_count;
     uint64_t lane, seq;
     uint32_t count;
+    uint32_t width; /* points per presignature: mpc_scheme_points */
     bool compressed_wire;
     uint8_t nonce[GRP_PARTIES_MAX][PRESIGN_NONCE_LEN]; /* by participant */
     uint8_t beta[32];
-    grp_point *points; /* R_j by position in the committee, then index; NULL but in round 1 */
-    uint8_t *wire;     /* my R_j as they travel */
+    /* R_j (or D_j, E_j) by position in the committee, then index, then stream; NULL but in round 1 */
+    grp_point *points;
+    uint8_t *wire; /* mine as they travel: index, then stream */
     size_t wire_len;
-    uint8_t *r_list; /* all R, uncompressed; from round 2 on */
+    uint8_t *r_list; /* all R (or D, E), uncompressed; from round 2 on */
     size_t r_list_len;
     uint8_t list[64];
 };
@@ -32,7 +36,7 @@ size_t presign_message_len(const mpc_presign *run, unsigned round) TDSA_NONNULL;
 void presign_send_nonce(const mpc_presign *run, tdsa_buf *out) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status presign_take_nonce(mpc_presign *run, uint16_t from, const uint8_t *in,
                                              size_t len, tdsa_err *err) TDSA_NONNULL;
-/** All nonces are in: beta, my shares of k, my R_j. */
+/** All nonces are in: beta, my shares of the nonces, my R_j. */
 TDSA_MUST_USE tdsa_status presign_end_nonce(mpc_presign *run, tdsa_err *err) TDSA_NONNULL;
 void presign_send_r(const mpc_presign *run, tdsa_buf *out) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status presign_take_r(mpc_presign *run, uint16_t from, const uint8_t *in,
@@ -48,14 +52,18 @@ struct mpc_batch {
     uint8_t beta[32];
     uint32_t count;
     uint16_t committee[GRP_PARTIES_MAX];
-    uint8_t *r_list; /* count uncompressed points, decoded when used */
-    grp_prss *k, *a; /* NULL when the key has no secret half here */
+    uint8_t *r_list; /* R, or D and E, of each index, uncompressed, decoded when used */
+    grp_prss *stream[PRESIGN_STREAMS]; /* NULL when the key has no secret half here */
 };
 
-/** R of one index, decoded. index < count. Errors: TDSA_E_BAD_INPUT. */
-TDSA_MUST_USE tdsa_status batch_r(grp_point *out, const mpc_batch *b, uint32_t index, tdsa_err *err)
-    TDSA_NONNULL;
-/** My PRSS streams 'k' or 'a' of a batch. */
+/** R, or D and E, of one index, decoded; the rest of out is the identity. index < count.
+ * Errors: TDSA_E_BAD_INPUT. */
+TDSA_MUST_USE tdsa_status batch_points(grp_point out[PRESIGN_POINTS_MAX], const mpc_batch *b,
+                                       uint32_t index, tdsa_err *err) TDSA_NONNULL;
+/** Name of PRSS stream 0 or 1 of a scheme: ECDSA 'k' (opened as R) and 'a'; Schnorr 'd' and 'e' (both
+ * opened, as D and E). The first mpc_scheme_points streams are the opened ones. */
+const char *presign_stream_name(mpc_scheme scheme, size_t which);
+/** My share stream of that name for a batch. */
 TDSA_MUST_USE tdsa_status presign_stream(grp_prss **out, const mpc_key *key,
                                          const uint16_t *committee, size_t committee_count,
                                          const char *name, const uint8_t beta[32], tdsa_err *err)

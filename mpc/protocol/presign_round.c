@@ -19,12 +19,19 @@ static size_t wire_point_len(const mpc_presign *run)
     return run->compressed_wire ? info->point_len : info->point_raw_len;
 }
 
+/* Points that one member sends. */
+static size_t wire_count(const mpc_presign *run)
+{
+    return (size_t)run->count * run->width;
+}
+
 size_t presign_message_len(const mpc_presign *run, unsigned round)
 {
     const size_t lens[MPC_PRESIGN_ROUNDS] = {
         MPC_TEXT("N") + MPC_ITEM(strlen(run->key->pub.key_id)) + 4 * MPC_UINT +
             MPC_ITEM(run->committee_count * MPC_UINT) + MPC_UINT + MPC_ITEM(PRESIGN_NONCE_LEN),
-        MPC_TEXT("R") + MPC_ITEM(BETA_LEN) + MPC_UINT + MPC_ITEM(run->count * wire_point_len(run)),
+        MPC_TEXT("R") + MPC_ITEM(BETA_LEN) + MPC_UINT +
+            MPC_ITEM(wire_count(run) * wire_point_len(run)),
         MPC_TEXT("list-echo") + MPC_ITEM(LIST_LEN),
     };
 
@@ -141,8 +148,9 @@ static void put_wire(mpc_presign *run, const grp_point *p, size_t i)
     }
 }
 
-/* R_j = k_j*G for the whole batch. */
-static tdsa_status make_points(mpc_presign *run, grp_prss *stream, grp_point *mine, tdsa_err *err)
+/* R_j = k_j*G for the whole batch; of stream `which`: D_j = d_j*G is 0, E_j = e_j*G is 1. */
+static tdsa_status make_points(mpc_presign *run, grp_prss *stream, grp_point *mine, size_t which,
+                               tdsa_err *err)
 {
     grp_scalar k[SHARES_AT_ONCE];
     tdsa_status st = TDSA_OK;
@@ -153,13 +161,15 @@ static tdsa_status make_points(mpc_presign *run, grp_prss *stream, grp_point *mi
 
         st = grp_prss_shares(stream, k, first, n, err);
         for (size_t i = 0; i < n && st == TDSA_OK; i++) {
-            st = grp_mul_base(run->g, &mine[first + i], &k[i], err);
-            tdsa_declassify(&mine[first + i], sizeof mine[0]); /* sent to all members */
-            if (st == TDSA_OK && grp_point_is_identity(&mine[first + i])) {
+            const size_t at = (first + i) * run->width + which;
+
+            st = grp_mul_base(run->g, &mine[at], &k[i], err);
+            tdsa_declassify(&mine[at], sizeof mine[0]); /* sent to all members */
+            if (st == TDSA_OK && grp_point_is_identity(&mine[at])) {
                 st = TDSA_FAIL(err, TDSA_E_CRYPTO, "my nonce share %zu is 0", first + i);
             }
             if (st == TDSA_OK) {
-                put_wire(run, &mine[first + i], first + i);
+                put_wire(run, &mine[at], at);
             }
         }
     }
@@ -169,25 +179,29 @@ static tdsa_status make_points(mpc_presign *run, grp_prss *stream, grp_point *mi
 
 tdsa_status presign_end_nonce(mpc_presign *run, tdsa_err *err)
 {
-    const size_t at = position_of(run, run->round.me);
-    grp_prss *stream = NULL;
+    const size_t at = position_of(run, run->round.me) * wire_count(run);
     tdsa_status st = hash_label(run, err);
 
     if (st != TDSA_OK) {
         return st;
     }
-    run->wire_len = run->count * wire_point_len(run);
+    run->wire_len = wire_count(run) * wire_point_len(run);
     run->wire = malloc(run->wire_len);
-    run->points = calloc((size_t)run->committee_count * run->count, sizeof run->points[0]);
+    run->points = calloc(run->committee_count * wire_count(run), sizeof run->points[0]);
     if (run->wire == NULL || run->points == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for %u presignatures", run->count);
     }
-    st = presign_stream(&stream, run->key, run->committee, run->committee_count, "k", run->beta,
-                        err);
-    if (st == TDSA_OK) {
-        st = make_points(run, stream, run->points + at * run->count, err);
+    for (size_t which = 0; which < run->width && st == TDSA_OK; which++) {
+        const char *name = presign_stream_name(run->key->pub.scheme, which);
+        grp_prss *stream = NULL;
+
+        st = presign_stream(&stream, run->key, run->committee, run->committee_count, name,
+                            run->beta, err);
+        if (st == TDSA_OK) {
+            st = make_points(run, stream, run->points + at, which, err);
+        }
+        grp_prss_free(stream);
     }
-    grp_prss_free(stream);
     return st;
 }
 
@@ -205,7 +219,8 @@ tdsa_status presign_take_r(mpc_presign *run, uint16_t from, const uint8_t *in, s
                            tdsa_err *err)
 {
     const size_t point_len = wire_point_len(run);
-    grp_point *points = run->points + (size_t)position_of(run, from) * run->count;
+    const size_t count = wire_count(run);
+    grp_point *points = run->points + position_of(run, from) * count;
     tdsa_reader r = tdsa_reader_of(in, len);
     uint8_t beta[BETA_LEN];
     const uint8_t *wire = NULL;
@@ -215,7 +230,7 @@ tdsa_status presign_take_r(mpc_presign *run, uint16_t from, const uint8_t *in, s
     tdsa_stmt_expect(&r, "R");
     tdsa_stmt_read_exact(&r, beta, sizeof beta);
     index = tdsa_stmt_read_uint(&r);
-    wire = tdsa_stmt_read_item(&r, TDSA_ITEM_OCTETS, run->count * point_len);
+    wire = tdsa_stmt_read_item(&r, TDSA_ITEM_OCTETS, count * point_len);
     st = tdsa_reader_finish(&r, "R", err);
     if (st != TDSA_OK || wire == NULL) {
         return st;
@@ -223,23 +238,39 @@ tdsa_status presign_take_r(mpc_presign *run, uint16_t from, const uint8_t *in, s
     if (index != from || memcmp(beta, run->beta, sizeof beta) != 0) {
         return TDSA_BLAME(err, from, "participant %u sent R_j of another batch or sender", from);
     }
-    for (size_t i = 0; i < run->count && st == TDSA_OK; i++) {
+    for (size_t i = 0; i < count && st == TDSA_OK; i++) {
         st = grp_point_decode(run->g, &points[i], wire + i * point_len, point_len, err);
     }
     return st;
 }
 
-/* R of one index: on one polynomial, not the identity, F(R) not 0. The first t+1 points fix a
- * polynomial that all lie on, so they are enough to interpolate. */
-static tdsa_status open_r(grp_point *out, const mpc_presign *run, size_t index, tdsa_err *err)
+/* ECDSA divides by F(R) in all but name: it must not be 0. */
+static tdsa_status check_x(const mpc_presign *run, const grp_point *big_r, size_t index,
+                           tdsa_err *err)
+{
+    grp_scalar x;
+
+    if (run->key->pub.scheme != MPC_SCHEME_ECDSA) {
+        return TDSA_OK;
+    }
+    grp_point_x_mod_q(run->g, &x, big_r);
+    if (grp_scalar_is_zero(run->g, &x)) {
+        return TDSA_FAIL(err, TDSA_E_PROTOCOL, "x(R) of presignature %zu is 0", index);
+    }
+    return TDSA_OK;
+}
+
+/* R of one index (D or E by `which`): on one polynomial, not the identity, in ECDSA F(R) not 0. The
+ * first t+1 points fix a polynomial that all lie on, so they are enough to interpolate. */
+static tdsa_status open_r(grp_point *out, const mpc_presign *run, size_t index, size_t which,
+                          tdsa_err *err)
 {
     const uint16_t t = run->key->pub.t;
     grp_point p[GRP_PARTIES_MAX];
-    grp_scalar x;
     tdsa_status st;
 
     for (size_t j = 0; j < run->committee_count; j++) {
-        p[j] = run->points[j * run->count + index];
+        p[j] = run->points[j * wire_count(run) + index * run->width + which];
     }
     st = grp_consist_vartime(run->g, p, run->committee, run->committee_count, t, err);
     if (st != TDSA_OK) {
@@ -252,28 +283,28 @@ static tdsa_status open_r(grp_point *out, const mpc_presign *run, size_t index, 
     if (grp_point_is_identity(out)) {
         return TDSA_FAIL(err, TDSA_E_PROTOCOL, "R of presignature %zu is the identity", index);
     }
-    grp_point_x_mod_q(run->g, &x, out);
-    if (grp_scalar_is_zero(run->g, &x)) {
-        return TDSA_FAIL(err, TDSA_E_PROTOCOL, "x(R) of presignature %zu is 0", index);
-    }
-    return TDSA_OK;
+    return check_x(run, out, index, err);
 }
 
 /* Opens every R; keeps them uncompressed, which costs a signature one decoding less, and puts them
- * into the list: one list with one point per presignature. */
+ * into the list: one list per presignature, with R, or D and E. */
 static tdsa_status open_all(mpc_presign *run, tdsa_buf *list, tdsa_err *err)
 {
     const size_t raw_len = grp_get_info(run->g)->point_raw_len;
 
     for (size_t i = 0; i < run->count; i++) {
-        grp_point big_r;
-        const tdsa_status st = open_r(&big_r, run, i, err);
+        grp_point opened[PRESIGN_POINTS_MAX];
 
-        if (st != TDSA_OK) {
-            return st;
+        for (size_t which = 0; which < run->width; which++) {
+            const tdsa_status st = open_r(&opened[which], run, i, which, err);
+
+            if (st != TDSA_OK) {
+                return st;
+            }
+            grp_point_encode_raw(run->g, run->r_list + (i * run->width + which) * raw_len,
+                                 &opened[which]);
         }
-        grp_point_encode_raw(run->g, run->r_list + i * raw_len, &big_r);
-        mpc_put_points(list, run->g, &big_r, 1);
+        mpc_put_points(list, run->g, opened, run->width);
     }
     return TDSA_OK;
 }
@@ -284,7 +315,7 @@ tdsa_status presign_end_r(mpc_presign *run, tdsa_err *err)
     size_t list = 0;
     tdsa_status st;
 
-    run->r_list_len = run->count * grp_get_info(run->g)->point_raw_len;
+    run->r_list_len = wire_count(run) * grp_get_info(run->g)->point_raw_len;
     run->r_list = malloc(run->r_list_len);
     if (run->r_list == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for %u presignatures", run->count);

@@ -1,16 +1,17 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "protocol/key.h"
+#include "protocol/presign_internal.h"
 
 static const struct {
     mpc_scheme scheme;
     const char *name;
     unsigned points;
+    const char *stream[PRESIGN_STREAMS];
 } facts[] = {
-    {MPC_SCHEME_ECDSA, "ecdsa", 1},
-    {MPC_SCHEME_EDDSA, "eddsa", 2},
-    {MPC_SCHEME_BIP340, "bip340", 2},
+    {MPC_SCHEME_ECDSA, "ecdsa", 1, {"k", "a"}},
+    {MPC_SCHEME_EDDSA, "eddsa", 2, {"d", "e"}},
+    {MPC_SCHEME_BIP340, "bip340", 2, {"d", "e"}},
 };
 #define SCHEME_COUNT (sizeof facts / sizeof facts[0])
 
@@ -30,6 +31,12 @@ const char *mpc_scheme_name(mpc_scheme scheme)
 unsigned mpc_scheme_points(mpc_scheme scheme)
 {
     return facts[row_of(scheme)].points;
+}
+
+const char *presign_stream_name(mpc_scheme scheme, size_t which)
+{
+    TDSA_ASSERT(which < PRESIGN_STREAMS);
+    return facts[row_of(scheme)].stream[which];
 }
 
 bool mpc_scheme_by_name(mpc_scheme *out, const char *name)

@@ -39,10 +39,10 @@ static tdsa_status compute_reply(reply_secret *s, const mpc_key *key, mpc_batch 
                                  uint32_t index, const mpc_context *ctx, tdsa_err *err)
 {
     const grp *g = key->g;
-    tdsa_status st = grp_prss_shares(batch->k, &s->k, index, 1, err);
+    tdsa_status st = grp_prss_shares(batch->stream[0], &s->k, index, 1, err);
 
     if (st == TDSA_OK) {
-        st = grp_prss_shares(batch->a, &s->a, index, 1, err);
+        st = grp_prss_shares(batch->stream[1], &s->a, index, 1, err);
     }
     if (st == TDSA_OK) {
         st = draw_pads(s, key, batch, ctx, err);

@@ -50,13 +50,24 @@ static void init_participant(protocol_run *r, uint16_t i, const char *seed)
 
 void run_init(protocol_run *r, grp_curve curve, uint16_t n, uint16_t t, const char *seed)
 {
+    run_init_scheme(r, curve, mpc_scheme_default(curve), n, t, seed);
+}
+
+void run_init_scheme(protocol_run *r, grp_curve curve, mpc_scheme scheme, uint16_t n, uint16_t t,
+                     const char *seed)
+{
     tdsa_err err;
 
     memset(r, 0, sizeof *r);
     must(grp_open(&r->g, curve, &err) == TDSA_OK, "curve");
+    r->scheme = scheme;
     r->n = n;
     r->t = t;
     r->policy = run_policy();
+    if (scheme != MPC_SCHEME_ECDSA) {
+        r->policy.purpose = MPC_PURPOSE_MESSAGE;
+        r->policy.digests = 1u << TDSA_HASH_NONE;
+    }
     r->count = 3;
     r->compressed_wire = true;
     r->committee_count = (uint16_t)(2 * t + 1);
@@ -103,7 +114,7 @@ mpc_keygen_cfg run_keygen_cfg(const protocol_run *r, uint16_t i, const char *key
     protocol_run *mine = (protocol_run *)(uintptr_t)r; /* the generator moves on */
 
     return (mpc_keygen_cfg){.g = r->g,
-                            .scheme = MPC_SCHEME_ECDSA,
+                            .scheme = r->scheme,
                             .n = r->n,
                             .t = r->t,
                             .me = i,
@@ -311,7 +322,8 @@ mpc_request run_request(const protocol_run *r, uint32_t index, const uint8_t *pa
     const uint16_t first = r->committee[0];
     mpc_request q = {.index = index,
                      .committee_count = r->committee_count,
-                     .digest_alg = TDSA_HASH_SHA256,
+                     .digest_alg =
+                         r->scheme == MPC_SCHEME_ECDSA ? TDSA_HASH_SHA256 : TDSA_HASH_NONE,
                      .payload = payload,
                      .payload_len = len};
     tdsa_err err;

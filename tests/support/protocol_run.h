@@ -16,6 +16,7 @@ typedef void (*run_hook)(void *ctx, run_step step, unsigned round, uint16_t from
 
 typedef struct {
     grp *g;
+    mpc_scheme scheme;
     uint16_t n, t;
     mpc_policy policy;
     uint32_t count; /* presignatures in the batch */
@@ -41,6 +42,10 @@ typedef struct {
 mpc_policy run_policy(void);
 /** Generators and channel keys of all participants. Aborts the test on failure, as all here do. */
 void run_init(protocol_run *r, grp_curve curve, uint16_t n, uint16_t t, const char *seed);
+/** The same for keys of a scheme that is not the curve's first one; a Schnorr scheme comes with a
+ * policy of messages without derivation. */
+void run_init_scheme(protocol_run *r, grp_curve curve, mpc_scheme scheme, uint16_t n, uint16_t t,
+                     const char *seed);
 void run_clear(protocol_run *r);
 
 /** What participant i would be configured with. */

@@ -83,6 +83,8 @@ static void an_unlawful_policy_record_is_refused(void **state)
                  {"digest", 1, 2, "sha256", "sha512", TDSA_E_BAD_INPUT},
                  {"digest", 1, 0, "sha512", "sha256", TDSA_E_BAD_INPUT}, /* order */
                  {"digest", 1, 0, "sha256", "sha256", TDSA_E_BAD_INPUT}, /* twice */
+                 {"digest", 1, 0, "sha256", "none", TDSA_OK}, /* mpc_policy_check judges it */
+                 {"digest", 1, 0, "none", "sha256", TDSA_E_BAD_INPUT},
                  {"digest", 1, 0, "sha256", "md5", TDSA_E_BAD_INPUT}};
 
     (void)state;
@@ -98,6 +100,53 @@ static void an_unlawful_policy_record_is_refused(void **state)
         assert_int_equal(mpc_policy_decode(&p, b.data, b.len, &err), TDSA_E_BAD_INPUT);
         assert_int_equal(p.digests, 0);
     }
+}
+
+static void checks(const mpc_policy *p, mpc_scheme scheme, grp_curve curve, const char *text)
+{
+    tdsa_err err;
+
+    if (text == NULL) {
+        assert_int_equal(mpc_policy_check(p, scheme, curve, &err), TDSA_OK);
+        return;
+    }
+    assert_int_equal(mpc_policy_check(p, scheme, curve, &err), TDSA_E_BAD_INPUT);
+    if (strstr(err.text, text) == NULL) {
+        fail_msg("\"%s\" is not in \"%s\"", text, err.text);
+    }
+}
+
+static void a_policy_must_fit_scheme_and_curve(void **state)
+{
+    const mpc_policy digests = run_policy();
+    mpc_policy p = digests;
+
+    (void)state;
+    checks(&digests, MPC_SCHEME_ECDSA, GRP_P256, NULL);
+    checks(&digests, MPC_SCHEME_ECDSA, GRP_P521, NULL);
+    checks(&digests, MPC_SCHEME_ECDSA, GRP_ED25519, "cannot have this scheme");
+    checks(&digests, MPC_SCHEME_BIP340, GRP_P256, "cannot have this scheme");
+    checks(&digests, MPC_SCHEME_EDDSA, GRP_SECP256K1, "cannot have this scheme");
+    checks(&digests, MPC_SCHEME_BIP340, GRP_SECP256K1, "signs messages");
+    p.derivation = MPC_DERIVE_BIP32;
+    checks(&p, MPC_SCHEME_ECDSA, GRP_SECP256K1, NULL);
+    checks(&p, MPC_SCHEME_ECDSA, GRP_P384, "bip32 derivation");
+    p.digests = 1u << TDSA_HASH_NONE;
+    checks(&p, MPC_SCHEME_ECDSA, GRP_SECP256K1, "digests that are known");
+    checks(&p, MPC_SCHEME_BIP340, GRP_SECP256K1, "signs messages");
+    p.purpose = MPC_PURPOSE_MESSAGE;
+    checks(&p, MPC_SCHEME_BIP340, GRP_SECP256K1, NULL);
+    checks(&p, MPC_SCHEME_EDDSA, GRP_ED25519, "bip32 derivation");
+    p.derivation = MPC_DERIVE_NONE;
+    checks(&p, MPC_SCHEME_EDDSA, GRP_ED25519, NULL);
+    p.low_s = true;
+    checks(&p, MPC_SCHEME_EDDSA, GRP_ED25519, "without low-S");
+    p.low_s = false;
+    p.digests |= 1u << TDSA_HASH_SHA256;
+    checks(&p, MPC_SCHEME_EDDSA, GRP_ED25519, "digest none");
+    p.digests = 1u << TDSA_HASH_NONE;
+    p.min_path_xpub = MPC_PATH_MAX + 1;
+    checks(&p, MPC_SCHEME_EDDSA, GRP_ED25519, "path minimum");
 }
 
 static void every_policy_field_changes_the_tag(void **state)
@@ -498,6 +547,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_policy_comes_back_as_it_was),
         cmocka_unit_test(an_unlawful_policy_record_is_refused),
+        cmocka_unit_test(a_policy_must_fit_scheme_and_curve),
         cmocka_unit_test(every_policy_field_changes_the_tag),
         cmocka_unit_test(a_key_comes_back_as_it_was),
         cmocka_unit_test(a_damaged_key_record_is_refused_or_another_key),

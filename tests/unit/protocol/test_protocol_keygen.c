@@ -425,7 +425,9 @@ static void wrong_configurations_are_refused(void **state)
     id[MPC_KEY_ID_MAX + 1] = '\0';
     REFUSED(cfg.key_id = id, "key id");
     REFUSED(cfg.policy.digests = 0, "digest");
-    REFUSED(cfg.policy.digests = 1u << 5, "digest");
+    REFUSED(cfg.policy.digests = 1u << 6, "digest");
+    REFUSED(cfg.policy.digests = 1u << TDSA_HASH_NONE, "digests that are known");
+    REFUSED(cfg.scheme = MPC_SCHEME_EDDSA, "cannot have this scheme");
     REFUSED(cfg.policy.min_path = MPC_PATH_MAX + 1, "path minimum");
     REFUSED(cfg.policy.prepare = true, "prepare mode is not built");
     members[1].index = 0;

@@ -280,6 +280,99 @@ static void an_identity_nonce_point_aborts(void **state)
     run_clear(&f.r);
 }
 
+/* ---- two points per presignature ---- */
+
+static void set_up_two(fixture *f, uint16_t n, uint16_t t)
+{
+    run_init_scheme(&f->r, GRP_SECP256K1, MPC_SCHEME_BIP340, n, t, "presign two points");
+    assert_int_equal(run_keygen(&f->r, KEY_ID), n);
+    f->t = (tamper){.step = STEP_PRESIGN, .from = 1, .to = 0};
+    f->r.hook_ctx = &f->t;
+}
+
+/* D_j and E_j of the members are shares of d*G and e*G, in this order, for each presignature. */
+static void two_points_are_opened_for_schnorr_schemes(void **state)
+{
+    fixture f;
+    grp_point opened[PRESIGN_POINTS_MAX];
+    tdsa_err err;
+
+    (void)state;
+    set_up_two(&f, 5, 2);
+    assert_int_equal(run_presign(&f.r, 1, 1), 5);
+    for (uint32_t index = 0; index < f.r.count; index++) {
+        assert_int_equal(batch_points(opened, f.r.batch[4], index, &err), TDSA_OK);
+        for (size_t which = 0; which < 2; which++) {
+            grp_scalar share[5];
+            grp_point p[5];
+            grp_point sum;
+
+            for (size_t j = 0; j < 5; j++) {
+                assert_int_equal(
+                    grp_prss_shares(f.r.batch[j]->stream[which], &share[j], index, 1, &err),
+                    TDSA_OK);
+                assert_int_equal(grp_mul_base(f.r.g, &p[j], &share[j], &err), TDSA_OK);
+            }
+            assert_int_equal(grp_consist_vartime(f.r.g, p, f.r.committee, 5, 2, &err), TDSA_OK);
+            assert_int_equal(grp_interpolate_vartime(f.r.g, &sum, p, f.r.committee, 3, &err),
+                             TDSA_OK);
+            assert_true(grp_point_equal(f.r.g, &sum, &opened[which]));
+        }
+        assert_false(grp_point_equal(f.r.g, &opened[0], &opened[1]));
+    }
+    run_clear(&f.r);
+}
+
+static void either_point_off_the_polynomial_aborts(void **state)
+{
+    fixture f;
+
+    (void)state;
+    set_up_two(&f, 3, 1);
+    f.r.hook = tamper_hook;
+    f.t.round = R_POINTS;
+    f.t.offset = R_FIRST;
+    fails(&f, TDSA_NOBODY, "R_j of presignature 0");
+    f.t.offset = R_FIRST + 33;
+    fails(&f, TDSA_NOBODY, "R_j of presignature 0");
+    f.t.offset = R_FIRST + 3 * 33;
+    fails(&f, TDSA_NOBODY, "R_j of presignature 1");
+    f.t.offset = 0;
+    f.t.kind = TAMPER_CUT;
+    fails(&f, 1, "bytes, ");
+    run_clear(&f.r);
+}
+
+static void neither_point_may_be_the_identity(void **state)
+{
+    fixture f;
+    tdsa_err err;
+
+    (void)state;
+    for (size_t which = 0; which < 2; which++) {
+        mpc_presign *run = NULL;
+
+        set_up_two(&f, 3, 1);
+        f.r.hook = tamper_hook;
+        f.t.round = R_LIST;
+        f.t.kind = TAMPER_CUT;
+        assert_int_equal(run_presign(&f.r, 1, 1), 2);
+        run = f.r.presign[0];
+        free(run->r_list);
+        run->points = calloc(18, sizeof run->points[0]);
+        assert_non_null(run->points);
+        for (uint64_t i = 0; i < 18; i++) { /* f(x) = x is 0 at 0, f(x) = 1 is not */
+            grp_scalar v;
+
+            grp_scalar_set_u64(f.r.g, &v, i % 2 == which ? i / 6 + 1 : 1);
+            assert_int_equal(grp_mul_base(f.r.g, &run->points[i], &v, &err), TDSA_OK);
+        }
+        assert_int_equal(presign_end_r(run, &err), TDSA_E_PROTOCOL);
+        assert_non_null(strstr(err.text, "is the identity"));
+        run_clear(&f.r);
+    }
+}
+
 static void different_lists_void_the_batch(void **state)
 {
     fixture f;
@@ -457,6 +550,9 @@ int main(void)
         cmocka_unit_test(a_point_off_the_polynomial_aborts),
         cmocka_unit_test(swapped_points_abort),
         cmocka_unit_test(an_identity_nonce_point_aborts),
+        cmocka_unit_test(two_points_are_opened_for_schnorr_schemes),
+        cmocka_unit_test(either_point_off_the_polynomial_aborts),
+        cmocka_unit_test(neither_point_may_be_the_identity),
         cmocka_unit_test(different_lists_void_the_batch),
         cmocka_unit_test(each_label_is_new),
         cmocka_unit_test(who_may_speak_and_when),
