@@ -2,6 +2,8 @@
 
 #include <stdbool.h>
 
+#include "participant/engine.h"
+
 CK_RV p11_rv_of(tdsa_status status)
 {
     switch (status) {
@@ -44,6 +46,9 @@ CK_RV p11_rv_of_err(const tdsa_err *err)
     const bool callers_fault = err->status == TDSA_E_NOT_FOUND || err->status == TDSA_E_BAD_INPUT ||
                                err->status == TDSA_E_LOGIN || err->status == TDSA_E_BUSY;
 
+    if (part_is_rate_limited(err)) {
+        return CKR_FUNCTION_REJECTED;
+    }
     if (err->participant != TDSA_NOBODY && callers_fault) {
         return CKR_DEVICE_ERROR;
     }
@@ -77,6 +82,7 @@ const char *p11_rv_name(CK_RV rv)
         P11_NAME(CKR_FUNCTION_CANCELED);
         P11_NAME(CKR_FUNCTION_NOT_PARALLEL);
         P11_NAME(CKR_FUNCTION_NOT_SUPPORTED);
+        P11_NAME(CKR_FUNCTION_REJECTED);
         P11_NAME(CKR_KEY_HANDLE_INVALID);
         P11_NAME(CKR_KEY_TYPE_INCONSISTENT);
         P11_NAME(CKR_KEY_FUNCTION_NOT_PERMITTED);

@@ -1,6 +1,8 @@
 #ifndef PART_ENGINE_H
 #define PART_ENGINE_H
 
+#include <string.h>
+
 #include "keystore/keystore.h"
 #include "peer/roster.h"
 #include "protocol/sign.h"
@@ -187,12 +189,21 @@ typedef struct {
  * Signs: takes a presignature (making a batch first when the stock is empty), asks the committee,
  * combines, verifies, releases. A lost session is opened again and tried once more inside the
  * deadline, with another presignature.
- * Errors: TDSA_E_NOT_FOUND, TDSA_E_DENIED (policy), TDSA_E_LOGIN (store locked), TDSA_E_BAD_INPUT,
+ * Errors: TDSA_E_NOT_FOUND, TDSA_E_DENIED (policy), TDSA_E_LIMIT (part_is_rate_limited: the rate of
+ * the key's policy; nothing was burnt at who refused), TDSA_E_LOGIN (store locked), TDSA_E_BAD_INPUT,
  * TDSA_E_UNAVAILABLE, TDSA_E_TIMEOUT, TDSA_E_PROTOCOL, TDSA_E_VERIFY (participant named where known).
  */
 TDSA_MUST_USE tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req,
                                            uint32_t deadline_ms, part_sign_result *out,
                                            tdsa_err *err) TDSA_NONNULL;
+
+/** How errors about the rate of a policy begin, here or at the participant that they name. */
+#define PART_RATE_LIMITED "RATE_LIMITED"
+/** The rate of a key's policy is used up here or at a peer: try again after 60/rate seconds. */
+static inline bool part_is_rate_limited(const tdsa_err *err)
+{
+    return err->status == TDSA_E_LIMIT && strstr(err->text, PART_RATE_LIMITED) != NULL;
+}
 
 /** Public key of a derivation path (local). Errors: TDSA_E_DENIED (path too short). */
 TDSA_MUST_USE tdsa_status part_engine_public_key(part_engine *e, const char *key_id,

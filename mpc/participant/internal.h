@@ -15,7 +15,7 @@
  *   run.c          all-to-all runs (keygen, presign)           key.c  cache of keys and batches
  *   registry.c     register, status, delete, ping  stock.c     leases, burns, presigning
  *   signing.c      one signature                   op.c        local operations
- *   doubt.c        half-made keys
+ *   doubt.c        half-made keys               rate.c     signatures per minute
  */
 
 #define PART_SESSIONS_MAX       4096u
@@ -29,6 +29,7 @@
 #define PART_PARKED_BODY_MAX    16384u
 #define PART_RANGES_MAX         64u /* burnt ranges remembered per session (responder) */
 #define PART_KEYS_CACHED_MAX    256u
+#define PART_BUCKETS_MAX        4096u /* keys with a rate that signed within the last minute */
 #define PART_BATCHES_CACHED_MAX 256u
 #define PART_SIGNING_LIFE_MS    600000u /* a signing session is replaced after 10 minutes */
 #define PART_SIGNING_IDLE_MS    900000u /* and forgotten by the responder after 15 idle ones */
@@ -43,6 +44,7 @@ typedef struct part_key part_key;
 typedef struct part_batch part_batch;
 typedef struct part_exchange part_exchange;
 typedef struct part_inbound part_inbound;
+typedef struct part_bucket part_bucket;
 
 /* ---- keys and batches in memory ---- */
 
@@ -227,6 +229,7 @@ struct part_op {
     tdsa_buf payload;
     bool second_try;
     unsigned tries;
+    unsigned charged;  /* attempts that were counted against the key's rate */
     part_key *key;     /* held */
     part_batch *batch; /* held */
     tdsa_buf q;
@@ -267,6 +270,8 @@ struct part {
     part_doubt *doubts;
     uint32_t next_doubt;
     part_op *ops;
+    part_bucket *buckets; /* rate.c */
+    size_t bucket_count;
     uint64_t next_exchange, next_op;
     bool op_ended; /* since part_wants_thread was last asked */
     uint64_t seq;  /* of my last batch, over all keys: never twice in my lane */
@@ -456,6 +461,12 @@ void part_sign_clear(part *p, part_op *op);
 /** Tries once more in another session, or ends the operation with `why`. */
 void part_sign_retry(part *p, part_op *op, const tdsa_err *why);
 void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
+
+/* rate.c */
+/** Counts one signature against the rate of the key's policy, before anything is burnt for it.
+ * Errors: TDSA_E_LIMIT (PART_RATE_LIMITED), TDSA_E_NO_MEMORY. */
+tdsa_status part_rate_take(part *p, const mpc_key_public *key, tdsa_err *err);
+void part_rates_free(part *p);
 
 /* op.c */
 part_op *part_op_find(part *p, uint64_t id);

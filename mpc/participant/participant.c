@@ -186,6 +186,7 @@ void part_free(part *p)
     }
     part_exchanges_free(p);
     part_doubts_free(p);
+    part_rates_free(p);
     part_cache_trim(p, true);
     TDSA_ASSERT(p->keys == NULL);
     while (p->replies != NULL) {

@@ -241,6 +241,9 @@ static tdsa_status fill_registration(part *p, part_registration *r, const part_k
     if (st == TDSA_OK) {
         st = part_group(p, spec->curve, &g, err);
     }
+    if (st == TDSA_OK) {
+        st = mpc_policy_check_rules(&spec->policy, err);
+    }
     if (st != TDSA_OK) {
         return st;
     }

@@ -57,7 +57,7 @@ static tdsa_status check_policy(const part_key *k, const part_sign_request *req,
                          tdsa_hash_name(req->digest_alg), tdsa_hash_len(req->digest_alg),
                          req->payload_len);
     }
-    return TDSA_OK;
+    return mpc_policy_check_path(policy, req->path, req->path_len, err);
 }
 
 static tdsa_status fill_request(part_op *op, const part_sign_request *req, tdsa_err *err)
@@ -180,6 +180,16 @@ static tdsa_status begin_attempt(part *p, part_op *op, part_session *s, tdsa_err
     return st;
 }
 
+/* Each attempt once: it may wait for the stock in between. */
+static tdsa_status charge(part *p, part_op *op, tdsa_err *err)
+{
+    if (op->charged > op->tries) {
+        return TDSA_OK;
+    }
+    op->charged = op->tries + 1;
+    return part_rate_take(p, &op->key->key->pub, err);
+}
+
 void part_sign_go_on(part *p, part_op *op)
 {
     part_session *s = NULL;
@@ -187,7 +197,10 @@ void part_sign_go_on(part *p, part_op *op)
     tdsa_status st;
 
     TDSA_ASSERT(op->state == OP_STOCK);
-    st = part_signing_session(p, op->key, &s, &err);
+    st = charge(p, op, &err);
+    if (st == TDSA_OK) {
+        st = part_signing_session(p, op->key, &s, &err);
+    }
     if (st == TDSA_OK) {
         st = part_stock_take(p, op->key, &op->batch, &op->request.index, &err);
     }
@@ -450,6 +463,9 @@ tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_as
     }
     if (st == TDSA_OK) {
         st = mpc_context_new(&ctx, k->key, sp.batch->batch, &q, q_bytes, q_len, err);
+    }
+    if (st == TDSA_OK) {
+        st = part_rate_take(p, &k->key->pub, err);
     }
     if (st == TDSA_OK) {
         sp.index = q.index;

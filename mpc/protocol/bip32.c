@@ -4,8 +4,7 @@
 
 #include "base/hash.h"
 
-#define HARDENED_FROM 0x80000000u
-#define HALF_LEN      32u /* bytes of I_L and I_R */
+#define HALF_LEN 32u /* bytes of I_L and I_R */
 
 /* One step: y and cc become those of the child, the tweak is added to epsilon. */
 static tdsa_status step(grp_scalar *epsilon, grp_point *y, uint8_t cc[32], const grp *g,
@@ -18,7 +17,7 @@ static tdsa_status step(grp_scalar *epsilon, grp_point *y, uint8_t cc[32], const
     grp_point tweak_point;
     tdsa_status st;
 
-    if (index >= HARDENED_FROM) {
+    if (index >= MPC_HARDENED) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "path: hardened elements need the private key");
     }
     grp_point_encode(g, data, y);

@@ -54,15 +54,7 @@ static tdsa_status check_policy(const mpc_key *key, const mpc_request *q, tdsa_e
     if (p->low_s && !q->low_s) {
         return TDSA_FAIL(err, TDSA_E_DENIED, "key %s makes low-S signatures only", key->pub.key_id);
     }
-    if (p->derivation == MPC_DERIVE_NONE && q->path_len != 0) {
-        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s has no derivation: the path must be empty",
-                         key->pub.key_id);
-    }
-    if (p->derivation == MPC_DERIVE_BIP32 && q->path_len < p->min_path) {
-        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s signs below paths of %u elements only",
-                         key->pub.key_id, p->min_path);
-    }
-    return TDSA_OK;
+    return mpc_policy_check_path(p, q->path, q->path_len, err);
 }
 
 /* h from the digest, or from the message where the key signs messages. */

@@ -10,6 +10,9 @@
 #define MPC_VERSION    1u
 #define MPC_KEY_ID_MAX 64u
 #define MPC_PATH_MAX   50u /* derivation path elements */
+#define MPC_PREFIX_MAX 8u  /* elements that every signing path of a key may have to begin with */
+#define MPC_RATE_MAX   1000000u    /* signatures per minute that a policy may name */
+#define MPC_HARDENED   0x80000000u /* elements from here on need the private key: refused */
 
 typedef enum {
     MPC_SCHEME_ECDSA = 1, /* on the NIST curves and secp256k1 */
@@ -35,22 +38,33 @@ typedef struct {
     mpc_purpose purpose;
     mpc_derivation derivation;
     uint32_t min_path, min_path_xpub;
+    uint32_t max_path;               /* longest signing path; 0: MPC_PATH_MAX */
+    uint32_t prefix[MPC_PREFIX_MAX]; /* what every signing path begins with */
+    uint32_t prefix_len;             /* 0: anything */
+    uint32_t rate;                   /* signatures per minute at each participant; 0: no limit */
     bool prepare, exportable, reshare, low_s;
     uint32_t digests; /* bit (1 << tdsa_hash_alg) per allowed digest algorithm */
 } mpc_policy;
 
-/** The policy record: stmt("policy", purpose, derivation, min_path, min_path_xpub, prepare,
- * exportable, reshare, low-S, list of digest names in the order of tdsa_hash_alg). */
+/** The policy record: stmt("policy", purpose, derivation, min_path, min_path_xpub, max_path, prefix,
+ * prepare, exportable, reshare, low-S, rate, list of digest names in the order of tdsa_hash_alg). */
 void mpc_policy_encode(tdsa_buf *out, const mpc_policy *p) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status mpc_policy_decode(mpc_policy *out, const uint8_t *in, size_t len,
                                             tdsa_err *err) TDSA_NONNULL;
 /**
- * Whether a key of this scheme on this curve may have the policy: path minima in range, bip32 on
+ * Whether a key of this scheme on this curve may have the policy: mpc_policy_check_rules, bip32 on
  * secp256k1 and P-256 only; ECDSA: known digests, never "none"; the Schnorr schemes: purpose message,
  * digest "none" and nothing else, no low-S. Errors: TDSA_E_BAD_INPUT.
  */
 TDSA_MUST_USE tdsa_status mpc_policy_check(const mpc_policy *p, mpc_scheme scheme, grp_curve curve,
                                            tdsa_err *err) TDSA_NONNULL;
+/** What no policy may say, whatever the key: values out of range, path rules without derivation,
+ * a prefix or minimum longer than the maximum. Errors: TDSA_E_BAD_INPUT. */
+TDSA_MUST_USE tdsa_status mpc_policy_check_rules(const mpc_policy *p, tdsa_err *err) TDSA_NONNULL;
+/** Whether a signature may be made under `path`. Errors: TDSA_E_DENIED. */
+TDSA_MUST_USE tdsa_status mpc_policy_check_path(const mpc_policy *p, const uint32_t *path,
+                                                size_t len, tdsa_err *err)
+    __attribute__((nonnull(1, 4)));
 /** H('policy-tag', record), first 32 bytes. */
 TDSA_MUST_USE tdsa_status mpc_policy_tag(uint8_t tag[32], const mpc_policy *p, tdsa_err *err)
     TDSA_NONNULL;

@@ -25,7 +25,7 @@ DECISIONS = {
  "D12": "participants' own index order everywhere; N_1..N_{2t+1} in ascending index of C",
  "D13": "lane u64, seq u64",
  "D14": "R list in hashes: compressed points, each in a list of one",
- "D15": "policy record = stmt('policy', purpose, derivation, minChainPathLength, minChainPathLengthXPub, prepare, exportable, reshare, low-S, [digest algorithms in ascending length]); policy tag = H of it, 32 bytes",
+ "D15": "policy record = stmt('policy', purpose, derivation, minChainPathLength, minChainPathLengthXPub, maximum path length (0: 50), [path prefix], prepare, exportable, reshare, low-S, signatures per minute (0: no limit), [digest algorithms in ascending length]); policy tag = H of it, 32 bytes",
  "D16": "options: [uint low-S 0|1]",
  "D17": "coin list absent = type 00 item",
  "D20": "random scalar = OS2IP(L random bytes) mod q, again while zero",
@@ -317,11 +317,13 @@ class Rng:
 # ------------------------------------------------------------------ policy, BIP32
 class Policy:
     def __init__(s, purpose="digest", derivation="none", minpath=1, minxpub=3, prepare=0, exportable=0, reshare=0, low_s=0,
-                 digests=("sha256", "sha384", "sha512")):
+                 digests=("sha256", "sha384", "sha512"), maxpath=0, prefix=(), rate=0):
         s.purpose, s.derivation, s.minpath, s.minxpub, s.prepare = purpose, derivation, minpath, minxpub, prepare
         s.exportable, s.reshare, s.low_s, s.digests = exportable, reshare, low_s, list(digests)
+        s.maxpath, s.prefix, s.rate = maxpath, list(prefix), rate
     def bytes(s):                                              # [D15]
-        return stmt("policy", s.purpose, s.derivation, s.minpath, s.minxpub, s.prepare, s.exportable, s.reshare, s.low_s, s.digests)
+        return stmt("policy", s.purpose, s.derivation, s.minpath, s.minxpub, s.maxpath, s.prefix,
+                    s.prepare, s.exportable, s.reshare, s.low_s, s.rate, s.digests)
     def tag(s): return H32("policy-tag", s.bytes())
 
 def bip32_path(g, Y, cc, path):
@@ -429,7 +431,8 @@ class Participant:
         need(len(opts) == 1 and opts[0] in (0, 1) and opts[0] >= k.policy.low_s, "options")
         if k.policy.derivation == "none": need(path == [], "key has no derivation"); eps, Yf = 0, k.Y
         else:
-            need(k.policy.minpath <= len(path) <= 50, "path length")
+            need(k.policy.minpath <= len(path) <= (k.policy.maxpath or 50), "path length")
+            need(path[:len(k.policy.prefix)] == k.policy.prefix, "path prefix")
             eps, Yf, _ = bip32_path(g, k.Y, k.cc, path)
         need(Yf != g.O, "Y' = O"); need(dalg in k.policy.digests, "digest algorithm")
         if k.policy.purpose == "message": dig = hashlib.new(dalg, payload).digest()
@@ -564,14 +567,15 @@ def request(k, beta, index, C, payload, dalg, path, low_s):
     return stmt("request", VERSION, k.keyid, k.epoch, [beta, index], list(C), k.scheme, dalg, payload, list(path), [low_s], k.policy.tag())
 
 # ------------------------------------------------------------------ vectors for the C tests
-def vectors(curve, n, t, seed="vector-1", committee=None, count=2, derivation="none", purpose="digest", form=0, low_s=1, dalg="sha256", full=True):
+def vectors(curve, n, t, seed="vector-1", committee=None, count=2, derivation="none", purpose="digest", form=0, low_s=1, dalg="sha256", full=True,
+            maxpath=0, prefix=(), rate=0):
     """-> dict that dumps to JSON: every intermediate value of keygen, presign, sign. full: whole
     messages; else their SHA-256 (the larger runs)."""
     hx = lambda b: bytes(b).hex()
     msg = hx if full else lambda b: hashlib.sha256(b).hexdigest()
     table = lambda m: [dict(sender=i, to=j, body=msg(b)) for (i, j), b in sorted(m.items())]
     parts = {i: Participant(i, seed) for i in range(n)}
-    pol = Policy(purpose=purpose, derivation=derivation, low_s=low_s)
+    pol = Policy(purpose=purpose, derivation=derivation, low_s=low_s, maxpath=maxpath, prefix=prefix, rate=rate)
     keyid = "VectorKey%019d" % 1
     rounds, raw = keygen(parts, curve, keyid, t, pol)
     g = GROUPS[curve]; k0 = parts[0].key; s = lambda v: hx(g.enc_s(v)); p = lambda A: hx(g.enc_p(A))
@@ -590,7 +594,7 @@ def vectors(curve, n, t, seed="vector-1", committee=None, count=2, derivation="n
     res = parts[C[0]].combine(Q, rep); c = res["c"]
     batch_data = stmt("batch-data", C, b"".join(b"\4" + x[0].to_bytes(g.pl, "big") + x[1].to_bytes(g.pl, "big") for x in b0["R"]))
     return dict(curve=curve, n=n, t=t, L=g.L, seed=seed, key_id=keyid, full=full,
-        purpose=purpose, derivation=derivation, policy=hx(pol.bytes()), policy_tag=hx(pol.tag()),
+        purpose=purpose, derivation=derivation, max_path=maxpath, prefix=list(prefix), rate=rate, policy=hx(pol.bytes()), policy_tag=hx(pol.tag()),
         inputs=hx(k0.inputs), sid=hx(k0.sid), sid_full=hx(k0.full), view=hx(k0.view), stored=hx(k0.stored), Y=p(k0.Y), cc=hx(k0.cc),
         participants=[dict(index=j, x25519=hx(parts[j].pk25519), x448=hx(parts[j].pk448), com=hx(raw["coms"][j]), open=hx(raw["opens"][j]),
             x=s(parts[j].key.x), X=p(parts[j].key.X[j])) for j in range(n)],
@@ -624,7 +628,8 @@ RUNS = [
     dict(curve="P-256", n=4, t=1, committee=[0, 1, 3], full=False),
     dict(curve="P-256", n=5, t=2, full=False),
     dict(curve="P-256", n=7, t=3, count=1, full=False),
-    dict(curve="secp256k1", n=3, t=1, derivation="bip32", seed="vector-3", full=False),
+    dict(curve="secp256k1", n=3, t=1, derivation="bip32", seed="vector-3", full=False,
+         maxpath=5, prefix=[44, 0], rate=600),
     dict(curve="P-256", n=3, t=1, purpose="message", dalg="sha512", seed="vector-4", full=False),
 ]
 

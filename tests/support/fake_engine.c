@@ -33,11 +33,12 @@ static atomic_ulong next_ms;
 static tdsa_status fail_as(atomic_int *what, tdsa_err *err)
 {
     const tdsa_status st = (tdsa_status)atomic_load(what);
+    const char *why = atomic_load(&fake.why);
 
     if (st == TDSA_OK) {
         return TDSA_OK;
     }
-    (void)TDSA_FAIL(err, st, "the test wants it");
+    (void)TDSA_FAIL(err, st, "%s", why != NULL ? why : "the test wants it");
     err->participant = atomic_load(&fake.blame) - 1;
     return st;
 }

@@ -16,6 +16,7 @@ typedef struct {
         store_abandoned, engine_abandoned, list_calls, fork_prepared, fork_released;
     atomic_int fail_sign, fail_generate, fail_delete, fail_unlock, fail_open; /* tdsa_status */
     atomic_int blame;           /* participant of these errors plus one; 0: nobody */
+    _Atomic(const char *) why;  /* text of failures; NULL: "the test wants it" */
     atomic_int sign_delay_ms;   /* until part_engine_stop, in small steps */
     atomic_bool assert_in_sign; /* our own bug */
     void (*in_sign)(void);      /* called by part_engine_sign; NULL: nothing */

@@ -208,6 +208,24 @@ static void every_status_of_the_engine_has_its_code(void **state)
     }
 }
 
+static void a_used_up_rate_is_a_rejected_function(void **state)
+{
+    CK_BYTE digest[32] = {7};
+    CK_BYTE sig[64];
+
+    (void)state;
+    atomic_store(&fake.why, PART_RATE_LIMITED ": key k signs 3 times a minute at most");
+    for (int blame = 0; blame <= 2; blame += 2) { /* here, and at participant 1 */
+        CK_ULONG len = sizeof sig;
+
+        atomic_store(&fake.blame, blame);
+        atomic_store(&fake.fail_sign, (int)TDSA_E_LIMIT);
+        P11_OK(sign_init(CKM_ECDSA));
+        assert_int_equal(C_Sign(s, digest, 32, sig, &len), CKR_FUNCTION_REJECTED);
+    }
+    atomic_store(&fake.why, NULL);
+}
+
 static void sign_init_refuses_what_cannot_work(void **state)
 {
     CK_MECHANISM with = {CKM_ECDSA, &with, 4};
@@ -442,6 +460,7 @@ int main(void)
         TEST(a_size_query_and_a_short_buffer_start_no_run),
         TEST(every_failure_ends_the_operation),
         TEST(every_status_of_the_engine_has_its_code),
+        TEST(a_used_up_rate_is_a_rejected_function),
         TEST(sign_init_refuses_what_cannot_work),
         TEST(signing_after_logout_needs_a_login),
         TEST(a_message_key_sends_the_message_itself),

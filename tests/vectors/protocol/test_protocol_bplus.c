@@ -332,6 +332,13 @@ static void set_up(protocol_run *r, const json_t *vector)
     r->count = (uint32_t)number(vector, "count");
     r->compressed_wire = number(vector, "form") == 0;
     r->policy.low_s = number(vector, "low_s") == 1;
+    r->policy.max_path = (uint32_t)number(vector, "max_path");
+    r->policy.rate = (uint32_t)number(vector, "rate");
+    r->policy.prefix_len = (uint32_t)json_array_size(get(vector, "prefix"));
+    for (size_t i = 0; i < r->policy.prefix_len; i++) {
+        r->policy.prefix[i] =
+            (uint32_t)json_integer_value(json_array_get(get(vector, "prefix"), i));
+    }
     if (strcmp(json_string_value(get(vector, "purpose")), "message") == 0) {
         r->policy.purpose = MPC_PURPOSE_MESSAGE;
     }
