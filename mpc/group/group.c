@@ -10,77 +10,9 @@
 
 #define SEC1_RAW 0x04u
 
-typedef struct {
-    grp_info info;
-    const grp_backend *backend;
-    uint8_t order[GRP_SCALAR_LEN_MAX]; /* big-endian, scalar_len bytes */
-} curve_entry;
-
-static const uint8_t oid_p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
-static const uint8_t oid_secp256k1[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a};
-
-static const curve_entry curves[] = {
-    {.info = {.curve = GRP_P256,
-              .name = "P-256",
-              .oid = oid_p256,
-              .oid_len = sizeof oid_p256,
-              .order_bits = 256,
-              .scalar_len = 32,
-              .point_len = 33,
-              .point_raw_len = 65,
-              .wide_len = 48},
-     .backend = &grp_p256_backend,
-     .order = {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
-               0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
-               0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51}},
-    {.info = {.curve = GRP_SECP256K1,
-              .name = "secp256k1",
-              .oid = oid_secp256k1,
-              .oid_len = sizeof oid_secp256k1,
-              .order_bits = 256,
-              .scalar_len = 32,
-              .point_len = 33,
-              .point_raw_len = 65,
-              .wide_len = 48},
-     .backend = &grp_secp256k1_backend,
-     .order = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-               0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48,
-               0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41}},
-};
-#define CURVE_COUNT (sizeof curves / sizeof curves[0])
-
-static const curve_entry *find_curve(grp_curve curve)
-{
-    for (size_t i = 0; i < CURVE_COUNT; i++) {
-        if (curves[i].info.curve == curve) {
-            return &curves[i];
-        }
-    }
-    return NULL;
-}
-
-bool grp_curve_by_name(grp_curve *out, const char *name)
-{
-    for (size_t i = 0; i < CURVE_COUNT; i++) {
-        if (strcmp(curves[i].info.name, name) == 0) {
-            *out = curves[i].info.curve;
-            return true;
-        }
-    }
-    return false;
-}
-
-const char *grp_curve_name(grp_curve curve)
-{
-    const curve_entry *c = find_curve(curve);
-
-    TDSA_ASSERT(c != NULL);
-    return c->info.name;
-}
-
 tdsa_status grp_open(grp **out, grp_curve curve, tdsa_err *err)
 {
-    const curve_entry *c = find_curve(curve);
+    const grp_curve_entry *c = grp_curve_find(curve);
     grp *g = NULL;
     tdsa_status st = TDSA_OK;
 
@@ -232,6 +164,10 @@ void grp_point_encode(const grp *g, uint8_t *out, const grp_point *p)
 {
     uint8_t raw[GRP_POINT_RAW_MAX];
 
+    if (g->backend->is_edwards) {
+        grp_point_encode_raw(g, out, p);
+        return;
+    }
     grp_point_encode_raw(g, raw, p);
     out[0] = (uint8_t)(0x02 + (raw[g->info.point_raw_len - 1] & 1));
     memcpy(out + 1, raw_x(raw), g->info.point_len - 1);
@@ -241,6 +177,7 @@ void grp_point_x_mod_q(const grp *g, grp_scalar *out, const grp_point *p)
 {
     uint8_t raw[GRP_POINT_RAW_MAX];
 
+    TDSA_ASSERT(!g->backend->is_edwards);
     grp_point_encode_raw(g, raw, p);
     grp_scalar_reduce(g, out, raw_x(raw), g->info.point_len - 1);
 }
@@ -250,6 +187,7 @@ void grp_point_parity(const grp *g, bool *y_odd, bool *x_wrapped, const grp_poin
     uint8_t raw[GRP_POINT_RAW_MAX];
     uint64_t x[GRP_SCALAR_LIMBS_MAX];
 
+    TDSA_ASSERT(!g->backend->is_edwards);
     grp_point_encode_raw(g, raw, p);
     grp_limbs_from_bytes(x, GRP_SCALAR_LIMBS_MAX, raw_x(raw), g->info.point_len - 1);
     *y_odd = (raw[g->info.point_raw_len - 1] & 1) != 0;
@@ -262,12 +200,17 @@ tdsa_status grp_point_decode(const grp *g, grp_point *out, const uint8_t *in, si
     tdsa_status st = TDSA_OK;
 
     grp_point_set_identity(out);
+    if (g->backend->is_edwards && len != g->info.point_len) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "point of %zu bytes instead of %zu", len,
+                         g->info.point_len);
+    }
     if (len != g->info.point_len && len != g->info.point_raw_len) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "point of %zu bytes instead of %zu or %zu", len,
                          g->info.point_len, g->info.point_raw_len);
     }
     /* SEC 1 2.3.4: 02 or 03 and x, or 04 and both; hybrid forms are not canonical. */
-    if (len == g->info.point_len ? (in[0] & 0xfe) != 0x02 : in[0] != SEC1_RAW) {
+    if (!g->backend->is_edwards &&
+        (len == g->info.point_len ? (in[0] & 0xfe) != 0x02 : in[0] != SEC1_RAW)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "point with first byte %02x", (unsigned)in[0]);
     }
     st = g->backend->decode(g, out, in, len, err);
@@ -287,6 +230,7 @@ bool grp_ecdsa_verify_vartime(const grp *g, const grp_point *y, const grp_scalar
     grp_scalar u2;
     grp_scalar x;
 
+    TDSA_ASSERT(!g->backend->is_edwards);
     if (grp_point_is_identity(y) || grp_scalar_is_zero(g, r) || grp_scalar_is_zero(g, s)) {
         return false;
     }

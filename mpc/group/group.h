@@ -45,22 +45,22 @@ typedef struct {
 /** Fixed facts of a curve. */
 typedef struct {
     grp_curve curve;
-    const char *name;     /* "P-256", "secp256k1": the word in statements */
+    const char *name;     /* "P-256", "secp256k1", "P-384", "P-521", "Ed25519": in statements */
     const uint8_t *oid;   /* DER OBJECT IDENTIFIER with tag and length (CKA_EC_PARAMS) */
     size_t oid_len;       /* bytes */
     size_t order_bits;    /* ceil(log2 q) */
-    size_t scalar_len;    /* bytes of an encoded scalar, big-endian */
+    size_t scalar_len;    /* bytes of an encoded scalar: big-endian, on Ed25519 little-endian */
     size_t point_len;     /* bytes of a compressed point */
-    size_t point_raw_len; /* bytes of an uncompressed point, 04 | x | y */
+    size_t point_raw_len; /* bytes of an uncompressed point, 04 | x | y; Ed25519: point_len */
     size_t wide_len;      /* L(q) = ceil((ceil(log2 q) + 128) / 8) */
 } grp_info;
 
-/** Opens a curve. out: free with grp_close. Errors: TDSA_E_BAD_INPUT (no such curve), TDSA_E_CRYPTO,
- * TDSA_E_NO_MEMORY. */
+/** Opens a curve. out: free with grp_close. Errors: TDSA_E_BAD_INPUT (no such curve), TDSA_E_CRYPTO
+ * (the library fails, or is a libsodium with CVE-2025-69277), TDSA_E_NO_MEMORY. */
 TDSA_MUST_USE tdsa_status grp_open(grp **out, grp_curve curve, tdsa_err *err) TDSA_NONNULL;
 void grp_close(grp *g);
 const grp_info *grp_get_info(const grp *g) TDSA_NONNULL;
-/** The curve of a name in statements and in the API ("P-256", "secp256k1"); false when unknown. */
+/** The curve of a name in statements and in the API (grp_info.name); false when unknown. */
 bool grp_curve_by_name(grp_curve *out, const char *name) TDSA_NONNULL;
 const char *grp_curve_name(grp_curve curve);
 
@@ -83,10 +83,10 @@ bool grp_scalar_is_zero(const grp *g, const grp_scalar *a) TDSA_NONNULL;
 bool grp_scalar_equal(const grp *g, const grp_scalar *a, const grp_scalar *b) TDSA_NONNULL;
 /** True when a > (q-1)/2 (low-S rule; a is public by then). */
 bool grp_scalar_is_high_vartime(const grp *g, const grp_scalar *a) TDSA_NONNULL;
-/** The number `bytes` (big-endian, 0..GRP_WIDE_LEN_MAX bytes) modulo q. */
+/** The number `bytes` (big-endian on every curve, 0..GRP_WIDE_LEN_MAX bytes) modulo q. */
 void grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len)
     TDSA_NONNULL;
-/** Writes info->scalar_len bytes. */
+/** Writes info->scalar_len bytes: big-endian, on Ed25519 little-endian. */
 void grp_scalar_encode(const grp *g, uint8_t *out, const grp_scalar *a) TDSA_NONNULL;
 /** Reads exactly info->scalar_len bytes; refuses values >= q. Errors: TDSA_E_BAD_INPUT. */
 TDSA_MUST_USE tdsa_status grp_scalar_decode(const grp *g, grp_scalar *out, const uint8_t *in,
@@ -121,27 +121,31 @@ bool grp_point_equal(const grp *g, const grp_point *a, const grp_point *b) TDSA_
 TDSA_MUST_USE tdsa_status grp_small_sum_vartime(const grp *g, grp_point *out, const grp_point *p,
                                                 const int32_t *coeff, size_t count, tdsa_err *err)
     TDSA_NONNULL;
-/** x(P) mod q. P must not be the identity. */
+/** x(P) mod q. P must not be the identity. Not on Ed25519: assert. */
 void grp_point_x_mod_q(const grp *g, grp_scalar *out, const grp_point *p) TDSA_NONNULL;
-/** The parity of y(P), and whether x(P) >= q: recovery id = odd + 2*wrapped. */
+/** The parity of y(P), and whether x(P) >= q: recovery id = odd + 2*wrapped. Not on Ed25519: assert. */
 void grp_point_parity(const grp *g, bool *y_odd, bool *x_wrapped, const grp_point *p) TDSA_NONNULL;
 
-/** Writes info->point_len bytes (SEC 1 compressed). The identity cannot be encoded: assert. */
+/** Writes info->point_len bytes (SEC 1 compressed; Ed25519: RFC 8032 5.1.2). The identity cannot be
+ * encoded: assert. */
 void grp_point_encode(const grp *g, uint8_t *out, const grp_point *p) TDSA_NONNULL;
-/** Writes info->point_raw_len bytes (SEC 1 uncompressed). */
+/** Writes info->point_raw_len bytes (SEC 1 uncompressed; Ed25519: the same as grp_point_encode). */
 void grp_point_encode_raw(const grp *g, uint8_t *out, const grp_point *p) TDSA_NONNULL;
 /**
  * Reads a compressed (point_len) or uncompressed (point_raw_len) point, told by its length. This
  * is the one door for points from outside: canonical, on the curve, not the identity, in the
- * prime-order subgroup. Hybrid forms (06, 07) are refused. Errors: TDSA_E_BAD_INPUT.
+ * prime-order subgroup. Hybrid forms (06, 07) are refused, and on Ed25519 everything with torsion.
+ * Errors: TDSA_E_BAD_INPUT.
  */
 TDSA_MUST_USE tdsa_status grp_point_decode(const grp *g, grp_point *out, const uint8_t *in,
                                            size_t len, tdsa_err *err) TDSA_NONNULL;
 
-/** ECDSA verification in software: (r, s) over the already truncated and reduced h. */
+/** ECDSA verification in software: (r, s) over the already truncated and reduced h. Not on Ed25519:
+ * assert. */
 bool grp_ecdsa_verify_vartime(const grp *g, const grp_point *y, const grp_scalar *h,
                               const grp_scalar *r, const grp_scalar *s) TDSA_NONNULL;
-/** h of the specification: leftmost order_bits bits of the digest, reduced modulo q. */
+/** h of the specification: leftmost order_bits bits of the digest, reduced modulo q. Not on Ed25519:
+ * assert. */
 void grp_digest_to_scalar(const grp *g, grp_scalar *out, const uint8_t *digest, size_t len)
     TDSA_NONNULL;
 

@@ -18,6 +18,9 @@ _Static_assert(GMP_NUMB_BITS == 64, "GMP without nails");
  * not both 0. Results may be the identity.
  */
 typedef struct {
+    /** A twisted Edwards curve: scalars are encoded little-endian, a point has one form of
+     * point_len bytes, and there is no ECDSA. Otherwise SEC 1 holds. */
+    bool is_edwards;
     tdsa_status (*open)(grp *g, tdsa_err *err);
     void (*close)(grp *g);
     tdsa_status (*mul_base)(const grp *g, grp_point *out, const grp_scalar *a, tdsa_err *err);
@@ -28,9 +31,9 @@ typedef struct {
                        const int32_t *coeff, size_t count, tdsa_err *err);
     void (*neg)(const grp *g, grp_point *out, const grp_point *a);
     bool (*equal)(const grp *g, const grp_point *a, const grp_point *b);
-    /** 04 | x | y */
+    /** 04 | x | y; an Edwards curve: its one form */
     void (*encode_raw)(const grp *g, uint8_t *out, const grp_point *p);
-    /** `in` has one of the two lengths and a first byte that fits it. */
+    /** `in` has one of the two lengths and a first byte that fits it (SEC 1). */
     tdsa_status (*decode)(const grp *g, grp_point *out, const uint8_t *in, size_t len,
                           tdsa_err *err);
     /** NULL: group.c verifies with mul_add. r and s are not 0. */
@@ -49,6 +52,17 @@ struct grp {
 
 extern const grp_backend grp_p256_backend;
 extern const grp_backend grp_secp256k1_backend;
+extern const grp_backend grp_ed25519_backend;
+
+/** A row of the table of curves (curve.c). */
+typedef struct {
+    grp_info info;
+    const grp_backend *backend;
+    uint8_t order[GRP_SCALAR_LEN_MAX]; /* big-endian, scalar_len bytes */
+} grp_curve_entry;
+
+/** NULL when there is no such curve. */
+const grp_curve_entry *grp_curve_find(grp_curve curve);
 
 /** limb[0..count-1] = the big-endian number; len <= 8*count. */
 void grp_limbs_from_bytes(uint64_t *limb, size_t count, const uint8_t *bytes, size_t len);

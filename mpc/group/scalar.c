@@ -170,14 +170,30 @@ void grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size
     tdsa_wipe(wide, limbs * sizeof wide[0]);
 }
 
+static void reverse(uint8_t *out, const uint8_t *in, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        out[i] = in[len - 1 - i];
+    }
+}
+
 void grp_scalar_encode(const grp *g, uint8_t *out, const grp_scalar *a)
 {
-    grp_limbs_to_bytes(out, g->info.scalar_len, a->limb);
+    uint8_t bytes[GRP_SCALAR_LEN_MAX];
+
+    if (!g->backend->is_edwards) {
+        grp_limbs_to_bytes(out, g->info.scalar_len, a->limb);
+        return;
+    }
+    grp_limbs_to_bytes(bytes, g->info.scalar_len, a->limb);
+    reverse(out, bytes, g->info.scalar_len); /* RFC 8032 5.1.2: little-endian */
+    tdsa_wipe(bytes, sizeof bytes);
 }
 
 tdsa_status grp_scalar_decode(const grp *g, grp_scalar *out, const uint8_t *in, size_t len,
                               tdsa_err *err)
 {
+    uint8_t bytes[GRP_SCALAR_LEN_MAX];
     mp_limb_t diff[GRP_SCALAR_LIMBS_MAX];
     mp_limb_t below = 0;
 
@@ -186,9 +202,14 @@ tdsa_status grp_scalar_decode(const grp *g, grp_scalar *out, const uint8_t *in, 
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "scalar of %zu bytes instead of %zu", len,
                          g->info.scalar_len);
     }
+    if (g->backend->is_edwards) {
+        reverse(bytes, in, len);
+        in = bytes;
+    }
     grp_limbs_from_bytes(out->limb, GRP_SCALAR_LIMBS_MAX, in, len);
-    below = mpn_sub_n(diff, out->limb, g->q, g->n);
+    below = mpn_sub_n(diff, out->limb, g->q, g->n); /* scalar_len bytes fit n limbs */
     tdsa_wipe(diff, sizeof diff);
+    tdsa_wipe(bytes, sizeof bytes);
     tdsa_declassify(&below, sizeof below); /* refusing is seen by everybody */
     if (below == 0) {
         grp_scalar_clear(out);
@@ -219,6 +240,19 @@ tdsa_status grp_scalar_random(const grp *g, grp_scalar *out, const tdsa_rng *rng
 
 void grp_digest_to_scalar(const grp *g, grp_scalar *out, const uint8_t *digest, size_t len)
 {
-    TDSA_ASSERT(g->info.order_bits % 8 == 0);
-    grp_scalar_reduce(g, out, digest, len < g->info.scalar_len ? len : g->info.scalar_len);
+    const size_t whole = g->info.scalar_len; /* bytes that hold order_bits bits */
+    const unsigned excess = (unsigned)(8 * whole - g->info.order_bits);
+    uint8_t left[GRP_SCALAR_LEN_MAX];
+
+    TDSA_ASSERT(!g->backend->is_edwards);
+    if (len < whole || excess == 0) {
+        grp_scalar_reduce(g, out, digest, len < whole ? len : whole);
+        return;
+    }
+    for (size_t i = whole; i-- > 0;) { /* FIPS 186-4 6.4: the leftmost bits: shift the rest out */
+        const unsigned above = i > 0 ? digest[i - 1] : 0;
+
+        left[i] = (uint8_t)((above << 8 | digest[i]) >> excess);
+    }
+    grp_scalar_reduce(g, out, left, whole);
 }

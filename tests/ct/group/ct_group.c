@@ -119,9 +119,9 @@ static void check_prss_and_pads(const grp *g)
 
 int main(void)
 {
-    static const grp_curve curves[2] = {GRP_P256, GRP_SECP256K1};
+    static const grp_curve curves[] = {GRP_P256, GRP_SECP256K1, GRP_ED25519};
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++) {
         grp *g = NULL;
 
         ct_require(grp_open(&g, curves[i], &err) == TDSA_OK, "open");

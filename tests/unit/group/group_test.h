@@ -20,9 +20,22 @@
 #include "base/statement.h"
 #include "group/group.h"
 
-#define CURVE_COUNT 2u
-static const grp_curve test_curve[CURVE_COUNT] = {GRP_P256, GRP_SECP256K1};
-static const int test_nid[CURVE_COUNT] = {NID_X9_62_prime256v1, NID_secp256k1};
+/* The curves with SEC 1 encodings and ECDSA, which OpenSSL knows too, and then the others. */
+#define SEC1_COUNT  2u
+#define CURVE_COUNT 3u
+static const grp_curve test_curve[CURVE_COUNT] = {GRP_P256, GRP_SECP256K1, GRP_ED25519};
+static const int test_nid[SEC1_COUNT] = {NID_X9_62_prime256v1, NID_secp256k1};
+/* The orders and the primes of the fields, big-endian. */
+static const char *const test_order[CURVE_COUNT] = {
+    "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
+    "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
+    "1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed",
+};
+static const char *const test_field[CURVE_COUNT] = {
+    "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
+    "fffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f",
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed",
+};
 
 static inline grp *open_curve(size_t i)
 {
@@ -52,6 +65,18 @@ static inline void from_hex(uint8_t *out, size_t len, const char *hex)
     assert_int_equal(tdsa_hex_decode(&b, hex, &err), TDSA_OK);
     assert_int_equal(b.len, len);
     memcpy(out, b.data, len);
+}
+
+/* The big-endian bytes of a scalar, on every curve. */
+static inline void scalar_big_endian(const grp *g, uint8_t *out, const grp_scalar *a)
+{
+    const size_t len = grp_get_info(g)->scalar_len;
+    uint8_t bytes[GRP_SCALAR_LEN_MAX];
+
+    grp_scalar_encode(g, bytes, a);
+    for (size_t i = 0; i < len; i++) {
+        out[i] = grp_get_info(g)->curve == GRP_ED25519 ? bytes[len - 1 - i] : bytes[i];
+    }
 }
 
 static inline grp_scalar scalar_from_hex(const grp *g, const char *hex)

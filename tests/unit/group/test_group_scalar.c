@@ -8,10 +8,8 @@ typedef struct {
 
 static void kit_begin(bn_kit *k, size_t curve)
 {
-    EC_GROUP *group = EC_GROUP_new_by_curve_name(test_nid[curve]);
-
-    *k = (bn_kit){BN_CTX_new(), BN_dup(EC_GROUP_get0_order(group)), BN_new(), BN_new(), BN_new()};
-    EC_GROUP_free(group);
+    *k = (bn_kit){BN_CTX_new(), NULL, BN_new(), BN_new(), BN_new()};
+    assert_true(BN_hex2bn(&k->q, test_order[curve]) > 0);
 }
 
 static void kit_end(bn_kit *k)
@@ -27,7 +25,7 @@ static void to_bn(const grp *g, BIGNUM *out, const grp_scalar *a)
 {
     uint8_t bytes[GRP_SCALAR_LEN_MAX];
 
-    grp_scalar_encode(g, bytes, a);
+    scalar_big_endian(g, bytes, a);
     assert_non_null(BN_bin2bn(bytes, (int)grp_get_info(g)->scalar_len, out));
 }
 
@@ -173,27 +171,55 @@ static void reduce_agrees_with_openssl_for_every_length(void **state)
     }
 }
 
+/* The number `v` in the form of the curve. */
+static void encode_bn(const grp *g, uint8_t *out, const BIGNUM *v)
+{
+    const int len = (int)grp_get_info(g)->scalar_len;
+
+    if (grp_get_info(g)->curve == GRP_ED25519) {
+        assert_int_equal(BN_bn2lebinpad(v, out, len), len);
+    } else {
+        assert_int_equal(BN_bn2binpad(v, out, len), len);
+    }
+}
+
+static void assert_scalar_refused(const grp *g, const uint8_t *bytes, size_t len)
+{
+    grp_scalar s;
+    tdsa_err err;
+
+    assert_int_equal(grp_scalar_decode(g, &s, bytes, len, &err), TDSA_E_BAD_INPUT);
+    assert_true(grp_scalar_is_zero(g, &s));
+}
+
 static void decode_takes_q_minus_one_and_refuses_q_and_wrong_lengths(void **state)
 {
     (void)state;
     for (size_t c = 0; c < CURVE_COUNT; c++) {
         grp *g = open_curve(c);
+        const size_t len = grp_get_info(g)->scalar_len;
         bn_kit k;
-        uint8_t bytes[33] = {0};
+        uint8_t bytes[GRP_SCALAR_LEN_MAX + 1] = {0};
         grp_scalar s;
         tdsa_err err;
 
         kit_begin(&k, c);
-        assert_int_equal(BN_bn2binpad(k.q, bytes, 32), 32);
-        assert_int_equal(grp_scalar_decode(g, &s, bytes, 32, &err), TDSA_E_BAD_INPUT);
-        assert_true(grp_scalar_is_zero(g, &s));
-        bytes[31]--;
-        assert_int_equal(grp_scalar_decode(g, &s, bytes, 32, &err), TDSA_OK);
-        assert_int_equal(grp_scalar_decode(g, &s, bytes, 31, &err), TDSA_E_BAD_INPUT);
-        assert_int_equal(grp_scalar_decode(g, &s, bytes, 33, &err), TDSA_E_BAD_INPUT);
-        assert_int_equal(grp_scalar_decode(g, &s, bytes, 0, &err), TDSA_E_BAD_INPUT);
+        encode_bn(g, bytes, k.q);
+        assert_scalar_refused(g, bytes, len);
+        assert_int_equal(BN_copy(k.a, k.q) != NULL && BN_add_word(k.a, 1), 1); /* q + 1 */
+        encode_bn(g, bytes, k.a);
+        assert_scalar_refused(g, bytes, len);
+        assert_int_equal(BN_sub_word(k.a, 2), 1); /* q - 1 */
+        encode_bn(g, bytes, k.a);
+        assert_int_equal(grp_scalar_decode(g, &s, bytes, len, &err), TDSA_OK);
+        assert_is_bn(g, &s, k.a);
+        for (size_t wrong = 0; wrong <= sizeof bytes; wrong++) {
+            if (wrong != len) {
+                assert_scalar_refused(g, bytes, wrong);
+            }
+        }
         memset(bytes, 0xff, sizeof bytes);
-        assert_int_equal(grp_scalar_decode(g, &s, bytes, 32, &err), TDSA_E_BAD_INPUT);
+        assert_scalar_refused(g, bytes, len);
         kit_end(&k);
         grp_close(g);
     }
@@ -265,25 +291,28 @@ static void random_draws_again_while_zero_and_hands_on_failure(void **state)
 static void digest_to_scalar_takes_the_leftmost_bits(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < CURVE_COUNT; c++) {
+    for (size_t c = 0; c < SEC1_COUNT; c++) {
         grp *g = open_curve(c);
-        uint8_t digest[64];
-        grp_scalar a;
-        grp_scalar b;
+        const int bits = (int)grp_get_info(g)->order_bits;
+        uint8_t digest[80];
+        bn_kit k;
 
-        for (size_t i = 0; i < sizeof digest; i++) {
-            digest[i] = (uint8_t)(i + 1);
+        kit_begin(&k, c);
+        for (size_t len = 0; len <= sizeof digest; len++) {
+            grp_scalar h;
+
+            for (size_t i = 0; i < len; i++) { /* in part above the order: reduced */
+                digest[i] = len % 2 == 0 ? 0xff : (uint8_t)(i + 0x81);
+            }
+            grp_digest_to_scalar(g, &h, digest, len);
+            assert_non_null(BN_bin2bn(digest, (int)len, k.a));
+            if (8 * (int)len > bits) {
+                assert_int_equal(BN_rshift(k.a, k.a, 8 * (int)len - bits), 1);
+            }
+            assert_int_equal(BN_nnmod(k.r, k.a, k.q, k.ctx), 1);
+            assert_is_bn(g, &h, k.r);
         }
-        grp_digest_to_scalar(g, &a, digest, 64);
-        grp_scalar_reduce(g, &b, digest, 32);
-        assert_true(grp_scalar_equal(g, &a, &b));
-        grp_digest_to_scalar(g, &a, digest, 20);
-        grp_scalar_reduce(g, &b, digest, 20);
-        assert_true(grp_scalar_equal(g, &a, &b));
-        memset(digest, 0xff, sizeof digest); /* above the order: reduced */
-        grp_digest_to_scalar(g, &a, digest, 32);
-        grp_scalar_reduce(g, &b, digest, 32);
-        assert_true(grp_scalar_equal(g, &a, &b));
+        kit_end(&k);
         grp_close(g);
     }
 }
