@@ -98,7 +98,7 @@ static tdsa_status parse_registration(part_registration *out, const uint8_t *in,
         return st;
     }
     if (n < 3 || n > GRP_PARTIES_MAX || t < 1 || t > GRP_THRESHOLD_MAX ||
-        !part_key_id_ok(out->key_id) || strcmp(scheme, mpc_scheme_name(MPC_SCHEME_ECDSA)) != 0) {
+        !part_key_id_ok(out->key_id) || !mpc_scheme_by_name(&out->scheme, scheme)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "registration out of range");
     }
     if (!grp_curve_by_name(&out->curve, curve)) {
@@ -109,7 +109,6 @@ static tdsa_status parse_registration(part_registration *out, const uint8_t *in,
     }
     out->n = (uint16_t)n;
     out->t = (uint16_t)t;
-    out->scheme = MPC_SCHEME_ECDSA;
     for (uint16_t i = 0; i < out->n; i++) {
         out->members[i].index = i;
         tdsa_stmt_read_exact(&list, out->members[i].x25519, TDSA_X25519_LEN);
@@ -233,6 +232,7 @@ static tdsa_status fill_members(const part *p, part_registration *r, tdsa_err *e
 static tdsa_status fill_registration(part *p, part_registration *r, const part_key_spec *spec,
                                      tdsa_err *err)
 {
+    const mpc_scheme scheme = spec->scheme == 0 ? mpc_scheme_default(spec->curve) : spec->scheme;
     const grp *g = NULL;
     tdsa_status st = part_may_coordinate(p, err);
 
@@ -245,13 +245,13 @@ static tdsa_status fill_registration(part *p, part_registration *r, const part_k
         st = part_group(p, spec->curve, &g, err);
     }
     if (st == TDSA_OK) {
-        st = mpc_policy_check_rules(&spec->policy, err);
+        st = mpc_policy_check(&spec->policy, scheme, spec->curve, err);
     }
     if (st != TDSA_OK) {
         return st;
     }
     r->curve = spec->curve;
-    r->scheme = MPC_SCHEME_ECDSA;
+    r->scheme = scheme;
     r->n = p->cfg.roster.n;
     r->t = p->cfg.t;
     r->policy = spec->policy;
@@ -381,7 +381,7 @@ static tdsa_status check_registration(const part *p, const part_registration *r,
                          r->policy.min_path, r->policy.min_path_xpub, p->cfg.min_path,
                          p->cfg.min_path_xpub);
     }
-    return TDSA_OK;
+    return mpc_policy_check(&r->policy, r->scheme, r->curve, err);
 }
 
 tdsa_status part_ask_register(part *p, part_session *s, uint16_t from, const part_ask *a,

@@ -46,7 +46,16 @@ static tdsa_status check_request(const part_sign_request *req, tdsa_err *err)
 static tdsa_status check_policy(const part_key *k, const part_sign_request *req, tdsa_err *err)
 {
     const mpc_policy *policy = &k->key->pub.policy;
+    const mpc_scheme scheme = k->key->pub.scheme;
 
+    if ((req->low_s && scheme != MPC_SCHEME_ECDSA) ||
+        (req->taproot && scheme != MPC_SCHEME_BIP340) ||
+        (req->merkle_root != NULL && !req->taproot)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "low-S is for ECDSA keys, taproot for BIP-340 keys, a Merkle root for "
+                         "taproot; this key has scheme %s",
+                         mpc_scheme_name(scheme));
+    }
     if ((policy->digests & (1u << (unsigned)req->digest_alg)) == 0) {
         return TDSA_FAIL(err, TDSA_E_DENIED, "the key's policy does not allow %s",
                          tdsa_hash_name(req->digest_alg));
@@ -78,6 +87,11 @@ static tdsa_status fill_request(part_op *op, const part_sign_request *req, tdsa_
         memcpy(q->path, req->path, req->path_len * sizeof q->path[0]);
     }
     q->low_s = req->low_s || op->key->key->pub.policy.low_s;
+    q->taproot = req->taproot;
+    q->has_merkle_root = req->merkle_root != NULL;
+    if (req->merkle_root != NULL) {
+        memcpy(q->merkle_root, req->merkle_root, sizeof q->merkle_root);
+    }
     return st;
 }
 
@@ -221,13 +235,10 @@ void part_sign_go_on(part *p, part_op *op)
 
 static void release(part *p, part_op *op, const mpc_signature *sig)
 {
-    const grp *g = op->key->key->g;
-    const size_t len = grp_get_info(g)->scalar_len;
     part_sign_result *out = &op->result.sign;
 
-    grp_scalar_encode(g, out->rs, &sig->r);
-    grp_scalar_encode(g, out->rs + len, &sig->s);
-    out->rs_len = 2 * len;
+    memcpy(out->rs, sig->bytes, sig->len);
+    out->rs_len = sig->len;
     out->recovery_id = sig->recovery_id;
     if (op->key->signing != NULL) {
         memcpy(out->session_id, op->key->signing->id, PART_SESSION_ID_LEN);

@@ -3,8 +3,7 @@
 
 #include "base/statement.h"
 #include "protocol/fields.h"
-#include "protocol/presign_internal.h"
-#include "protocol/sign.h"
+#include "protocol/schnorr.h"
 
 struct mpc_combine {
     const mpc_key *key;
@@ -12,7 +11,8 @@ struct mpc_combine {
     mpc_context ctx;
     uint16_t seen; /* bit per position in the committee */
     bool over;
-    grp_scalar mu[GRP_PARTIES_MAX], nu[GRP_PARTIES_MAX]; /* by position in the committee */
+    /* mu and nu, or z, by position in the committee */
+    grp_scalar value[REPLY_VALUES_MAX][GRP_PARTIES_MAX];
 };
 
 static uint16_t committee_count(const mpc_combine *c)
@@ -55,7 +55,8 @@ static size_t reply_len(const mpc_combine *c)
     const size_t scalar_len = grp_get_info(c->key->g)->scalar_len;
 
     return MPC_TEXT("reply") + MPC_UINT + MPC_ITEM(sizeof c->ctx.transcript) +
-           MPC_ITEM(committee_count(c) * MPC_UINT) + MPC_ITEM(2 * MPC_ITEM(scalar_len));
+           MPC_ITEM(committee_count(c) * MPC_UINT) +
+           MPC_ITEM(mpc_reply_values(c->ctx.scheme) * MPC_ITEM(scalar_len));
 }
 
 /* Sender, transcript and committee of a reply; the scalars are left to read. */
@@ -112,9 +113,8 @@ tdsa_status mpc_combine_take(mpc_combine *c, uint16_t from, const uint8_t *in, s
         return st;
     }
     values = tdsa_stmt_read_list(&r);
-    st = mpc_get_scalar(&values, c->key->g, &c->mu[at], err);
-    if (st == TDSA_OK) {
-        st = mpc_get_scalar(&values, c->key->g, &c->nu[at], err);
+    for (size_t i = 0; i < mpc_reply_values(c->ctx.scheme) && st == TDSA_OK; i++) {
+        st = mpc_get_scalar(&values, c->key->g, &c->value[i][at], err);
     }
     if (st == TDSA_OK) {
         st = tdsa_reader_finish(&values, "values", err);
@@ -162,30 +162,68 @@ static tdsa_status verify(const mpc_combine *c, const grp_scalar *s, uint8_t *re
     return TDSA_OK;
 }
 
-/* mu = sum of lambda_j*mu_j and the same for nu; the replies are public to the combiner. */
-static void open_values(const mpc_combine *c, grp_scalar *mu, grp_scalar *nu)
+/* out = sum of lambda_j*value_j; the replies are public to the combiner. */
+static void open_values(const mpc_combine *c, grp_scalar out[REPLY_VALUES_MAX])
 {
     const grp *g = c->key->g;
     grp_scalar lambda[GRP_PARTIES_MAX];
     grp_scalar term;
 
     grp_lagrange(g, lambda, c->batch->committee, committee_count(c));
-    grp_scalar_set_u64(g, mu, 0);
-    grp_scalar_set_u64(g, nu, 0);
-    for (size_t i = 0; i < committee_count(c); i++) {
-        grp_scalar_mul(g, &term, &lambda[i], &c->mu[i]);
-        grp_scalar_add(g, mu, mu, &term);
-        grp_scalar_mul(g, &term, &lambda[i], &c->nu[i]);
-        grp_scalar_add(g, nu, nu, &term);
+    for (size_t v = 0; v < mpc_reply_values(c->ctx.scheme); v++) {
+        grp_scalar_set_u64(g, &out[v], 0);
+        for (size_t i = 0; i < committee_count(c); i++) {
+            grp_scalar_mul(g, &term, &lambda[i], &c->value[v][i]);
+            grp_scalar_add(g, &out[v], &out[v], &term);
+        }
     }
+}
+
+/* s = nu/mu. */
+static tdsa_status finish_ecdsa(const mpc_combine *c, const grp_scalar opened[REPLY_VALUES_MAX],
+                                mpc_signature *sig, tdsa_err *err)
+{
+    const grp *g = c->key->g;
+    const size_t len = grp_get_info(g)->scalar_len;
+    const grp_scalar *mu = &opened[0];
+    const grp_scalar *nu = &opened[1];
+    grp_scalar s;
+
+    if (grp_scalar_is_zero(g, mu) || grp_scalar_is_zero(g, nu)) {
+        return TDSA_FAIL(err, TDSA_E_VERIFY,
+                         "the opened values are 0: a member sent a wrong reply");
+    }
+    grp_scalar_inv_vartime(g, &s, mu); /* opened: the combiner may know it */
+    grp_scalar_mul(g, &s, &s, nu);
+    if (c->ctx.low_s && grp_scalar_is_high_vartime(g, &s)) {
+        grp_scalar_neg(g, &s, &s);
+    }
+    grp_scalar_encode(g, sig->bytes, &c->ctx.r);
+    grp_scalar_encode(g, sig->bytes + len, &s);
+    sig->len = 2 * len;
+    return verify(c, &s, &sig->recovery_id, err);
+}
+
+static tdsa_status finish_schnorr(const mpc_combine *c, const grp_scalar *z, mpc_signature *sig,
+                                  tdsa_err *err)
+{
+    const grp *g = c->key->g;
+
+    memcpy(sig->bytes, c->ctx.r_bytes, SCHNORR_KEY_LEN);
+    grp_scalar_encode(g, sig->bytes + SCHNORR_KEY_LEN, z);
+    sig->len = SCHNORR_SIG_LEN;
+    if (schnorr_verify_vartime(g, c->ctx.scheme, &c->ctx.y_final, &c->ctx.c, sig->bytes, err) !=
+        TDSA_OK) {
+        return TDSA_FAIL(err, TDSA_E_VERIFY,
+                         "the signature does not verify: a member sent a wrong reply");
+    }
+    return TDSA_OK;
 }
 
 tdsa_status mpc_combine_finish(mpc_combine *c, mpc_signature *out, tdsa_err *err)
 {
-    const grp *g = c->key->g;
-    mpc_signature sig = {.r = c->ctx.r};
-    grp_scalar mu;
-    grp_scalar nu;
+    mpc_signature sig = {.len = 0};
+    grp_scalar opened[REPLY_VALUES_MAX];
     tdsa_status st;
 
     memset(out, 0, sizeof *out);
@@ -193,17 +231,12 @@ tdsa_status mpc_combine_finish(mpc_combine *c, mpc_signature *out, tdsa_err *err
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "replies are missing, or the combiner is over");
     }
     c->over = true;
-    open_values(c, &mu, &nu);
-    if (grp_scalar_is_zero(g, &mu) || grp_scalar_is_zero(g, &nu)) {
-        return TDSA_FAIL(err, TDSA_E_VERIFY,
-                         "the opened values are 0: a member sent a wrong reply");
+    open_values(c, opened);
+    if (c->ctx.scheme == MPC_SCHEME_ECDSA) {
+        st = finish_ecdsa(c, opened, &sig, err);
+    } else {
+        st = finish_schnorr(c, &opened[0], &sig, err);
     }
-    grp_scalar_inv_vartime(g, &sig.s, &mu); /* opened: the combiner may know it */
-    grp_scalar_mul(g, &sig.s, &sig.s, &nu);
-    if (c->ctx.low_s && grp_scalar_is_high_vartime(g, &sig.s)) {
-        grp_scalar_neg(g, &sig.s, &sig.s);
-    }
-    st = verify(c, &sig.s, &sig.recovery_id, err);
     if (st == TDSA_OK) {
         *out = sig;
     }

@@ -4,7 +4,7 @@
 #include "protocol/bip32.h"
 #include "protocol/fields.h"
 #include "protocol/presign_internal.h"
-#include "protocol/sign.h"
+#include "protocol/schnorr.h"
 
 /* The request names this key, epoch, batch, index and committee. */
 static tdsa_status check_names(const mpc_key *key, const mpc_batch *batch, const mpc_request *q,
@@ -47,12 +47,17 @@ static tdsa_status check_policy(const mpc_key *key, const mpc_request *q, tdsa_e
         return TDSA_FAIL(err, TDSA_E_DENIED, "key %s: prepare mode is not built yet",
                          key->pub.key_id);
     }
-    if ((p->digests >> (unsigned)q->digest_alg & 1u) == 0) {
+    if ((p->digests >> (unsigned)q->digest_alg & 1u) == 0 ||
+        (q->digest_alg == TDSA_HASH_NONE) != (q->scheme != MPC_SCHEME_ECDSA)) {
         return TDSA_FAIL(err, TDSA_E_DENIED, "key %s does not sign %s digests", key->pub.key_id,
                          tdsa_hash_name(q->digest_alg));
     }
     if (p->low_s && !q->low_s) {
         return TDSA_FAIL(err, TDSA_E_DENIED, "key %s makes low-S signatures only", key->pub.key_id);
+    }
+    if (q->payload_len > MPC_MESSAGE_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a payload of %zu bytes, at most %u are allowed",
+                         q->payload_len, MPC_MESSAGE_MAX);
     }
     return mpc_policy_check_path(p, q->path, q->path_len, err);
 }
@@ -93,7 +98,7 @@ static tdsa_status hash_cc(uint8_t out[32], const mpc_key *key, tdsa_err *err)
     return tdsa_hash32_stmt(out, &b, err);
 }
 
-/* T = H('sign', version, cluster-id, curve, Q, beta, index, R, Y, H('cc', cc), epsilon, Y', C, t,
+/* T = H('sign', version, cluster-id, curve, Q, beta, index, [R] or [D, E], Y, H('cc', cc), epsilon, Y', C, t,
  * no coin list). */
 static tdsa_status hash_transcript(mpc_context *out, const mpc_key *key, const mpc_request *q,
                                    const grp_point *nonce, const uint8_t *q_bytes, size_t q_len,
@@ -176,11 +181,30 @@ static tdsa_status check_same(const mpc_request *q, const uint8_t *q_bytes, size
     return st;
 }
 
+/* Y' and what belongs to the scheme alone, before T and after it. */
+static tdsa_status before_transcript(mpc_context *out, const mpc_key *key, const mpc_request *q,
+                                     tdsa_err *err)
+{
+    if (key->pub.scheme == MPC_SCHEME_ECDSA) {
+        return compute_h(out, key, q, err);
+    }
+    return schnorr_final_key(out, key->g, q, err);
+}
+
+static tdsa_status after_transcript(mpc_context *out, const mpc_key *key, const mpc_request *q,
+                                    const grp_point nonce[PRESIGN_POINTS_MAX], tdsa_err *err)
+{
+    if (key->pub.scheme == MPC_SCHEME_ECDSA) {
+        return compute_r(out, key, &nonce[0], err);
+    }
+    return schnorr_bind(out, key->g, q, nonce, err);
+}
+
 tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key, const mpc_batch *batch,
                             const mpc_request *q, const uint8_t *q_bytes, size_t q_len,
                             tdsa_err *err)
 {
-    mpc_context c = {.low_s = q->low_s};
+    mpc_context c = {.scheme = key->pub.scheme};
     grp_point nonce[PRESIGN_POINTS_MAX];
     tdsa_status st;
 
@@ -199,13 +223,14 @@ tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key, const mpc_batc
         st = mpc_bip32_path_vartime(&c.epsilon, &c.y_final, key, q->path, q->path_len, err);
     }
     if (st == TDSA_OK) {
-        st = compute_h(&c, key, q, err);
+        c.low_s = q->low_s && c.scheme == MPC_SCHEME_ECDSA;
+        st = before_transcript(&c, key, q, err);
     }
     if (st == TDSA_OK) {
         st = hash_transcript(&c, key, q, nonce, q_bytes, q_len, err);
     }
     if (st == TDSA_OK) {
-        st = compute_r(&c, key, &nonce[0], err);
+        st = after_transcript(&c, key, q, nonce, err);
     }
     if (st == TDSA_OK) {
         *out = c;

@@ -47,6 +47,10 @@ void presign_send_list(const mpc_presign *run, tdsa_buf *out) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status presign_take_list(mpc_presign *run, uint16_t from, const uint8_t *in,
                                             size_t len, tdsa_err *err) TDSA_NONNULL;
 
+/** Scalars in a reply of a scheme: mu and nu, or z. */
+#define REPLY_VALUES_MAX 2u
+size_t mpc_reply_values(mpc_scheme scheme);
+
 struct mpc_batch {
     const mpc_key *key;
     uint8_t beta[32];

@@ -7,6 +7,28 @@
 
 #define WORD_MAX 16u
 
+static void put_options(tdsa_buf *out, const mpc_request *q)
+{
+    const size_t list = tdsa_stmt_list_begin(out);
+
+    switch (q->scheme) {
+    case MPC_SCHEME_ECDSA:
+        tdsa_stmt_uint(out, q->low_s ? 1 : 0);
+        break;
+    case MPC_SCHEME_EDDSA:
+        break;
+    case MPC_SCHEME_BIP340:
+        tdsa_stmt_uint(out, q->taproot ? 1 : 0);
+        if (q->has_merkle_root) {
+            tdsa_stmt_octets(out, q->merkle_root, sizeof q->merkle_root);
+        } else {
+            tdsa_stmt_absent(out);
+        }
+        break;
+    }
+    tdsa_stmt_list_end(out, list);
+}
+
 void mpc_request_encode(tdsa_buf *out, const mpc_request *q)
 {
     size_t list = 0;
@@ -28,9 +50,7 @@ void mpc_request_encode(tdsa_buf *out, const mpc_request *q)
         tdsa_stmt_uint(out, q->path[i]);
     }
     tdsa_stmt_list_end(out, list);
-    list = tdsa_stmt_list_begin(out); /* options of ECDSA: low-S */
-    tdsa_stmt_uint(out, q->low_s ? 1 : 0);
-    tdsa_stmt_list_end(out, list);
+    put_options(out, q);
     tdsa_stmt_octets(out, q->policy_tag, sizeof q->policy_tag);
 }
 
@@ -76,13 +96,16 @@ static tdsa_status read_words(tdsa_reader *r, mpc_request *q, tdsa_err *err)
 
     tdsa_stmt_read_text(r, scheme, sizeof scheme);
     tdsa_stmt_read_text(r, digest, sizeof digest);
-    if (r->failed || strcmp(scheme, mpc_scheme_name(MPC_SCHEME_ECDSA)) != 0) {
+    if (r->failed || !mpc_scheme_by_name(&q->scheme, scheme)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "request: unknown scheme");
     }
-    if (!tdsa_hash_by_name(&q->digest_alg, digest)) {
+    if (!mpc_digest_by_name(&q->digest_alg, digest)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "request: unknown digest algorithm");
     }
-    q->scheme = MPC_SCHEME_ECDSA;
+    if ((q->digest_alg == TDSA_HASH_NONE) != (q->scheme != MPC_SCHEME_ECDSA)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "request: scheme %s does not go with digest %s",
+                         scheme, digest);
+    }
     return TDSA_OK;
 }
 
@@ -97,17 +120,42 @@ static tdsa_status read_path(tdsa_reader *r, mpc_request *q, tdsa_err *err)
     return tdsa_reader_finish(&list, "request: path", err);
 }
 
+static bool read_flag(tdsa_reader *r)
+{
+    const uint64_t v = tdsa_stmt_read_uint(r);
+
+    if (v > 1) {
+        r->failed = true;
+    }
+    return v == 1;
+}
+
 static tdsa_status read_options(tdsa_reader *r, mpc_request *q, tdsa_err *err)
 {
     tdsa_reader list = tdsa_stmt_read_list(r);
-    const uint64_t low_s = tdsa_stmt_read_uint(&list);
-    const tdsa_status st = tdsa_reader_finish(&list, "request: options", err);
 
-    if (st == TDSA_OK && low_s > 1) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "request: the low-S option is 0 or 1");
+    switch (q->scheme) {
+    case MPC_SCHEME_ECDSA:
+        q->low_s = read_flag(&list);
+        break;
+    case MPC_SCHEME_EDDSA:
+        break;
+    case MPC_SCHEME_BIP340:
+        q->taproot = read_flag(&list);
+        q->has_merkle_root = !tdsa_stmt_read_absent(&list);
+        if (q->has_merkle_root) {
+            tdsa_stmt_read_exact(&list, q->merkle_root, sizeof q->merkle_root);
+        }
+        if (q->has_merkle_root && !q->taproot) {
+            list.failed = true; /* a root changes nothing without the tweak */
+        }
+        break;
     }
-    q->low_s = low_s == 1;
-    return st;
+    if (list.failed || tdsa_reader_left(&list) > 0) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "request: unknown options for scheme %s",
+                         mpc_scheme_name(q->scheme));
+    }
+    return TDSA_OK;
 }
 
 static tdsa_status read_request(tdsa_reader *r, mpc_request *q, tdsa_err *err)

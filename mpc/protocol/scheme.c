@@ -39,6 +39,11 @@ const char *presign_stream_name(mpc_scheme scheme, size_t which)
     return facts[row_of(scheme)].stream[which];
 }
 
+size_t mpc_reply_values(mpc_scheme scheme)
+{
+    return scheme == MPC_SCHEME_ECDSA ? 2 : 1;
+}
+
 bool mpc_scheme_by_name(mpc_scheme *out, const char *name)
 {
     for (size_t i = 0; i < SCHEME_COUNT; i++) {

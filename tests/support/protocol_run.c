@@ -376,6 +376,16 @@ static tdsa_status collect(protocol_run *r, mpc_combine **combine, const tdsa_bu
     return st;
 }
 
+void run_ecdsa_split(const grp *g, grp_scalar *r, grp_scalar *s, const mpc_signature *sig)
+{
+    const size_t len = sig->len / 2;
+    tdsa_err err;
+
+    must(len == grp_get_info(g)->scalar_len, "length of a signature");
+    must(grp_scalar_decode(g, r, sig->bytes, len, &err) == TDSA_OK, "r");
+    must(grp_scalar_decode(g, s, sig->bytes + len, len, &err) == TDSA_OK, "s");
+}
+
 tdsa_status run_sign(protocol_run *r, const mpc_request *q, mpc_signature *sig, mpc_context *ctx,
                      tdsa_err *err)
 {
@@ -420,21 +430,18 @@ static EVP_PKEY *to_pkey(const grp *g, const grp_point *y)
 bool run_openssl_verifies(const grp *g, const grp_point *y, const uint8_t *digest, size_t len,
                           const mpc_signature *sig)
 {
-    const int scalar_len = (int)grp_get_info(g)->scalar_len;
+    const int scalar_len = (int)(sig->len / 2);
     EVP_PKEY *pkey = to_pkey(g, y);
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
     ECDSA_SIG *es = ECDSA_SIG_new();
-    uint8_t bytes[GRP_SCALAR_LEN_MAX];
     unsigned char *der = NULL;
     BIGNUM *r = NULL;
     BIGNUM *s = NULL;
     int der_len = 0;
     bool ok = false;
 
-    grp_scalar_encode(g, bytes, &sig->r);
-    r = BN_bin2bn(bytes, scalar_len, NULL);
-    grp_scalar_encode(g, bytes, &sig->s);
-    s = BN_bin2bn(bytes, scalar_len, NULL);
+    r = BN_bin2bn(sig->bytes, scalar_len, NULL);
+    s = BN_bin2bn(sig->bytes + scalar_len, scalar_len, NULL);
     must(es != NULL && ECDSA_SIG_set0(es, r, s) == 1, "OpenSSL signature");
     der_len = i2d_ECDSA_SIG(es, &der);
     must(der_len > 0 && ctx != NULL && EVP_PKEY_verify_init(ctx) == 1, "OpenSSL verify");

@@ -67,6 +67,8 @@ mpc_request run_request(const protocol_run *r, uint32_t index, const uint8_t *pa
 /** Every member answers q, the first combines. On success sig is filled. */
 tdsa_status run_sign(protocol_run *r, const mpc_request *q, mpc_signature *sig, mpc_context *ctx,
                      tdsa_err *err);
+/** r and s of an ECDSA signature. */
+void run_ecdsa_split(const grp *g, grp_scalar *r, grp_scalar *s, const mpc_signature *sig);
 /** OpenSSL's verdict on (r, s) over a digest under a public point. */
 bool run_openssl_verifies(const grp *g, const grp_point *y, const uint8_t *digest, size_t len,
                           const mpc_signature *sig);

@@ -172,7 +172,7 @@ static void check_parts_of_reply(const protocol_run *r, const mpc_context *ctx)
     for (uint16_t i = 0; i < r->committee_count; i++) {
         memcpy(pairs[i], key->sec->pairs[batch->committee[i]], sizeof pairs[i]);
     }
-    ct_require(grp_prss_shares(batch->k, &v, 1, 1, &err) == TDSA_OK, "k");
+    ct_require(grp_prss_shares(batch->stream[0], &v, 1, 1, &err) == TDSA_OK, "k");
     ct_still_secret("k_j", &v, SCALAR_BYTES);
     ct_require(grp_prss_shares(batch->a, &v, 1, 1, &err) == TDSA_OK, "a");
     ct_still_secret("a_j", &v, SCALAR_BYTES);
@@ -237,7 +237,7 @@ static void sign_and_watch(protocol_run *r, uint32_t index, reply_marks want, mp
     r->hook = watch_reply;
     r->hook_ctx = &want;
     ct_require(run_sign(r, &q, &sig, ctx, &err) == TDSA_OK, want.what);
-    ct_still_public("the signature", &sig.s, SCALAR_BYTES);
+    ct_still_public("the signature", sig.bytes, sig.len);
     r->hook = NULL;
 }
 

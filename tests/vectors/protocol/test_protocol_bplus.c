@@ -295,6 +295,8 @@ static void check_signature(const json_t *vector, protocol_run *r)
     uint8_t digest[TDSA_DIGEST_LEN_MAX];
     mpc_request q;
     mpc_signature sig;
+    grp_scalar sig_r;
+    grp_scalar sig_s;
     mpc_context ctx;
     tdsa_err err;
 
@@ -309,8 +311,9 @@ static void check_signature(const json_t *vector, protocol_run *r)
         check_pads(vector, r, r->committee[a], &ctx, "mu");
         check_pads(vector, r, r->committee[a], &ctx, "nu");
     }
-    check_scalar(r->g, "r", json_string_value(get(vector, "r")), &sig.r);
-    check_scalar(r->g, "s", json_string_value(get(vector, "s")), &sig.s);
+    run_ecdsa_split(r->g, &sig_r, &sig_s, &sig);
+    check_scalar(r->g, "r", json_string_value(get(vector, "r")), &sig_r);
+    check_scalar(r->g, "s", json_string_value(get(vector, "s")), &sig_s);
     assert_int_equal(sig.recovery_id, number(vector, "recovery_id"));
     memcpy(digest, payload.data, payload.len < sizeof digest ? payload.len : sizeof digest);
     if (r->policy.purpose == MPC_PURPOSE_MESSAGE) {
