@@ -31,9 +31,10 @@ typedef struct {
     uint32_t epoch;
     ks_batch_state state;
     uint64_t lane, seq;
-    uint32_t count, next;
+    uint32_t count, next, members;
     const uint8_t *sealed;
     size_t sealed_len;
+    const uint64_t *burnt; /* mask per block, when asked for */
 } ks_batch_row;
 
 typedef bool (*ks_key_row_fn)(void *ctx, const ks_key_row *row);
@@ -45,12 +46,20 @@ typedef struct {
     const uint8_t *beta;  /* NULL: any */
     ks_batch_state state; /* 0: any */
     bool unspent;         /* only next < count */
-    bool any_epoch, any_lane;
-    bool with_data; /* fill `sealed`; it is the large part of a batch */
+    bool any_epoch;
+    bool with_data;  /* fill `sealed`; it is the large part of a batch */
+    bool with_burnt; /* fill `burnt` */
     uint32_t epoch;
-    uint64_t lane;
-    size_t limit; /* 0: no limit; oldest (lane, seq) first */
+    int64_t lane_from, lane_to; /* compared as numbers with sign; both 0: any */
+    uint32_t outside;           /* none of these is a member */
+    size_t limit;               /* 0: no limit; oldest (lane, seq) first */
 } ks_batch_query;
+
+/** Whether a query leaves the lane open. */
+static inline bool ks_any_lane(const ks_batch_query *q)
+{
+    return q->lane_from == 0 && q->lane_to == 0;
+}
 
 typedef struct {
     const char *name;
@@ -82,7 +91,10 @@ typedef struct {
                               tdsa_err *err);
     tdsa_status (*batch_purge)(ks_backend *b, const char *key_id, bool only_spent,
                                uint64_t *dropped, tdsa_err *err);
-    tdsa_status (*batch_void_made)(ks_backend *b, uint64_t lane_only, tdsa_err *err);
+    /* seq_below 0: all */
+    tdsa_status (*batch_void_made)(ks_backend *b, uint64_t seq_below, tdsa_err *err);
+    tdsa_status (*burnt)(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t *mask,
+                         tdsa_err *err);
     tdsa_status (*lease)(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
                          tdsa_err *err);
     tdsa_status (*burn)(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,

@@ -425,6 +425,7 @@ const ks_backend_ops ks_backend_memory = {
     .batch_void_made = ks_memory_batch_void_made,
     .lease = ks_memory_lease,
     .burn = ks_memory_burn,
+    .burnt = ks_memory_burnt,
     .seq_raise = ks_memory_seq_raise,
     .meta_put = meta_put,
     .meta_create = meta_create,

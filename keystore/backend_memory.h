@@ -25,7 +25,7 @@ struct memory_batch {
     uint32_t epoch;
     ks_batch_state state;
     uint64_t lane, seq;
-    uint32_t count, leased;
+    uint32_t count, leased, members;
     uint64_t masks[KS_BATCH_COUNT_MAX / KS_BLOCK_SIZE];
     uint8_t *sealed;
     size_t sealed_len;
@@ -70,7 +70,9 @@ tdsa_status ks_memory_batch_each(ks_backend *b, const ks_batch_query *q, ks_batc
                                  void *ctx, tdsa_err *err);
 tdsa_status ks_memory_batch_purge(ks_backend *b, const char *key_id, bool only_spent,
                                   uint64_t *dropped, tdsa_err *err);
-tdsa_status ks_memory_batch_void_made(ks_backend *b, uint64_t lane_only, tdsa_err *err);
+tdsa_status ks_memory_batch_void_made(ks_backend *b, uint64_t seq_below, tdsa_err *err);
+tdsa_status ks_memory_burnt(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t *mask,
+                            tdsa_err *err);
 tdsa_status ks_memory_lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
                             tdsa_err *err);
 tdsa_status ks_memory_burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,

@@ -69,6 +69,7 @@ tdsa_status ks_memory_batch_insert(ks_backend *b, const ks_batch_row *row, tdsa_
     x->seq = row->seq;
     x->count = row->count;
     x->leased = row->next;
+    x->members = row->members;
     while (*at != NULL && older(*at, row)) {
         at = &(*at)->next;
     }
@@ -98,7 +99,8 @@ static bool wanted(const ks_batch_query *q, const memory_batch *x)
     return (q->key_id == NULL || strcmp(q->key_id, x->key_id) == 0) &&
            (q->beta == NULL || memcmp(q->beta, x->beta, KS_BETA_LEN) == 0) &&
            (q->state == 0 || q->state == x->state) && (!q->unspent || x->leased < x->count) &&
-           (q->any_epoch || q->epoch == x->epoch) && (q->any_lane || q->lane == x->lane);
+           (q->any_epoch || q->epoch == x->epoch) && (q->outside & x->members) == 0 &&
+           (ks_any_lane(q) || (q->lane_from <= (int64_t)x->lane && (int64_t)x->lane <= q->lane_to));
 }
 
 tdsa_status ks_memory_batch_each(ks_backend *b, const ks_batch_query *q, ks_batch_row_fn fn,
@@ -117,6 +119,8 @@ tdsa_status ks_memory_batch_each(ks_backend *b, const ks_batch_query *q, ks_batc
             .seq = x->seq,
             .count = x->count,
             .next = x->leased,
+            .members = x->members,
+            .burnt = x->masks,
             .sealed = q->with_data ? x->sealed : NULL,
             .sealed_len = q->with_data ? x->sealed_len : 0,
         };
@@ -164,11 +168,11 @@ tdsa_status ks_memory_batch_purge(ks_backend *b, const char *key_id, bool only_s
     return TDSA_OK;
 }
 
-tdsa_status ks_memory_batch_void_made(ks_backend *b, uint64_t lane_only, tdsa_err *err)
+tdsa_status ks_memory_batch_void_made(ks_backend *b, uint64_t seq_below, tdsa_err *err)
 {
     (void)err;
     for (memory_batch *x = ks_memory_of(b)->batches; x != NULL; x = x->next) {
-        if (x->state == KS_BATCH_MADE && (lane_only == 0 || lane_only == x->lane)) {
+        if (x->state == KS_BATCH_MADE && (seq_below == 0 || x->seq < seq_below)) {
             x->state = KS_BATCH_VOID;
         }
     }
@@ -202,6 +206,16 @@ tdsa_status ks_memory_burn(ks_backend *b, const uint8_t *beta, uint32_t block, u
         return TDSA_FAIL(err, TDSA_E_CONFLICT, "a presignature of the range was used already");
     }
     x->masks[block] |= bits;
+    return TDSA_OK;
+}
+
+tdsa_status ks_memory_burnt(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t *mask,
+                            tdsa_err *err)
+{
+    const memory_batch *x = find(ks_memory_of(b), beta);
+
+    (void)err;
+    *mask = x == NULL ? 0 : x->masks[block];
     return TDSA_OK;
 }
 

@@ -348,6 +348,7 @@ const ks_backend_ops ks_backend_sqlite = {
     .batch_void_made = ks_sqlite_batch_void_made,
     .lease = ks_sqlite_lease,
     .burn = ks_sqlite_burn,
+    .burnt = ks_sqlite_burnt,
     .seq_raise = ks_sqlite_seq_raise,
     .meta_put = meta_put,
     .meta_create = meta_create,

@@ -34,7 +34,6 @@ typedef enum {
     SQL_BATCH_MOVE,
     SQL_BATCH_STATE,
     SQL_BATCH_BY_BETA,
-    SQL_BATCH_BY_LANE,
     SQL_BATCH_BY_KEY,
     SQL_BATCH_ALL,
     SQL_PURGE_COUNT,
@@ -45,6 +44,8 @@ typedef enum {
     SQL_VOID_MADE,
     SQL_LEASE,
     SQL_BURN,
+    SQL_BURNT,
+    SQL_BURNT_ALL,
     SQL_SEQ_RAISE,
     SQL_META_PUT,
     SQL_META_CREATE,
@@ -137,7 +138,9 @@ tdsa_status ks_sqlite_batch_each(ks_backend *b, const ks_batch_query *query, ks_
                                  void *ctx, tdsa_err *err);
 tdsa_status ks_sqlite_batch_purge(ks_backend *b, const char *key_id, bool only_spent,
                                   uint64_t *dropped, tdsa_err *err);
-tdsa_status ks_sqlite_batch_void_made(ks_backend *b, uint64_t lane_only, tdsa_err *err);
+tdsa_status ks_sqlite_batch_void_made(ks_backend *b, uint64_t seq_below, tdsa_err *err);
+tdsa_status ks_sqlite_burnt(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t *mask,
+                            tdsa_err *err);
 tdsa_status ks_sqlite_lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
                             tdsa_err *err);
 tdsa_status ks_sqlite_burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,

@@ -1,5 +1,7 @@
 #include "keystore/backend_sqlite.h"
 
+#define BLOCKS_MAX (KS_BATCH_COUNT_MAX / KS_BLOCK_SIZE)
+
 static tdsa_status insert_rows(ks_sqlite *q, const ks_batch_row *row, tdsa_err *err)
 {
     ks_bind b = ks_sqlite_use(q, SQL_BATCH_INSERT);
@@ -14,6 +16,7 @@ static tdsa_status insert_rows(ks_sqlite *q, const ks_batch_row *row, tdsa_err *
     ks_bind_u64(&b, row->seq);
     ks_bind_int(&b, row->count);
     ks_bind_int(&b, row->next);
+    ks_bind_int(&b, row->members);
     st = ks_sqlite_run(&b, &changes, "storing a batch", err);
     if (st == TDSA_OK && changes == 0) {
         st = ks_sqlite_key_live(q, row->key_id, err);
@@ -84,6 +87,9 @@ static void bind_wanted(ks_bind *b, const ks_batch_query *query)
     ks_bind_int(b, query->unspent);
     ks_bind_int(b, query->any_epoch);
     ks_bind_int(b, query->epoch);
+    ks_bind_int(b, ks_any_lane(query) ? INT64_MIN : query->lane_from);
+    ks_bind_int(b, ks_any_lane(query) ? INT64_MAX : query->lane_to);
+    ks_bind_int(b, query->outside);
 }
 
 static void bind_limit(ks_bind *b, const ks_batch_query *query)
@@ -99,8 +105,6 @@ static ks_bind use_query(ks_sqlite *q, const ks_batch_query *query)
         b = ks_sqlite_use(q, SQL_BATCH_BY_BETA);
         ks_bind_blob(&b, query->beta, KS_BETA_LEN);
         bind_wanted(&b, query);
-        ks_bind_int(&b, query->any_lane);
-        ks_bind_u64(&b, query->lane);
         if (query->key_id != NULL) {
             ks_bind_text(&b, query->key_id);
         }
@@ -108,28 +112,39 @@ static ks_bind use_query(ks_sqlite *q, const ks_batch_query *query)
         b = ks_sqlite_use(q, SQL_BATCH_ALL);
         b.next++; /* NULL */
         bind_wanted(&b, query);
-        ks_bind_int(&b, query->any_lane);
-        ks_bind_u64(&b, query->lane);
         bind_limit(&b, query);
-    } else if (query->any_lane) {
+    } else {
         b = ks_sqlite_use(q, SQL_BATCH_BY_KEY);
         ks_bind_text(&b, query->key_id);
         bind_wanted(&b, query);
-        bind_limit(&b, query);
-    } else {
-        b = ks_sqlite_use(q, SQL_BATCH_BY_LANE);
-        ks_bind_text(&b, query->key_id);
-        bind_wanted(&b, query);
-        ks_bind_u64(&b, query->lane);
         bind_limit(&b, query);
     }
     return b;
 }
 
-/* Hands one row on; with_data reads the large part while the row stays lent. */
-static int give_row(ks_sqlite *q, sqlite3_stmt *stmt, bool with_data, ks_batch_row_fn fn, void *ctx,
-                    bool *more)
+/* The burn masks of a batch; SQLITE_DONE, or an error code. */
+static int read_burnt(ks_sqlite *q, const uint8_t *beta, uint64_t masks[BLOCKS_MAX])
 {
+    ks_bind b = ks_sqlite_use(q, SQL_BURNT_ALL);
+    int rc;
+
+    ks_bind_blob(&b, beta, KS_BETA_LEN);
+    while ((rc = ks_sqlite_step(&b)) == SQLITE_ROW) {
+        const int64_t block = sqlite3_column_int64(b.stmt, 0);
+
+        if (block >= 0 && block < (int64_t)BLOCKS_MAX) { /* else an edited row */
+            masks[block] = (uint64_t)sqlite3_column_int64(b.stmt, 1);
+        }
+    }
+    ks_sqlite_done(&b);
+    return rc;
+}
+
+/* Hands one row on; with_data reads the large part while the row stays lent. */
+static int give_row(ks_sqlite *q, sqlite3_stmt *stmt, const ks_batch_query *query,
+                    ks_batch_row_fn fn, void *ctx, bool *more)
+{
+    uint64_t masks[BLOCKS_MAX] = {0};
     static const uint8_t no_beta[KS_BETA_LEN] = {0};
     ks_batch_row row = {0};
     ks_bind data = ks_sqlite_use(q, SQL_BATCH_DATA);
@@ -148,7 +163,12 @@ static int give_row(ks_sqlite *q, sqlite3_stmt *stmt, bool with_data, ks_batch_r
     row.seq = (uint64_t)sqlite3_column_int64(stmt, 5);
     row.count = (uint32_t)sqlite3_column_int64(stmt, 6);
     row.next = (uint32_t)sqlite3_column_int64(stmt, 7);
-    if (with_data) {
+    row.members = (uint32_t)sqlite3_column_int64(stmt, 8);
+    row.burnt = masks;
+    if (query->with_burnt) {
+        rc = read_burnt(q, row.beta, masks);
+    }
+    if (query->with_data && rc == SQLITE_DONE) {
         ks_bind_blob(&data, row.beta, KS_BETA_LEN);
         rc = ks_sqlite_step(&data);
         if (rc == SQLITE_ROW) {
@@ -173,7 +193,7 @@ tdsa_status ks_sqlite_batch_each(ks_backend *backend, const ks_batch_query *quer
     bool more = true;
 
     while (rc == SQLITE_ROW) {
-        rc = give_row(q, b.stmt, query->with_data, fn, ctx, &more);
+        rc = give_row(q, b.stmt, query, fn, ctx, &more);
         if (rc == SQLITE_OK && more) {
             rc = ks_sqlite_step(&b);
         }
@@ -239,11 +259,11 @@ tdsa_status ks_sqlite_batch_purge(ks_backend *backend, const char *key_id, bool 
     return st;
 }
 
-tdsa_status ks_sqlite_batch_void_made(ks_backend *backend, uint64_t lane_only, tdsa_err *err)
+tdsa_status ks_sqlite_batch_void_made(ks_backend *backend, uint64_t seq_below, tdsa_err *err)
 {
     ks_bind b = ks_sqlite_use(ks_sqlite_of(backend), SQL_VOID_MADE);
 
-    ks_bind_u64(&b, lane_only);
+    ks_bind_u64(&b, seq_below);
     return ks_sqlite_run(&b, NULL, "voiding batches", err);
 }
 
@@ -271,8 +291,7 @@ tdsa_status ks_sqlite_burn(ks_backend *backend, const uint8_t *beta, uint32_t bl
 {
     ks_sqlite *q = ks_sqlite_of(backend);
     const uint32_t top = block * KS_BLOCK_SIZE + ks_top_bit(bits);
-    const ks_batch_query query = {
-        .beta = beta, .state = KS_BATCH_FREE, .any_epoch = true, .any_lane = true};
+    const ks_batch_query query = {.beta = beta, .state = KS_BATCH_FREE, .any_epoch = true};
     ks_bind b = ks_sqlite_use(q, SQL_BURN);
     uint32_t count = 0;
     int changes = 0;
@@ -298,6 +317,23 @@ tdsa_status ks_sqlite_burn(ks_backend *backend, const uint8_t *beta, uint32_t bl
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such presignature is free");
     }
     return TDSA_FAIL(err, TDSA_E_CONFLICT, "a presignature of the range was used already");
+}
+
+tdsa_status ks_sqlite_burnt(ks_backend *backend, const uint8_t *beta, uint32_t block,
+                            uint64_t *mask, tdsa_err *err)
+{
+    ks_sqlite *q = ks_sqlite_of(backend);
+    ks_bind b = ks_sqlite_use(q, SQL_BURNT);
+    int rc;
+
+    ks_bind_blob(&b, beta, KS_BETA_LEN);
+    ks_bind_int(&b, block);
+    rc = ks_sqlite_step(&b);
+    *mask = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(b.stmt, 0) : 0;
+    ks_sqlite_done(&b);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE
+               ? TDSA_OK
+               : ks_sqlite_fail(q, rc, "reading what is burnt", err);
 }
 
 tdsa_status ks_sqlite_seq_raise(ks_backend *backend, const char *key_id, uint32_t epoch,

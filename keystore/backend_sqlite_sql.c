@@ -2,10 +2,11 @@
 
 #define KEY_COLUMNS \
     "key_id, epoch, state, label, created_ms, presignature_limit, public_part, attrs"
-#define BATCH_COLUMNS "beta, key_id, epoch, state, lane, seq, count, next"
-/* ?2 any state, ?3 whole or part, ?4 any epoch or one */
-#define BATCH_WANTED \
-    " AND (?2 = 0 OR state = ?2) AND (?3 = 0 OR next < count) AND (?4 = 1 OR epoch = ?5)"
+#define BATCH_COLUMNS "beta, key_id, epoch, state, lane, seq, count, next, members"
+/* ?2 any state, ?3 whole or part, ?4 any epoch or one, ?6 to ?7 lanes, ?8 not among the members */
+#define BATCH_WANTED                                                                      \
+    " AND (?2 = 0 OR state = ?2) AND (?3 = 0 OR next < count) AND (?4 = 1 OR epoch = ?5)" \
+    " AND lane BETWEEN ?6 AND ?7 AND (members & ?8) = 0"
 #define KEY_ALIVE     "EXISTS (SELECT 1 FROM key WHERE key_id = ?1 AND state <> 4)"
 #define PURGED_OF_KEY "beta IN (SELECT beta FROM batch WHERE key_id = ?1 AND state = -1)"
 #define USED                                                                                     \
@@ -47,20 +48,19 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
     [SQL_LANE_DELETE] = "DELETE FROM lane WHERE key_id = ?1",
 
     [SQL_BATCH_INSERT] =
-        "INSERT INTO batch (key_id, beta, epoch, state, lane, seq, count, next)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE " KEY_ALIVE " ON CONFLICT (beta) DO NOTHING",
+        "INSERT INTO batch (key_id, beta, epoch, state, lane, seq, count, next, members)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE " KEY_ALIVE
+        " ON CONFLICT (beta) DO NOTHING",
     [SQL_BATCH_DATA_INSERT] = "INSERT INTO batch_data (beta, sealed) VALUES (?1, ?2)",
     [SQL_BATCH_DATA] = "SELECT sealed FROM batch_data WHERE beta = ?1",
     [SQL_BATCH_MOVE] = "UPDATE batch SET state = ?3 WHERE beta = ?1 AND state = ?2",
     [SQL_BATCH_STATE] = "SELECT state FROM batch WHERE beta = ?1",
     [SQL_BATCH_BY_BETA] = "SELECT " BATCH_COLUMNS " FROM batch WHERE beta = ?1" BATCH_WANTED
-                          " AND (?6 = 1 OR lane = ?7) AND (?8 IS NULL OR key_id = ?8)",
-    [SQL_BATCH_BY_LANE] = "SELECT " BATCH_COLUMNS " FROM batch WHERE key_id = ?1" BATCH_WANTED
-                          " AND lane = ?6 ORDER BY seq LIMIT ?7",
+                          " AND (?9 IS NULL OR key_id = ?9)",
     [SQL_BATCH_BY_KEY] = "SELECT " BATCH_COLUMNS " FROM batch WHERE key_id = ?1" BATCH_WANTED
-                         " ORDER BY lane, seq LIMIT ?6",
+                         " ORDER BY lane, seq LIMIT ?9",
     [SQL_BATCH_ALL] = "SELECT " BATCH_COLUMNS " FROM batch WHERE ?1 IS NULL" BATCH_WANTED
-                      " AND (?6 = 1 OR lane = ?7) ORDER BY lane, seq LIMIT ?8",
+                      " ORDER BY lane, seq LIMIT ?9",
 
     [SQL_PURGE_COUNT] = "SELECT coalesce(sum(count - " USED "), 0) FROM batch WHERE state <> 3"
                         " AND " PURGE_WANTED,
@@ -68,7 +68,7 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
     [SQL_PURGE_BLOCK] = "DELETE FROM block WHERE " PURGED_OF_KEY,
     [SQL_PURGE_DATA] = "DELETE FROM batch_data WHERE " PURGED_OF_KEY,
     [SQL_PURGE_BATCH] = "DELETE FROM batch WHERE key_id = ?1 AND state = -1",
-    [SQL_VOID_MADE] = "UPDATE batch SET state = 3 WHERE state = 1 AND (?1 = 0 OR lane = ?1)",
+    [SQL_VOID_MADE] = "UPDATE batch SET state = 3 WHERE state = 1 AND (?1 = 0 OR seq < ?1)",
 
     [SQL_LEASE] = "UPDATE batch SET next = ?3"
                   " WHERE beta = ?1 AND next = ?2 AND state = 2 AND ?3 <= count",
@@ -77,6 +77,8 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
                  " WHERE EXISTS (SELECT 1 FROM batch WHERE beta = ?1 AND state = 2 AND ?4 < count)"
                  " ON CONFLICT (beta, block) DO UPDATE SET mask = mask | excluded.mask"
                  " WHERE (mask & excluded.mask) = 0",
+    [SQL_BURNT] = "SELECT mask FROM block WHERE beta = ?1 AND block = ?2",
+    [SQL_BURNT_ALL] = "SELECT block, mask FROM block WHERE beta = ?1",
     [SQL_SEQ_RAISE] = "INSERT INTO lane (key_id, epoch, lane, seq) SELECT ?1, ?2, ?3, ?4"
                       " WHERE " KEY_ALIVE " ON CONFLICT (key_id, epoch, lane)"
                       " DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",

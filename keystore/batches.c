@@ -33,6 +33,7 @@ static tdsa_status bind_columns(tdsa_buf *out, const ks_batch_row *row, tdsa_err
     tdsa_stmt_uint(out, row->lane);
     tdsa_stmt_uint(out, row->seq);
     tdsa_stmt_uint(out, row->count);
+    tdsa_stmt_uint(out, row->members);
     return tdsa_buf_check(out, err);
 }
 
@@ -70,8 +71,15 @@ tdsa_status ks_batch_insert(ks *s, const ks_batch *b, tdsa_err *err)
 {
     TDSA_SCOPED_BUF bound = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF sealed = TDSA_BUF_EMPTY;
-    ks_batch_row row = {b->beta, b->key_id, b->epoch, b->state, b->lane,
-                        b->seq,  b->count,  b->next,  NULL,     0};
+    ks_batch_row row = {.beta = b->beta,
+                        .key_id = b->key_id,
+                        .epoch = b->epoch,
+                        .state = b->state,
+                        .lane = b->lane,
+                        .seq = b->seq,
+                        .count = b->count,
+                        .next = b->next,
+                        .members = b->members};
     ks_seal_place place;
     tdsa_status st = check_batch(b, err);
 
@@ -167,6 +175,7 @@ static bool take_batch(void *ctx, const ks_batch_row *row)
     b->seq = row->seq;
     b->count = row->count;
     b->next = row->next;
+    b->members = row->members;
     t->st = open_row(t->s, b, row, t->err);
     if (t->st != TDSA_OK) {
         t->refused = t->st == TDSA_E_STORE;
@@ -195,8 +204,7 @@ static tdsa_status first_batch(take_one *t, const ks_batch_query *q, const char 
 
 tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out, tdsa_err *err)
 {
-    const ks_batch_query q = {
-        .beta = beta, .any_epoch = true, .any_lane = true, .with_data = true, .limit = 1};
+    const ks_batch_query q = {.beta = beta, .any_epoch = true, .with_data = true, .limit = 1};
     take_one t = {.s = s, .err = err};
     tdsa_status st = first_batch(&t, &q, "no such batch of presignatures");
 
@@ -204,19 +212,29 @@ tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out,
     return st;
 }
 
-tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, const uint64_t *lane,
+static void add_filter(ks_batch_query *q, const ks_batch_filter *filter)
+{
+    if (filter != NULL && filter->lane_to != 0) {
+        q->lane_from = (int64_t)filter->lane_from;
+        q->lane_to = (int64_t)filter->lane_to;
+    }
+    if (filter != NULL && filter->within != 0) {
+        q->outside = ~filter->within;
+    }
+}
+
+tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, const ks_batch_filter *filter,
                           ks_batch **out, tdsa_err *err)
 {
-    const ks_batch_query q = {.key_id = key_id,
-                              .state = KS_BATCH_FREE,
-                              .unspent = true,
-                              .any_lane = lane == NULL,
-                              .with_data = true,
-                              .epoch = epoch,
-                              .lane = lane != NULL ? *lane : 0,
-                              .limit = 1};
+    ks_batch_query q = {.key_id = key_id,
+                        .state = KS_BATCH_FREE,
+                        .unspent = true,
+                        .with_data = true,
+                        .epoch = epoch,
+                        .limit = 1};
     tdsa_status st = ks_check_key_id(key_id, err);
 
+    add_filter(&q, filter);
     *out = NULL;
     if (st != TDSA_OK) {
         return st;
@@ -236,26 +254,102 @@ tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch, const uint6
     return st;
 }
 
+/* Presignatures that nobody leased and nobody burnt; 0 in a damaged row. */
+static uint32_t left_in(const ks_batch_row *row)
+{
+    uint32_t left = 0;
+
+    if (row->next >= row->count || row->count > KS_BATCH_COUNT_MAX) {
+        return 0;
+    }
+    for (uint32_t i = row->next; row->burnt != NULL && i < row->count; i++) {
+        left += (row->burnt[i / KS_BLOCK_SIZE] >> (i % KS_BLOCK_SIZE) & 1) == 0 ? 1 : 0;
+    }
+    return left;
+}
+
 static bool add_available(void *ctx, const ks_batch_row *row)
 {
     uint64_t *sum = ctx;
 
-    if (row->next < row->count && row->count <= KS_BATCH_COUNT_MAX) { /* else a damaged row */
-        *sum += row->count - row->next;
-    }
+    *sum += left_in(row);
     return true;
 }
 
-tdsa_status ks_batch_available(ks *s, const char *key_id, uint64_t *out, tdsa_err *err)
+typedef struct {
+    ks_batch_fn fn;
+    void *ctx;
+} each_batch;
+
+static bool give_info(void *ctx, const ks_batch_row *row)
 {
-    const ks_batch_query q = {.key_id = key_id,
-                              .state = KS_BATCH_FREE,
-                              .unspent = true,
-                              .any_epoch = true,
-                              .any_lane = true};
+    const each_batch *e = ctx;
+    ks_batch_info b = {0};
+    tdsa_err err;
+
+    if (ks_check_batch_row(row, &err) != TDSA_OK) {
+        return true;
+    }
+    memcpy(b.beta, row->beta, sizeof b.beta);
+    (void)strncpy(b.key_id, row->key_id, KS_KEY_ID_MAX);
+    b.epoch = row->epoch;
+    b.state = row->state;
+    b.lane = row->lane;
+    b.seq = row->seq;
+    b.count = row->count;
+    b.next = row->next;
+    b.members = row->members;
+    b.left = left_in(row);
+    if (row->burnt != NULL) {
+        memcpy(b.burnt, row->burnt, sizeof b.burnt);
+    }
+    return e->fn(e->ctx, &b);
+}
+
+tdsa_status ks_batch_each(ks *s, const char *key_id, const ks_batch_filter *filter, ks_batch_fn fn,
+                          void *ctx, tdsa_err *err)
+{
+    ks_batch_query q = {.key_id = key_id, .any_epoch = true, .with_burnt = true};
+    each_batch e = {.fn = fn, .ctx = ctx};
+    tdsa_status st = key_id == NULL ? TDSA_OK : ks_check_key_id(key_id, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    add_filter(&q, filter);
+    ks_enter(s);
+    st = s->backend->ops->batch_each(s->backend, &q, give_info, &e, err);
+    ks_leave(s);
+    return st;
+}
+
+tdsa_status ks_batch_burnt(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block, uint64_t *mask,
+                           tdsa_err *err)
+{
+    tdsa_status st;
+
+    *mask = 0;
+    if (block >= BLOCKS_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a batch has no block %u", block);
+    }
+    ks_enter(s);
+    st = s->backend->ops->burnt(s->backend, beta, block, mask, err);
+    ks_leave(s);
+    return st;
+}
+
+tdsa_status ks_batch_available(ks *s, const char *key_id, const ks_batch_filter *filter,
+                               uint64_t *out, tdsa_err *err)
+{
+    ks_batch_query q = {.key_id = key_id,
+                        .state = KS_BATCH_FREE,
+                        .unspent = true,
+                        .any_epoch = true,
+                        .with_burnt = true};
     uint64_t sum = 0;
     tdsa_status st = ks_check_key_id(key_id, err);
 
+    add_filter(&q, filter);
     *out = 0;
     if (st != TDSA_OK) {
         return st;
@@ -283,10 +377,10 @@ tdsa_status ks_batch_purge(ks *s, const char *key_id, bool only_spent, uint64_t 
     return ks_leave_commit(s, st);
 }
 
-tdsa_status ks_batch_void_made(ks *s, uint64_t lane_only, tdsa_err *err)
+tdsa_status ks_batch_void_made(ks *s, uint64_t seq_below, tdsa_err *err)
 {
     ks_enter(s);
-    return ks_leave_commit(s, s->backend->ops->batch_void_made(s->backend, lane_only, err));
+    return ks_leave_commit(s, s->backend->ops->batch_void_made(s->backend, seq_below, err));
 }
 
 tdsa_status ks_lease(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t from, uint32_t to,

@@ -172,11 +172,30 @@ typedef struct {
     uint32_t epoch;
     ks_batch_state state;
     uint64_t lane, seq;
-    uint32_t count; /* 1..KS_BATCH_COUNT_MAX */
-    uint32_t next;  /* first index not leased yet (combiner) */
-    uint8_t *data;  /* opaque: committee and R list; sealed at rest */
+    uint32_t count;   /* 1..KS_BATCH_COUNT_MAX */
+    uint32_t next;    /* first index not leased yet (combiner) */
+    uint32_t members; /* its committee: bit (1 << participantIndex) */
+    uint8_t *data;    /* opaque: committee and R list; sealed at rest */
     size_t data_len;
 } ks_batch;
+
+/** Which batches are meant; a zero leaves a condition out. */
+typedef struct {
+    uint64_t lane_from, lane_to; /* lanes from..to, both below 2^63; lane_to 0: any lane */
+    uint32_t within;             /* only batches whose members are all in this mask */
+} ks_batch_filter;
+
+/** The public columns of a batch, for counting. */
+typedef struct {
+    uint8_t beta[KS_BETA_LEN];
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint32_t epoch;
+    ks_batch_state state;
+    uint64_t lane, seq;
+    uint32_t count, next, members;
+    uint64_t burnt[KS_BATCH_COUNT_MAX / KS_BLOCK_SIZE]; /* bit per presignature */
+    uint32_t left; /* presignatures from `next` on that are not burnt */
+} ks_batch_info;
 
 void ks_batch_free(ks_batch *b);
 /** Errors: TDSA_E_CONFLICT (beta exists), TDSA_E_LOGIN, TDSA_E_NOT_FOUND (no such key). */
@@ -188,22 +207,34 @@ TDSA_MUST_USE tdsa_status ks_batch_move(ks *s, const uint8_t beta[KS_BETA_LEN], 
 /** Errors: TDSA_E_NOT_FOUND, TDSA_E_LOGIN, TDSA_E_STORE (refused: counted). */
 TDSA_MUST_USE tdsa_status ks_batch_get(ks *s, const uint8_t beta[KS_BETA_LEN], ks_batch **out,
                                        tdsa_err *err) TDSA_NONNULL;
-/** The oldest FREE batch of `lane` (NULL: of any lane) with next < count; data opened. A
+/** The oldest FREE batch that passes the filter (NULL: any) with next < count; data opened. A
  * batch that does not open is counted, becomes VOID and is passed over.
  * Errors: TDSA_E_NOT_FOUND, TDSA_E_LOGIN. */
 TDSA_MUST_USE tdsa_status ks_batch_find(ks *s, const char *key_id, uint32_t epoch,
-                                        const uint64_t *lane, ks_batch **out, tdsa_err *err)
-    __attribute__((nonnull(1, 2, 5, 6)));
-/** Presignatures of FREE batches not leased yet. */
-TDSA_MUST_USE tdsa_status ks_batch_available(ks *s, const char *key_id, uint64_t *out,
-                                             tdsa_err *err) TDSA_NONNULL;
+                                        const ks_batch_filter *filter, ks_batch **out,
+                                        tdsa_err *err) __attribute__((nonnull(1, 2, 5, 6)));
+/** Presignatures of FREE batches that pass the filter (NULL: any), neither leased nor burnt. */
+TDSA_MUST_USE tdsa_status ks_batch_available(ks *s, const char *key_id,
+                                             const ks_batch_filter *filter, uint64_t *out,
+                                             tdsa_err *err) __attribute__((nonnull(1, 2, 4, 5)));
+/** Called per batch inside the store's lock, `b` lent; return false to stop. No other call on this
+ * ks may be made from it. */
+typedef bool (*ks_batch_fn)(void *ctx, const ks_batch_info *b);
+/** Batches of one key (NULL: of all) that pass the filter (NULL: any), in any state and epoch,
+ * oldest first. Damaged rows are passed over. */
+TDSA_MUST_USE tdsa_status ks_batch_each(ks *s, const char *key_id, const ks_batch_filter *filter,
+                                        ks_batch_fn fn, void *ctx, tdsa_err *err)
+    __attribute__((nonnull(1, 4, 6)));
+/** What is burnt in one block of a batch: 0 when nothing is, or no such batch is there. */
+TDSA_MUST_USE tdsa_status ks_batch_burnt(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block,
+                                         uint64_t *mask, tdsa_err *err) TDSA_NONNULL;
 /** Deletes batches (and their blocks) of a key: all, or those used up (leased or burnt to the end)
  * and VOID ones; tells how many usable presignatures went. */
 TDSA_MUST_USE tdsa_status ks_batch_purge(ks *s, const char *key_id, bool only_spent,
                                          uint64_t *dropped, tdsa_err *err) TDSA_NONNULL;
-/** At start: every MADE batch of my own becomes VOID. Other processes' lanes are not touched
- * when `lane_only` is not 0. */
-TDSA_MUST_USE tdsa_status ks_batch_void_made(ks *s, uint64_t lane_only, tdsa_err *err) TDSA_NONNULL;
+/** At start: every MADE batch becomes VOID; of a shared database only those with a seq below
+ * `seq_below`, because others may still be in the making. */
+TDSA_MUST_USE tdsa_status ks_batch_void_made(ks *s, uint64_t seq_below, tdsa_err *err) TDSA_NONNULL;
 
 /**
  * Combiner's lease: advances next from `from` to `to` in one conditional statement.

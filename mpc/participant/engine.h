@@ -45,9 +45,14 @@ typedef struct {
     int64_t default_presignature_limit;
     uint32_t min_path, min_path_xpub;
     uint32_t presign_batch_min, presign_batch_max; /* 1..1024; grows with demand */
-    bool disable_reshare;       /* disableReshare: refused here, asked or asking */
-    bool require_known_clients; /* `clients:` list is set: only these pairs may register keys */
-    const peer_keys *clients;   /* lent for part_engine_new, copied */
+    /* the stock keeper, where part_engine_work runs: below `low` usable presignatures of a key in use
+     * it makes more, up to `high`, within the key's limit; low 0: off */
+    uint32_t presign_low, presign_high;
+    uint32_t presign_request_max; /* presignatures that one call may ask for; 0: no cap */
+    uint64_t presign_global_max;  /* in stock over all keys; 0: no cap */
+    bool disable_reshare;         /* disableReshare: refused here, asked or asking */
+    bool require_known_clients;   /* `clients:` list is set: only these pairs may register keys */
+    const peer_keys *clients;     /* lent for part_engine_new, copied */
     size_t client_count;
 
     peer_http_cfg http;
@@ -120,14 +125,70 @@ TDSA_MUST_USE tdsa_status part_engine_register(part_engine *e, const part_key_sp
 /** Distributed key generation of a registered key; returns when all participants have it ACTIVE. */
 TDSA_MUST_USE tdsa_status part_engine_generate(part_engine *e, const char *key_id,
                                                uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
-/** Makes `count` presignatures. Errors: TDSA_E_LIMIT (would pass the key's limit: none made). */
+/** Makes `count` presignatures. Errors: TDSA_E_LIMIT (would pass the key's limit or a cap of the
+ * configuration: none made). */
 TDSA_MUST_USE tdsa_status part_engine_presign(part_engine *e, const char *key_id, uint32_t count,
                                               uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+/** Presignatures that this participant can combine now: what nobody leased, and the rest of its own
+ * lease. Those that other participants coordinate are not counted. */
 TDSA_MUST_USE tdsa_status part_engine_available(part_engine *e, const char *key_id, uint64_t *out,
                                                 tdsa_err *err) TDSA_NONNULL;
 /** Drops the stock of a key here (peers keep theirs; it can never be used). */
 TDSA_MUST_USE tdsa_status part_engine_purge(part_engine *e, const char *key_id, uint64_t *dropped,
                                             tdsa_err *err) TDSA_NONNULL;
+/** The same for every key. */
+TDSA_MUST_USE tdsa_status part_engine_purge_all(part_engine *e, uint64_t *dropped, tdsa_err *err)
+    TDSA_NONNULL;
+/** Changes how many presignatures of a key may be in stock here; -1: any number. What is there stays.
+ * Errors: TDSA_E_BAD_INPUT (below -1), TDSA_E_NOT_FOUND. */
+TDSA_MUST_USE tdsa_status part_engine_set_limit(part_engine *e, const char *key_id, int64_t limit,
+                                                tdsa_err *err) TDSA_NONNULL;
+
+/** Of the presignatures that this participant coordinates (local, no network). */
+typedef struct {
+    uint32_t members;   /* the committee: bit (1 << participantIndex); 0 in the total */
+    uint64_t available; /* nobody leased them */
+    uint64_t leased;    /* by this process, not used yet */
+    uint64_t used;      /* used, lost or deleted; of the batches that are still kept */
+} part_stock_count;
+#define PART_COMMITTEES_MAX 70u /* C(8, 4) */
+typedef struct {
+    part_stock_count total;
+    int64_t limit; /* -1: none */
+    size_t committee_count;
+    part_stock_count committee[PART_COMMITTEES_MAX]; /* oldest batch first */
+} part_stock_info;
+/** Errors: TDSA_E_NOT_FOUND. */
+TDSA_MUST_USE tdsa_status part_engine_stock(part_engine *e, const char *key_id,
+                                            part_stock_info *out, tdsa_err *err) TDSA_NONNULL;
+
+/** One presignature as people name it: 64 hexadecimal digits of its batch, '-', its place in it. */
+#define PART_PRESIG_ID_MAX 72u
+typedef struct {
+    uint8_t beta[KS_BETA_LEN];
+    uint32_t index;
+} part_presig_id;
+void part_presig_id_put(char out[PART_PRESIG_ID_MAX], const part_presig_id *id) TDSA_NONNULL;
+/** False when it is none. */
+bool part_presig_id_parse(part_presig_id *out, const char *text) TDSA_NONNULL;
+
+/** Presignatures first.index .. to-1 of one batch, all available. */
+typedef struct {
+    part_presig_id first;
+    uint32_t to;
+    uint32_t members;
+} part_presig_range;
+/** Called under the engine's lock; return false to stop. */
+typedef bool (*part_presig_fn)(void *ctx, const part_presig_range *r);
+/** The available presignatures of a key that this participant coordinates, oldest first. */
+TDSA_MUST_USE tdsa_status part_engine_presignatures(part_engine *e, const char *key_id,
+                                                    part_presig_fn fn, void *ctx, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 3, 5)));
+/** Deletes one presignature here: nobody signs with it any more. Errors: TDSA_E_NOT_FOUND,
+ * TDSA_E_CONFLICT (used, deleted already, or leased by another process). */
+TDSA_MUST_USE tdsa_status part_engine_delete_presignature(part_engine *e, const char *key_id,
+                                                          const part_presig_id *id, tdsa_err *err)
+    TDSA_NONNULL;
 /** Deletes the share at every participant, then here. Errors: as register. */
 TDSA_MUST_USE tdsa_status part_engine_delete(part_engine *e, const char *key_id,
                                              uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;

@@ -129,6 +129,60 @@ tdsa_status part_engine_purge(part_engine *e, const char *key_id, uint64_t *drop
     return st;
 }
 
+tdsa_status part_engine_purge_all(part_engine *e, uint64_t *dropped, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_purge_all(e->part, dropped, err);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_set_limit(part_engine *e, const char *key_id, int64_t limit, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_set_limit(e->part, key_id, limit, err);
+    part_engine_flush(e);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_stock(part_engine *e, const char *key_id, part_stock_info *out,
+                              tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_stock_describe(e->part, key_id, out, err);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_presignatures(part_engine *e, const char *key_id, part_presig_fn fn,
+                                      void *ctx, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_presignatures(e->part, key_id, fn, ctx, err);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_delete_presignature(part_engine *e, const char *key_id,
+                                            const part_presig_id *id, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_presig_delete(e->part, key_id, id, err);
+    part_engine_leave(e);
+    return st;
+}
+
 tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *out, tdsa_err *err)
 {
     tdsa_status st;

@@ -58,8 +58,9 @@ struct part_key {
     part_session *signing; /* my signing session for this key, or NULL */
     part_batch *lease;     /* batch that my lease is from, or NULL */
     uint32_t lease_from, lease_next, lease_end, lease_len;
-    uint32_t batch_len; /* size of the next batch: grows with demand */
-    bool presigning;    /* a run of mine is under way */
+    uint64_t lease_burnt; /* of its block: deleted one by one before they were used */
+    uint32_t batch_len;   /* size of the next batch: grows with demand */
+    bool presigning;      /* a run of mine is under way */
 };
 
 struct part_batch {
@@ -68,6 +69,7 @@ struct part_batch {
     uint64_t used_ms;
     part_key *key;    /* held */
     uint64_t lane;    /* its combiner's; the top byte is the only participant that may use it */
+    uint32_t members; /* bit per participantIndex */
     mpc_batch *batch; /* owned */
 };
 
@@ -422,12 +424,23 @@ uint64_t part_doubts_next_due(const part *p);
 void part_doubt_answered(part *p, uint32_t doubt, uint16_t from, const part_answer *a);
 void part_doubts_free(part *p);
 
+/* presig.c */
+/** The batches that this participant coordinates. */
+ks_batch_filter part_my_batches(const part *p);
+/** What is left unused of a lease. */
+uint32_t part_lease_left(const part_key *k);
+bool part_lease_has(const part_key *k, uint32_t index);
+/** How many more presignatures of a key may be made, UINT64_MAX: no limit; and what limits them. */
+tdsa_status part_stock_room(part *p, const char *key_id, uint64_t *room, tdsa_err *why,
+                            tdsa_err *err);
+
 /* stock.c */
 /** Gives the next presignature of my lease, leasing on when it is used up.
  * Errors: TDSA_E_NOT_FOUND (no stock: presign), TDSA_E_STORE. */
 tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *index,
                             tdsa_err *err);
-/** The responder's side: burns the range the first time, spends `index` once. same: the index was
+/* spend.c */
+/** Burns the range the first time, spends `index` once. same: the index was
  * spent for this very transcript before. */
 typedef struct {
     part_batch *batch;
@@ -435,10 +448,14 @@ typedef struct {
     const uint8_t *transcript; /* 64 bytes */
 } part_spend;
 tdsa_status part_stock_spend(part *p, part_session *s, const part_spend *sp, tdsa_err *err);
-void part_stock_drop_lease(part *p, part_key *k);
 void part_ranges_free(part *p, part_session *s);
 void part_ranges_drop(part *p, part_session *s, const char *key_id);
+
+/* more of stock.c */
+void part_stock_drop_lease(part *p, part_key *k);
 uint64_t part_lane(const part *p);
+/** Of my next batch: higher than all before, and roughly the wall clock. */
+uint64_t part_next_seq(part *p);
 /** The committee's member at `place` 0..2t; ascending. */
 uint16_t part_committee_member(const part *p, const part_key *k, uint16_t place);
 /** Leaves my signing session of a key and its lease; the next signature opens another. */

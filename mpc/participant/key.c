@@ -175,6 +175,7 @@ tdsa_status part_batch_adopt(part *p, part_key *k, const ks_batch *row, part_bat
         }
         b->key = part_key_ref(k);
         b->lane = row->lane;
+        b->members = row->members;
         b->next = p->batches;
         p->batches = b;
         p->batch_count++;

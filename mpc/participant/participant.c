@@ -77,6 +77,11 @@ static tdsa_status check_cfg(const part_engine_cfg *cfg, tdsa_err *err)
         return TDSA_FAIL(err, TDSA_E_CONFIG, "presignature batches of %u to %u: want 1 to %u",
                          cfg->presign_batch_min, cfg->presign_batch_max, MPC_PRESIGN_COUNT_MAX);
     }
+    if (cfg->presign_low > cfg->presign_high) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "the stock of presignatures is to be kept between %u and %u",
+                         cfg->presign_low, cfg->presign_high);
+    }
     return TDSA_OK;
 }
 
@@ -95,6 +100,20 @@ static tdsa_status copy_clients(part *p, const part_engine_cfg *cfg, tdsa_err *e
     memcpy(copy, cfg->clients, cfg->client_count * sizeof *copy);
     p->cfg.clients = copy;
     return TDSA_OK;
+}
+
+/* A batch that was only MADE when its process ended never became FREE here: void for ever. A client
+ * shares its database with other processes, whose batches may still be in the making: of those, the
+ * ones begun (seq follows the wall clock) so long ago that no run is left. */
+static tdsa_status void_made(part *p, tdsa_err *err)
+{
+    const uint64_t now = p->cfg.clock.wall_ms(p->cfg.clock.ctx);
+    const uint64_t longest = 2ull * p->cfg.session_timeout_ms;
+
+    if (!part_is_client(p)) {
+        return ks_batch_void_made(p->cfg.store, 0, err);
+    }
+    return ks_batch_void_made(p->cfg.store, now > longest ? now - longest : 1, err);
 }
 
 tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
@@ -130,13 +149,9 @@ tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
     p->next_exchange = 1;
     p->next_op = 1;
     p->seq = cfg->clock.wall_ms(cfg->clock.ctx);
-    /* A batch that was only MADE when its process ended never became FREE here: void for ever. A
-     * client shares its database with other processes, whose batches may still be in the making. */
-    if (!part_is_client(p)) {
-        st = ks_batch_void_made(p->cfg.store, 0, err);
-        if (st != TDSA_OK) {
-            goto out;
-        }
+    st = void_made(p, err);
+    if (st != TDSA_OK) {
+        goto out;
     }
     part_doubts_load(p);
     *out = p;

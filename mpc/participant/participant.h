@@ -127,6 +127,17 @@ TDSA_MUST_USE tdsa_status part_stock(part *p, const char *key_id, uint64_t *out,
     TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_purge(part *p, const char *key_id, uint64_t *dropped, tdsa_err *err)
     TDSA_NONNULL;
+/* The following mean what part_engine_* says. */
+TDSA_MUST_USE tdsa_status part_purge_all(part *p, uint64_t *dropped, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_set_limit(part *p, const char *key_id, int64_t limit, tdsa_err *err)
+    TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_stock_describe(part *p, const char *key_id, part_stock_info *out,
+                                              tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_presignatures(part *p, const char *key_id, part_presig_fn fn,
+                                             void *ctx, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 3, 5)));
+TDSA_MUST_USE tdsa_status part_presig_delete(part *p, const char *key_id, const part_presig_id *id,
+                                             tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_derive_public(part *p, const char *key_id, const uint32_t *path,
                                              uint16_t path_len, uint8_t *out, size_t *out_len,
                                              tdsa_err *err) __attribute__((nonnull(1, 2, 5, 6, 7)));

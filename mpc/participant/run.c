@@ -230,6 +230,9 @@ static tdsa_status store_batch(part *p, part_run *r, tdsa_err *err)
     memcpy(b.beta, mpc_presign_beta(r->presign), sizeof b.beta);
     memcpy(b.key_id, r->key_id, sizeof b.key_id);
     b.epoch = r->key->key->pub.epoch;
+    for (size_t i = 0; i < r->member_count; i++) {
+        b.members |= 1u << r->members[i];
+    }
     b.data = data.data;
     b.data_len = data.len;
     TDSA_FAILPOINT("presign.before_made");

@@ -180,7 +180,7 @@ tdsa_status part_run_begin_presign(part *p, part_session *s, part_key *k, uint32
     r->deadline_ms = deadline_ms;
     r->key = part_key_ref(k);
     r->lane = part_lane(p);
-    r->seq = ++p->seq;
+    r->seq = part_next_seq(p);
     r->count = count;
     r->compressed = false;
     memcpy(r->key_id, k->key->pub.key_id, sizeof r->key_id);

@@ -370,20 +370,21 @@ void part_presign_go_on(part *p, part_op *op, const tdsa_err *last)
     }
 }
 
-static tdsa_status check_limit(part *p, const char *key_id, uint32_t count, tdsa_err *err)
+static tdsa_status check_limits(part *p, const char *key_id, uint32_t count, tdsa_err *err)
 {
-    part_key_info info;
-    uint64_t have = 0;
-    tdsa_status st = part_key_describe(p, key_id, &info, err);
+    uint64_t room = 0;
+    tdsa_err why;
+    tdsa_status st;
 
-    if (st == TDSA_OK) {
-        st = part_stock(p, key_id, &have, err);
+    if (p->cfg.presign_request_max > 0 && count > p->cfg.presign_request_max) {
+        return TDSA_FAIL(err, TDSA_E_LIMIT,
+                         "%u presignatures at once are more than the limit of %u per request",
+                         count, p->cfg.presign_request_max);
     }
-    if (st == TDSA_OK && info.presignature_limit >= 0 &&
-        have + count > (uint64_t)info.presignature_limit) {
-        st = TDSA_FAIL(err, TDSA_E_LIMIT,
-                       "%u more would pass the key's limit of %lld presignatures (%llu in stock)",
-                       count, (long long)info.presignature_limit, (unsigned long long)have);
+    st = part_stock_room(p, key_id, &room, &why, err);
+    if (st == TDSA_OK && count > room) {
+        *err = why;
+        st = why.status;
     }
     return st;
 }
@@ -395,7 +396,7 @@ uint64_t part_start_presign(part *p, const char *key_id, uint32_t count, uint32_
     part_op *op = NULL;
     part_key *k = NULL;
 
-    if (part_may_coordinate(p, err) != TDSA_OK || check_limit(p, key_id, count, err) != TDSA_OK ||
+    if (part_may_coordinate(p, err) != TDSA_OK || check_limits(p, key_id, count, err) != TDSA_OK ||
         part_key_hold(p, key_id, &k, err) != TDSA_OK) {
         return PART_OP_NONE;
     }

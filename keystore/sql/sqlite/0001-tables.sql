@@ -23,7 +23,8 @@ CREATE TABLE batch (
     lane INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     count INTEGER NOT NULL,
-    next INTEGER NOT NULL                -- first presignature that no combiner leased
+    next INTEGER NOT NULL,               -- first presignature that no combiner leased
+    members INTEGER NOT NULL             -- the committee: bit 1 << participantIndex
 ) WITHOUT ROWID;
 CREATE INDEX batch_by_key ON batch (key_id, lane, seq);
 

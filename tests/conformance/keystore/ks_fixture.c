@@ -165,7 +165,8 @@ void ks_fixture_batch(ks_fixture *f, const char *key_id, uint8_t tag, ks_batch_s
                       uint64_t lane, uint64_t seq, uint32_t count)
 {
     uint8_t data[100];
-    ks_batch b = {.epoch = 0, .state = state, .lane = lane, .seq = seq, .count = count};
+    ks_batch b = {
+        .epoch = 0, .state = state, .lane = lane, .seq = seq, .count = count, .members = 7};
 
     memset(data, tag, sizeof data);
     memcpy(b.beta, ks_fixture_beta(tag), KS_BETA_LEN);

@@ -22,6 +22,7 @@ static void a_batch_has_what_was_given(void **state)
     assert_int_equal(b->seq, 42);
     assert_int_equal(b->count, 100);
     assert_int_equal(b->next, 0);
+    assert_int_equal(b->members, 7);
     assert_int_equal(b->data_len, 100);
     for (size_t i = 0; i < b->data_len; i++) {
         assert_int_equal(b->data[i], 7);
@@ -103,9 +104,9 @@ static void at_start_made_batches_become_void(void **state)
 
     ks_fixture_active(f, "k", "share");
     ks_fixture_batch(f, "k", 1, KS_BATCH_MADE, 1, 1, 10);
-    ks_fixture_batch(f, "k", 2, KS_BATCH_MADE, 2, 1, 10);
+    ks_fixture_batch(f, "k", 2, KS_BATCH_MADE, 2, 3, 10);
     ks_fixture_batch(f, "k", 3, KS_BATCH_FREE, 1, 2, 10);
-    OK(f, ks_batch_void_made(f->s, 1, &f->err));
+    OK(f, ks_batch_void_made(f->s, 3, &f->err));
     OK(f, ks_batch_get(f->s, ks_fixture_beta(1), &b, &f->err));
     assert_int_equal(b->state, KS_BATCH_VOID);
     ks_batch_free(b);
@@ -123,11 +124,11 @@ static void at_start_made_batches_become_void(void **state)
 
 static uint8_t found_tag(ks_fixture *f, const char *key_id, bool any_lane)
 {
-    const uint64_t lane = ks_lane(f->s);
+    const ks_batch_filter mine = {.lane_from = ks_lane(f->s), .lane_to = ks_lane(f->s)};
     ks_batch *b = NULL;
     uint8_t tag = 0;
 
-    if (ks_batch_find(f->s, key_id, 0, any_lane ? NULL : &lane, &b, &f->err) == TDSA_OK) {
+    if (ks_batch_find(f->s, key_id, 0, any_lane ? NULL : &mine, &b, &f->err) == TDSA_OK) {
         tag = b->beta[0];
         assert_int_equal(b->data[0], tag);
     } else {
@@ -160,6 +161,125 @@ static void the_oldest_free_batch_is_found(void **state)
     EXPECT(f, TDSA_E_NOT_FOUND, ks_batch_find(f->s, "none", 0, NULL, &b, &f->err));
 }
 
+static void members(ks_fixture *f, uint8_t tag, uint64_t lane, uint32_t mask)
+{
+    uint8_t data[1] = {tag};
+    ks_batch b = {.state = KS_BATCH_FREE,
+                  .lane = lane,
+                  .seq = tag,
+                  .count = 10,
+                  .members = mask,
+                  .data = data,
+                  .data_len = 1};
+
+    memcpy(b.beta, ks_fixture_beta(tag), KS_BETA_LEN);
+    (void)snprintf(b.key_id, sizeof b.key_id, "k");
+    OK(f, ks_batch_insert(f->s, &b, &f->err));
+}
+
+static uint8_t found_within(ks_fixture *f, uint32_t mask, uint64_t from, uint64_t to)
+{
+    const ks_batch_filter filter = {.within = mask, .lane_from = from, .lane_to = to};
+    ks_batch *b = NULL;
+    uint8_t tag = 0;
+
+    if (ks_batch_find(f->s, "k", 0, &filter, &b, &f->err) == TDSA_OK) {
+        tag = b->beta[0];
+    } else {
+        assert_int_equal(f->err.status, TDSA_E_NOT_FOUND);
+    }
+    ks_batch_free(b);
+    return tag;
+}
+
+static void batches_are_found_by_members_and_lanes(void **state)
+{
+    ks_fixture *f = *state;
+    const ks_batch_filter low = {.within = 0x0f};
+    const ks_batch_filter mine = {.lane_from = 20, .lane_to = 29};
+    uint64_t left = 0;
+
+    ks_fixture_active(f, "k", "share");
+    members(f, 1, 10, 0x07);
+    members(f, 2, 20, 0x0b);
+    members(f, 3, 29, 0x0d);
+    members(f, 4, 30, 0x13);
+    members(f, 5, LANE, 0x13);
+    assert_int_equal(found_within(f, 0x07, 0, 0), 1);
+    assert_int_equal(found_within(f, 0x0b, 0, 0), 2);
+    assert_int_equal(found_within(f, 0x0f, 11, 100), 2);
+    assert_int_equal(found_within(f, 0x0d, 0, 0), 3);
+    assert_int_equal(found_within(f, 0x17, 11, 100), 4);
+    assert_int_equal(found_within(f, 0x03, 0, 0), 0);
+    assert_int_equal(found_within(f, 0x07, 11, 100), 0);
+    OK(f, ks_batch_available(f->s, "k", &low, &left, &f->err));
+    assert_int_equal(left, 30);
+    OK(f, ks_batch_available(f->s, "k", &mine, &left, &f->err));
+    assert_int_equal(left, 20);
+    OK(f, ks_batch_available(f->s, "k", NULL, &left, &f->err));
+    assert_int_equal(left, 50);
+}
+
+typedef struct {
+    unsigned count;
+    uint32_t left;
+    uint8_t last;
+    uint64_t burnt;
+    unsigned stop_at;
+} tally;
+
+static bool add_up(void *ctx, const ks_batch_info *b)
+{
+    tally *t = ctx;
+
+    t->count++;
+    t->left += b->left;
+    t->last = b->beta[0];
+    t->burnt |= b->burnt[1];
+    return t->count != t->stop_at;
+}
+
+static void what_is_burnt_ahead_of_a_lease_is_not_there(void **state)
+{
+    ks_fixture *f = *state;
+    const ks_batch_filter first = {.lane_from = 1, .lane_to = 1};
+    tally t = {0};
+    uint64_t mask = 1;
+    uint64_t left = 0;
+
+    ks_fixture_active(f, "k", "share");
+    ks_fixture_active(f, "other", "share");
+    ks_fixture_batch(f, "k", 1, KS_BATCH_FREE, 1, 1, 100);
+    ks_fixture_batch(f, "k", 2, KS_BATCH_MADE, 1, 2, 100);
+    ks_fixture_batch(f, "other", 3, KS_BATCH_FREE, 2, 1, 100);
+    OK(f, ks_lease(f->s, ks_fixture_beta(1), 0, 65, &f->err));
+    OK(f, ks_burn(f->s, ks_fixture_beta(1), 1, 7, &f->err)); /* one of them is leased */
+    OK(f, ks_batch_burnt(f->s, ks_fixture_beta(1), 1, &mask, &f->err));
+    assert_true(mask == 7);
+    OK(f, ks_batch_burnt(f->s, ks_fixture_beta(1), 0, &mask, &f->err));
+    assert_true(mask == 0);
+    OK(f, ks_batch_burnt(f->s, ks_fixture_beta(9), 0, &mask, &f->err));
+    assert_true(mask == 0);
+    EXPECT(f, TDSA_E_BAD_INPUT, ks_batch_burnt(f->s, ks_fixture_beta(1), 16, &mask, &f->err));
+    OK(f, ks_batch_available(f->s, "k", NULL, &left, &f->err));
+    assert_int_equal(left, 33);
+    OK(f, ks_batch_each(f->s, "k", NULL, add_up, &t, &f->err));
+    assert_int_equal(t.count, 2);
+    assert_int_equal(t.left, 133);
+    assert_true(t.burnt == 7);
+    t = (tally){0};
+    OK(f, ks_batch_each(f->s, NULL, NULL, add_up, &t, &f->err));
+    assert_int_equal(t.count, 3);
+    assert_int_equal(t.last, 3);
+    t = (tally){0};
+    OK(f, ks_batch_each(f->s, NULL, &first, add_up, &t, &f->err));
+    assert_int_equal(t.count, 2);
+    t = (tally){.stop_at = 1};
+    OK(f, ks_batch_each(f->s, NULL, NULL, add_up, &t, &f->err));
+    assert_int_equal(t.count, 1);
+    EXPECT(f, TDSA_E_BAD_INPUT, ks_batch_each(f->s, "k!", NULL, add_up, &t, &f->err));
+}
+
 static void a_lease_moves_on_from_where_it_stands(void **state)
 {
     ks_fixture *f = *state;
@@ -174,7 +294,7 @@ static void a_lease_moves_on_from_where_it_stands(void **state)
     EXPECT(f, TDSA_E_CONFLICT, ks_lease(f->s, beta, 2, 3, &f->err));
     OK(f, ks_lease(f->s, beta, 1, 64, &f->err));
     EXPECT(f, TDSA_E_CONFLICT, ks_lease(f->s, beta, 64, 101, &f->err)); /* past the end */
-    OK(f, ks_batch_available(f->s, "k", &left, &f->err));
+    OK(f, ks_batch_available(f->s, "k", NULL, &left, &f->err));
     assert_int_equal(left, 36);
     OK(f, ks_lease(f->s, beta, 64, 100, &f->err));
     OK(f, ks_batch_get(f->s, beta, &b, &f->err));
@@ -184,7 +304,7 @@ static void a_lease_moves_on_from_where_it_stands(void **state)
     EXPECT(f, TDSA_E_BAD_INPUT, ks_lease(f->s, beta, 5, 4, &f->err));
     EXPECT(f, TDSA_E_BAD_INPUT, ks_lease(f->s, beta, 5, KS_BATCH_COUNT_MAX + 1, &f->err));
     EXPECT(f, TDSA_E_CONFLICT, ks_lease(f->s, ks_fixture_beta(9), 0, 1, &f->err));
-    OK(f, ks_batch_available(f->s, "k", &left, &f->err));
+    OK(f, ks_batch_available(f->s, "k", NULL, &left, &f->err));
     assert_int_equal(left, 0);
 }
 
@@ -284,6 +404,8 @@ int main(void)
         cmocka_unit_test(batches_move_forward_only),
         cmocka_unit_test(at_start_made_batches_become_void),
         cmocka_unit_test(the_oldest_free_batch_is_found),
+        cmocka_unit_test(batches_are_found_by_members_and_lanes),
+        cmocka_unit_test(what_is_burnt_ahead_of_a_lease_is_not_there),
         cmocka_unit_test(a_lease_moves_on_from_where_it_stands),
         cmocka_unit_test(only_free_batches_are_leased_and_burnt),
         cmocka_unit_test(bits_burn_once_and_in_any_order),

@@ -91,9 +91,13 @@ static void an_edited_public_part_is_noticed_at_use(void **state)
 static void edited_columns_of_a_batch_are_noticed(void **state)
 {
     static const char *const edits[] = {
-        "UPDATE batch SET key_id = 'other'", "UPDATE batch SET epoch = 1",
-        "UPDATE batch SET lane = 77",        "UPDATE batch SET seq = 77",
-        "UPDATE batch SET count = 11",       "DELETE FROM batch_data",
+        "UPDATE batch SET key_id = 'other'",
+        "UPDATE batch SET epoch = 1",
+        "UPDATE batch SET lane = 77",
+        "UPDATE batch SET seq = 77",
+        "UPDATE batch SET count = 11",
+        "UPDATE batch SET members = 3",
+        "DELETE FROM batch_data",
     };
     ks_fixture *f = *state;
     ks_batch *b = NULL;

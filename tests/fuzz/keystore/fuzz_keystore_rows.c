@@ -77,7 +77,8 @@ static tdsa_status hostile_batch(ks_backend *b, const ks_batch_query *q, ks_batc
                                  void *ctx, tdsa_err *err)
 {
     hostile *h = (hostile *)(void *)b;
-    ks_batch_row row = {0};
+    static const uint64_t burnt[KS_BATCH_COUNT_MAX / KS_BLOCK_SIZE] = {0x5555};
+    ks_batch_row row = {.burnt = burnt};
     const uint8_t state = tdsa_read_u8(&h->in);
 
     (void)q;
@@ -130,7 +131,7 @@ static void use_store(ks *s, tdsa_err *err)
     st = ks_batch_find(s, "k", 0, NULL, &batch, err);
     require(st == TDSA_OK ? batch != NULL : batch == NULL);
     ks_batch_free(batch);
-    st = ks_batch_available(s, "k", &count, err);
+    st = ks_batch_available(s, "k", NULL, &count, err);
     require(st == TDSA_OK && count <= KS_BATCH_COUNT_MAX);
 }
 

@@ -1,0 +1,145 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "participant/internal.h"
+
+/*
+ * Presignatures, the responder's side: a range is burnt durably at its first request and then spent
+ * from memory (docs/architecture.md, "Burning").
+ */
+
+static void range_free(part *p, part_session *s, part_range **at)
+{
+    part_range *r = *at;
+
+    *at = r->next;
+    s->range_count--;
+    part_batch_release(p, r->batch);
+    free(r);
+}
+
+void part_ranges_free(part *p, part_session *s)
+{
+    while (s->ranges != NULL) {
+        range_free(p, s, &s->ranges);
+    }
+}
+
+void part_ranges_drop(part *p, part_session *s, const char *key_id)
+{
+    part_range **at = &s->ranges;
+
+    while (*at != NULL) {
+        if (strcmp((*at)->batch->key->key->pub.key_id, key_id) == 0) {
+            range_free(p, s, at);
+        } else {
+            at = &(*at)->next;
+        }
+    }
+}
+
+static part_range *find_range(const part_session *s, const part_spend *sp)
+{
+    part_range *r = s->ranges;
+
+    while (r != NULL && !(r->batch == sp->batch && r->from <= sp->index && sp->index < r->to)) {
+        r = r->next;
+    }
+    return r;
+}
+
+static tdsa_status check_range(const part_spend *sp, tdsa_err *err)
+{
+    const uint32_t count = mpc_batch_count(sp->batch->batch);
+
+    if (sp->range_from > sp->index || sp->index >= sp->range_to || sp->range_to > count ||
+        sp->range_to - sp->range_from > KS_BLOCK_SIZE ||
+        sp->range_from / KS_BLOCK_SIZE != (sp->range_to - 1) / KS_BLOCK_SIZE) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "presignature %u with range %u to %u of %u",
+                         sp->index, sp->range_from, sp->range_to, count);
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status burn_range(part *p, part_session *s, const part_spend *sp, part_range **out,
+                              tdsa_err *err)
+{
+    const uint32_t len = sp->range_to - sp->range_from;
+    const uint64_t ones = len == 64 ? UINT64_MAX : (1ull << len) - 1;
+    const uint64_t bits = ones << (sp->range_from % KS_BLOCK_SIZE);
+    part_range *r = NULL;
+    tdsa_status st = check_range(sp, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "range");
+    }
+    TDSA_FAILPOINT("sign.before_burn");
+    st = ks_burn(p->cfg.store, mpc_batch_beta(sp->batch->batch), sp->range_from / KS_BLOCK_SIZE,
+                 bits, err);
+    TDSA_FAILPOINT("sign.after_burn");
+    if (st != TDSA_OK) {
+        free(r);
+    }
+    if (st == TDSA_E_CONFLICT) {
+        return TDSA_FAIL(err, st, "NOT_MY_RANGE: presignatures %u to %u are used", sp->range_from,
+                         sp->range_to);
+    }
+    if (st == TDSA_E_NOT_FOUND) { /* it was purged; only memory still had it */
+        return TDSA_FAIL(err, st, "BATCH_UNKNOWN: this presignature's batch is not here any more");
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    p->stats.burned += len;
+    r->batch = part_batch_ref(sp->batch);
+    r->from = sp->range_from;
+    r->to = sp->range_to;
+    r->next = s->ranges;
+    s->ranges = r;
+    s->range_count++;
+    *out = r;
+    return TDSA_OK;
+}
+
+/* Forgets the oldest range; what is left of it stays burnt. */
+static void trim_ranges(part *p, part_session *s)
+{
+    while (s->range_count > PART_RANGES_MAX) {
+        part_range **at = &s->ranges;
+        while ((*at)->next != NULL) {
+            at = &(*at)->next;
+        }
+        range_free(p, s, at);
+    }
+}
+
+tdsa_status part_stock_spend(part *p, part_session *s, const part_spend *sp, tdsa_err *err)
+{
+    part_range *r = find_range(s, sp);
+    uint64_t bit = 0;
+    tdsa_status st = TDSA_OK;
+
+    if (r == NULL) {
+        st = burn_range(p, s, sp, &r, err);
+        if (st != TDSA_OK) {
+            return st;
+        }
+    }
+    bit = 1ull << (sp->index - r->from);
+    if ((r->spent & bit) != 0) {
+        if (tdsa_ct_equal(r->transcript[sp->index - r->from], sp->transcript, 32)) {
+            return TDSA_OK; /* the same request again */
+        }
+        return TDSA_FAIL(err, TDSA_E_CONFLICT,
+                         "PRESIGNATURE_USED: this presignature answered another request");
+    }
+    r->spent |= bit;
+    memcpy(r->transcript[sp->index - r->from], sp->transcript, 32);
+    trim_ranges(p, s);
+    return TDSA_OK;
+}
