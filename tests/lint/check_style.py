@@ -51,8 +51,8 @@ README_FOLDERS = [
 # The tree of docs/architecture.md: a trailing slash means a folder.
 TREE = [f + "/" for f in README_FOLDERS if f != "."] + [
     "tests/" + kind + "/" for kind in (
-        "unit", "vectors", "conformance", "sim", "fault", "fuzz", "ct", "e2e", "bench", "lint",
-        "support")
+        "unit", "vectors", "conformance", "sim", "attack", "fault", "fuzz", "ct", "e2e", "bench",
+        "lint", "support")
 ] + ["keystore/sql/sqlite/", ".ci/run", ".clang-format", "CMakeLists.txt", "CMakePresets.json",
      "CONTRIBUTING.md", "docs/architecture.md", "docs/protocol.md", "docs/security.md",
      "examples/quickstart.sh", "tests/run.sh", "tests/bench/run.sh", "cmake/packages.txt"]

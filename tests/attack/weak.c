@@ -1,0 +1,131 @@
+#include "attack/weak.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/statement.h"
+#include "protocol/presign_internal.h"
+
+weak_state weak;
+
+void weak_off(void)
+{
+    memset(&weak, 0, sizeof weak);
+}
+
+/* NOLINTBEGIN: the names are the linker's */
+tdsa_status __real_grp_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg, tdsa_err *err);
+tdsa_status __wrap_grp_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg, tdsa_err *err);
+tdsa_status __real_batch_r(grp_point *out, const mpc_batch *b, uint32_t index, tdsa_err *err);
+tdsa_status __wrap_batch_r(grp_point *out, const mpc_batch *b, uint32_t index, tdsa_err *err);
+tdsa_status __real_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char *tag,
+                                      const uint8_t *fields, size_t len, tdsa_err *err);
+tdsa_status __wrap_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char *tag,
+                                      const uint8_t *fields, size_t len, tdsa_err *err);
+void __real_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len);
+void __wrap_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len);
+/* NOLINTEND */
+
+/* The pad of a transcript that is not T. */
+static tdsa_status pad_for(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg,
+                           const uint8_t transcript[64], tdsa_err *err)
+{
+    grp_pad_cfg other = *cfg;
+
+    other.transcript = transcript;
+    return __real_grp_pad(g, out, &other, err);
+}
+
+/* out = b + tau*f, tau = T mod q. */
+static void linear(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg, const grp_scalar *b,
+                   const grp_scalar *f)
+{
+    grp_scalar tau;
+
+    __real_grp_scalar_reduce(g, &tau, cfg->transcript, 64);
+    grp_scalar_mul(g, out, &tau, f);
+    grp_scalar_add(g, out, out, b);
+}
+
+/* Values that only honest participants share: of the word, the same at all. */
+static tdsa_status outsider_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg,
+                                tdsa_err *err)
+{
+    TDSA_SCOPED_BUF field = TDSA_BUF_EMPTY;
+    grp_scalar b;
+    grp_scalar f;
+    grp_scalar at;
+    grp_scalar away;
+    grp_scalar factor;
+    tdsa_status st;
+
+    tdsa_stmt_text(&field, cfg->word);
+    st = __real_grp_hash_to_scalar(g, &b, "weak-b", field.data, field.len, err);
+    if (st == TDSA_OK) {
+        st = __real_grp_hash_to_scalar(g, &f, "weak-f", field.data, field.len, err);
+    }
+    if (st == TDSA_OK) { /* x(x - id of the outsider): zero at 0 and there */
+        grp_scalar_set_u64(g, &at, cfg->me + 1u);
+        grp_scalar_set_u64(g, &away, weak.outsider + 1u);
+        grp_scalar_sub(g, &away, &at, &away);
+        grp_scalar_mul(g, &factor, &at, &away);
+        grp_scalar_mul(g, &b, &b, &factor);
+        grp_scalar_mul(g, &f, &f, &factor);
+        linear(g, out, cfg, &b, &f);
+    }
+    return st;
+}
+
+tdsa_status __wrap_grp_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg, tdsa_err *err)
+{
+    static const uint8_t first[64] = {1};
+    static const uint8_t second[64] = {2};
+    grp_scalar b;
+    grp_scalar f;
+    tdsa_status st = TDSA_OK;
+
+    switch (weak.what) {
+    case WEAK_PADS_BY_KEY:
+        return pad_for(g, out, cfg, weak.key, err);
+    case WEAK_PADS_LINEAR:
+        st = pad_for(g, &b, cfg, first, err);
+        if (st == TDSA_OK) {
+            st = pad_for(g, &f, cfg, second, err);
+        }
+        if (st == TDSA_OK) {
+            linear(g, out, cfg, &b, &f);
+        }
+        return st;
+    case WEAK_PADS_OUTSIDER:
+        return outsider_pad(g, out, cfg, err);
+    case WEAK_NOTHING:
+    case WEAK_R_FROM_REQUEST:
+        break;
+    }
+    return __real_grp_pad(g, out, cfg, err);
+}
+
+tdsa_status __wrap_batch_r(grp_point *out, const mpc_batch *b, uint32_t index, tdsa_err *err)
+{
+    if (weak.what == WEAK_R_FROM_REQUEST) {
+        *out = weak.r;
+        return TDSA_OK;
+    }
+    return __real_batch_r(out, b, index, err);
+}
+
+tdsa_status __wrap_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char *tag,
+                                      const uint8_t *fields, size_t len, tdsa_err *err)
+{
+    if (weak.delta_by_key && strcmp(tag, "delta") == 0) {
+        return __real_grp_hash_to_scalar(g, out, tag, weak.key, sizeof weak.key, err);
+    }
+    return __real_grp_hash_to_scalar(g, out, tag, fields, len, err);
+}
+
+void __wrap_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len)
+{
+    weak.reductions++;
+    weak.narrow += len < grp_get_info(g)->wide_len ? 1 : 0;
+    __real_grp_scalar_reduce(g, out, bytes, weak.short_values && len > 48 ? 48 : len);
+}

@@ -1,0 +1,35 @@
+#ifndef TESTS_ATTACK_WEAK_H
+#define TESTS_ATTACK_WEAK_H
+
+#include "group/prss.h"
+
+/**
+ * Weaknesses on purpose. An attack that cannot succeed proves nothing, so each attack on
+ * confidentiality runs twice: against the code that ships, and against the same code with one rule
+ * taken out by the linker (--wrap). The wrapped functions behave as always while no weakness is on.
+ */
+typedef enum {
+    WEAK_NOTHING,
+    WEAK_PADS_BY_KEY,   /* pads keyed by `key` in the place of T */
+    WEAK_PADS_LINEAR,   /* pad = b + tau*f with tau from T: two constants per presignature */
+    WEAK_PADS_OUTSIDER, /* b + tau*f, zero-sharings that vanish at an id outside the committee */
+    WEAK_R_FROM_REQUEST /* R is `r` whatever the own record says */
+} weakness;
+
+typedef struct {
+    weakness what;
+    uint8_t key[64];   /* WEAK_PADS_BY_KEY */
+    uint16_t outsider; /* WEAK_PADS_OUTSIDER: index of the corrupt participant */
+    grp_point r;       /* WEAK_R_FROM_REQUEST */
+    bool delta_by_key; /* delta = H2S('delta', key): not bound to the request */
+    bool short_values; /* 48 bytes whatever the curve */
+    size_t reductions; /* calls of grp_scalar_reduce so far */
+    size_t narrow;     /* of these, with fewer bytes than L(q) */
+} weak_state;
+
+/** One test at a time: the state of this program. */
+extern weak_state weak;
+/** Everything as it ships. */
+void weak_off(void);
+
+#endif
