@@ -16,8 +16,10 @@ void weak_off(void)
 /* NOLINTBEGIN: the names are the linker's */
 tdsa_status __real_grp_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg, tdsa_err *err);
 tdsa_status __wrap_grp_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg, tdsa_err *err);
-tdsa_status __real_batch_r(grp_point *out, const mpc_batch *b, uint32_t index, tdsa_err *err);
-tdsa_status __wrap_batch_r(grp_point *out, const mpc_batch *b, uint32_t index, tdsa_err *err);
+tdsa_status __real_batch_points(grp_point out[PRESIGN_POINTS_MAX], const mpc_batch *b,
+                                uint32_t index, tdsa_err *err);
+tdsa_status __wrap_batch_points(grp_point out[PRESIGN_POINTS_MAX], const mpc_batch *b,
+                                uint32_t index, tdsa_err *err);
 tdsa_status __real_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char *tag,
                                       const uint8_t *fields, size_t len, tdsa_err *err);
 tdsa_status __wrap_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char *tag,
@@ -105,13 +107,15 @@ tdsa_status __wrap_grp_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg
     return __real_grp_pad(g, out, cfg, err);
 }
 
-tdsa_status __wrap_batch_r(grp_point *out, const mpc_batch *b, uint32_t index, tdsa_err *err)
+tdsa_status __wrap_batch_points(grp_point out[PRESIGN_POINTS_MAX], const mpc_batch *b,
+                                uint32_t index, tdsa_err *err)
 {
+    const tdsa_status st = __real_batch_points(out, b, index, err);
+
     if (weak.what == WEAK_R_FROM_REQUEST) {
-        *out = weak.r;
-        return TDSA_OK;
+        out[0] = weak.r;
     }
-    return __real_batch_r(out, b, index, err);
+    return st;
 }
 
 tdsa_status __wrap_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char *tag,
