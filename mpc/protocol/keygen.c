@@ -26,21 +26,25 @@ static const struct {
     send_fn send;
     take_fn take;
     end_fn end; /* NULL: nothing to compute between this round and the next */
-} rounds[MPC_KEYGEN_ROUNDS] = {
+} rounds[MPC_RESHARE_ROUNDS] = {
     {"random", false, false, keygen_send_random, keygen_take_random, end_random},
     {"commit", false, false, keygen_send_commit, keygen_take_commit, NULL},
     {"deal", true, false, keygen_send_deal, keygen_take_deal, keygen_close_deals},
     {"report", false, true, keygen_send_report, keygen_take_report, keygen_finish_key},
     {"stored", false, false, keygen_send_stored, keygen_take_stored, NULL},
+    {"active", false, false, keygen_send_active, keygen_take_active, NULL}, /* reshare only */
 };
 
 /* The fields of sid up to the random values, in the order of the specification. */
-static void put_inputs(const mpc_key_public *pub, tdsa_buf *b)
+static void put_inputs(const mpc_keygen *run, tdsa_buf *b)
 {
+    static const char *const words[] = {
+        [KEYGEN_NEW] = "keygen", [KEYGEN_RESHARE] = "reshare", [KEYGEN_REFRESH] = "refresh"};
+    const mpc_key_public *pub = &run->key->pub;
     TDSA_SCOPED_BUF policy = TDSA_BUF_EMPTY;
 
     tdsa_stmt_uint(b, MPC_VERSION);
-    tdsa_stmt_text(b, "keygen");
+    tdsa_stmt_text(b, words[run->kind]);
     tdsa_stmt_text(b, grp_curve_name(pub->curve));
     tdsa_stmt_text(b, mpc_scheme_name(pub->scheme));
     mpc_put_members(b, pub->members, pub->n);
@@ -53,6 +57,9 @@ static void put_inputs(const mpc_key_public *pub, tdsa_buf *b)
     if (policy.failed) {
         b->failed = true;
     }
+    if (run->kind != KEYGEN_NEW) {
+        reshare_put_inputs(run, b);
+    }
 }
 
 static tdsa_status hash_inputs(mpc_keygen *run, tdsa_err *err)
@@ -60,7 +67,7 @@ static tdsa_status hash_inputs(mpc_keygen *run, tdsa_err *err)
     TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
 
     tdsa_stmt_begin(&b, "inputs");
-    put_inputs(&run->key->pub, &b);
+    put_inputs(run, &b);
     return tdsa_hash_stmt(run->inputs, &b, err);
 }
 
@@ -72,7 +79,11 @@ static tdsa_status end_random(mpc_keygen *run, tdsa_err *err)
     tdsa_status st;
 
     tdsa_stmt_begin(&b, "sid");
-    put_inputs(&run->key->pub, &b);
+    put_inputs(run, &b);
+    if (run->kind != KEYGEN_NEW) {
+        TDSA_ASSERT(run->old.known); /* every dealer has told it */
+        tdsa_stmt_octets(&b, run->old.digest, sizeof run->old.digest);
+    }
     list = tdsa_stmt_list_begin(&b);
     for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
         if (keygen_takes_part(run, i)) {
@@ -88,22 +99,18 @@ static tdsa_status end_random(mpc_keygen *run, tdsa_err *err)
     return keygen_deal_make(run, err);
 }
 
-/* The members as bits. */
-static uint16_t run_members(const mpc_keygen_cfg *cfg)
+uint16_t keygen_member_bits(const mpc_member *members, size_t count)
 {
     uint16_t mask = 0;
 
-    for (uint16_t i = 0; i < cfg->n; i++) {
-        mask = (uint16_t)(mask | 1u << cfg->members[i].index);
+    for (size_t i = 0; i < count; i++) {
+        mask = (uint16_t)(mask | 1u << members[i].index);
     }
     return mask;
 }
 
-static tdsa_status check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err)
+tdsa_status keygen_check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err)
 {
-    if (cfg->epoch != 0) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key generation makes keys of epoch 0 only");
-    }
     if (!mpc_key_sizes_valid(cfg->n, cfg->t) || cfg->me >= GRP_PARTIES_MAX) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
                          "n = %u, t = %u, participant %u: 2t+1 <= n <= %u and 1 <= t <= %u", cfg->n,
@@ -118,9 +125,6 @@ static tdsa_status check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err)
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
                          "members are not participants of 0..%u in order, each once",
                          GRP_PARTIES_MAX - 1);
-    }
-    if ((run_members(cfg) >> cfg->me & 1u) == 0) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "participant %u is not among the members", cfg->me);
     }
     return mpc_policy_check(&cfg->policy, cfg->scheme, grp_get_info(cfg->g)->curve, err);
 }
@@ -154,7 +158,8 @@ static void fill_sets(mpc_keygen *run)
     }
 }
 
-static tdsa_status alloc_run(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_err *err)
+tdsa_status keygen_alloc(mpc_keygen **out, const mpc_keygen_cfg *cfg, keygen_kind kind,
+                         uint16_t dealers, tdsa_err *err)
 {
     mpc_keygen *run = calloc(1, sizeof *run);
     void *bytes = NULL;
@@ -166,10 +171,13 @@ static tdsa_status alloc_run(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_e
     }
     run->g = cfg->g;
     run->rng = cfg->rng;
-    run->round = (mpc_round){.round_count = MPC_KEYGEN_ROUNDS, .me = cfg->me};
-    run->getters = run_members(cfg);
-    run->dealers = run->getters;
-    run->round.members = run->getters;
+    run->kind = kind;
+    run->getters = keygen_member_bits(cfg->members, cfg->n);
+    run->dealers = dealers;
+    run->round =
+        (mpc_round){.round_count = kind == KEYGEN_NEW ? MPC_KEYGEN_ROUNDS : MPC_RESHARE_ROUNDS,
+                    .me = cfg->me,
+                    .members = run->getters | dealers};
     st = mpc_key_alloc(&run->key, cfg->g, true, err);
     if (st != TDSA_OK) {
         return st;
@@ -185,28 +193,42 @@ static tdsa_status alloc_run(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_e
     return TDSA_OK;
 }
 
+tdsa_status keygen_begin(mpc_keygen *run, tdsa_err *err)
+{
+    uint8_t *random = run->random[run->round.me];
+    tdsa_status st = hash_inputs(run, err);
+
+    if (st == TDSA_OK) {
+        st = tdsa_rng_fill(&run->rng, random, KEYGEN_PART_LEN, err);
+    }
+    tdsa_declassify(random, KEYGEN_PART_LEN); /* everybody gets it */
+    return st;
+}
+
 tdsa_status mpc_keygen_new(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_err *err)
 {
     mpc_keygen *run = NULL;
     tdsa_status st;
 
     *out = NULL;
-    st = check_cfg(cfg, err);
+    st = keygen_check_cfg(cfg, err);
+    if (st == TDSA_OK && (keygen_member_bits(cfg->members, cfg->n) >> cfg->me & 1u) == 0) {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "participant %u is not among the members", cfg->me);
+    }
+    if (st == TDSA_OK && cfg->epoch != 0) {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key generation makes keys of epoch 0 only");
+    }
     if (st != TDSA_OK) {
         return st;
     }
-    st = alloc_run(&run, cfg, err);
+    st = keygen_alloc(&run, cfg, KEYGEN_NEW, keygen_member_bits(cfg->members, cfg->n), err);
     if (st == TDSA_OK) {
-        st = hash_inputs(run, err);
-    }
-    if (st == TDSA_OK) {
-        st = tdsa_rng_fill(&run->rng, run->random[cfg->me], sizeof run->random[0], err);
+        st = keygen_begin(run, err);
     }
     if (st != TDSA_OK) {
         mpc_keygen_free(run);
         return st;
     }
-    tdsa_declassify(run->random[cfg->me], sizeof run->random[0]); /* everybody gets it */
     *out = run;
     return TDSA_OK;
 }
@@ -221,6 +243,7 @@ void mpc_keygen_free(mpc_keygen *run)
     for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
         tdsa_buf_clear(&run->open[i]);
     }
+    tdsa_buf_clear(&run->old.record);
     tdsa_wipe(run, sizeof *run);
     free(run);
 }
@@ -230,7 +253,9 @@ static void kill_run(mpc_keygen *run)
 {
     run->round.dead = true;
     tdsa_wipe(run->sec, sizeof *run->sec);
-    tdsa_wipe(run->key->sec, sizeof *run->key->sec);
+    if (run->key->sec != NULL) {
+        tdsa_wipe(run->key->sec, sizeof *run->key->sec);
+    }
 }
 
 unsigned mpc_keygen_round(const mpc_keygen *run)
@@ -302,6 +327,9 @@ tdsa_status mpc_keygen_advance(mpc_keygen *run, tdsa_err *err)
     if (round == MPC_KEYGEN_ROUND_STORED && !run->stored) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the key is not marked as stored yet");
     }
+    if (round == MPC_RESHARE_ROUND_ACTIVE && !run->active) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the new epoch is not marked as active yet");
+    }
     if (rounds[round].end != NULL) {
         st = rounds[round].end(run, err);
     }
@@ -329,4 +357,20 @@ const uint8_t *mpc_keygen_sid(const mpc_keygen *run)
 {
     TDSA_ASSERT(run->round.round >= 1);
     return run->sid;
+}
+
+void mpc_keygen_mark_active(mpc_keygen *run)
+{
+    TDSA_ASSERT(run->round.round >= MPC_RESHARE_ROUND_ACTIVE);
+    run->active = true;
+}
+
+unsigned mpc_keygen_round_count(const mpc_keygen *run)
+{
+    return run->round.round_count;
+}
+
+bool mpc_keygen_gets_share(const mpc_keygen *run)
+{
+    return keygen_gets(run, run->round.me);
 }

@@ -40,7 +40,7 @@ TDSA_MUST_USE tdsa_status mpc_keygen_new(mpc_keygen **out, const mpc_keygen_cfg 
 /** Wipes and frees at any point. */
 void mpc_keygen_free(mpc_keygen *run);
 
-/** The current round, 0..4; MPC_KEYGEN_ROUNDS when done. */
+/** The current round, from 0; mpc_keygen_round_count when done. */
 unsigned mpc_keygen_round(const mpc_keygen *run) TDSA_NONNULL;
 /** Appends my message of the current round for `to`. May be asked again: same bytes.
  * Errors: TDSA_E_BAD_INPUT (dead run, no such peer, or round 4 before mark_stored). */
@@ -66,6 +66,12 @@ TDSA_MUST_USE tdsa_status mpc_keygen_advance(mpc_keygen *run, tdsa_err *err) TDS
 /** From round 4 on: the key, lent; the caller stores it PENDING durably, then marks it. */
 const mpc_key *mpc_keygen_key(const mpc_keygen *run) TDSA_NONNULL;
 void mpc_keygen_mark_stored(mpc_keygen *run) TDSA_NONNULL;
+/** Reshare only, in its last round: the new epoch is durably the one in use here. */
+void mpc_keygen_mark_active(mpc_keygen *run) TDSA_NONNULL;
+/** How many rounds this run has: MPC_KEYGEN_ROUNDS, a reshare one more. */
+unsigned mpc_keygen_round_count(const mpc_keygen *run) TDSA_NONNULL;
+/** True when this participant gets a share: only a reshare has others. */
+bool mpc_keygen_gets_share(const mpc_keygen *run) TDSA_NONNULL;
 /** The sid of the run from round 1 on (32 bytes, lent). */
 const uint8_t *mpc_keygen_sid(const mpc_keygen *run) TDSA_NONNULL;
 

@@ -3,11 +3,13 @@
 
 #include "protocol/key_internal.h"
 #include "protocol/keygen.h"
+#include "protocol/reshare.h"
 #include "protocol/round.h"
 
-/* The inside of a key generation, shared by the keygen*.c files only. */
+/* The inside of a key generation or reshare, shared by keygen*.c and reshare.c only. */
 
 #define KEYGEN_PART_LEN 32u /* chain code part, contribution, salt */
+#define KEYGEN_SID_LEN  32u
 
 /** Why a dealer is complained about; the number travels. */
 typedef enum {
@@ -18,9 +20,12 @@ typedef enum {
     KEYGEN_BAD_PROOF = 4,
     KEYGEN_BAD_SHARE = 5,
     KEYGEN_BAD_CC_PART = 6,
-    KEYGEN_BAD_CONTRIBUTION = 7
+    KEYGEN_BAD_CONTRIBUTION = 7,
+    KEYGEN_BAD_CONSTANT = 8 /* reshare: C_{i,0} is not lambda_i*X_i */
 } keygen_reason;
-#define KEYGEN_REASON_MAX 7u
+#define KEYGEN_REASON_MAX 8u
+
+typedef enum { KEYGEN_NEW, KEYGEN_RESHARE, KEYGEN_REFRESH } keygen_kind;
 
 /** What never leaves this participant, or only privately. Lives in a tdsa_secret. */
 typedef struct {
@@ -30,7 +35,27 @@ typedef struct {
     /* contributions to my sets, by position in key->sec->sets and position in the set */
     uint8_t set_part[GRP_MY_SETS_MAX][GRP_THRESHOLD_MAX + 1][KEYGEN_PART_LEN];
     uint8_t pair_part[GRP_PARTIES_MAX][2][KEYGEN_PART_LEN]; /* pair (me, i): lower index first */
+    grp_scalar old_share;                                   /* reshare, a dealer's */
 } keygen_secret;
+
+/** The old epoch of a reshare, as the dealers report it in round 0. */
+typedef struct {
+    uint32_t epoch;
+    uint16_t n, t;
+    uint16_t indices[GRP_PARTIES_MAX];
+    mpc_member dealers[GRP_PARTIES_MAX];
+    uint16_t dealer_count;
+    bool known;       /* y, x, cc, record and digest are there */
+    bool mine;        /* ... from my own record of this epoch, not from a dealer */
+    uint16_t told_by; /* the dealer that they are from */
+    bool earlier;     /* there is a record of an earlier epoch here: the same key and chain code */
+    grp_point earlier_y;
+    uint8_t earlier_cc[32];
+    grp_point y, x[GRP_PARTIES_MAX]; /* x: by participant index */
+    uint8_t cc[32];
+    tdsa_buf record; /* the statement "key" */
+    uint8_t digest[64];
+} keygen_old;
 
 typedef struct {
     bool made;
@@ -47,6 +72,8 @@ struct mpc_keygen {
     tdsa_secret *sec_mem;
     /* bit (1 << index): who deals a polynomial, who gets a share; in key generation everybody does */
     uint16_t dealers, getters;
+    keygen_kind kind;
+    keygen_old old;                /* reshare and refresh */
     size_t sets_each, sets_shared; /* sets of t+1 that a getter is in, that two are in */
     uint8_t inputs[64];            /* H of what sid covers, without the random values */
     uint8_t random[GRP_PARTIES_MAX][KEYGEN_PART_LEN];
@@ -57,7 +84,7 @@ struct mpc_keygen {
     keygen_complaint complaint[GRP_PARTIES_MAX]; /* by complainer */
     uint8_t view[GRP_PARTIES_MAX][64];
     uint16_t confirm_bad; /* bit per sender */
-    bool stored;
+    bool stored, active;
 };
 
 static inline bool keygen_takes_part(const mpc_keygen *run, uint16_t index)
@@ -73,7 +100,49 @@ static inline bool keygen_gets(const mpc_keygen *run, uint16_t index)
     return (run->getters >> index & 1u) != 0;
 }
 
-/* keygen_deal.c: round 1 and 2 */
+/** Commitments in an opening of `from`: a refresh leaves out the constant, which is 0. */
+static inline size_t keygen_point_count(const mpc_keygen *run, uint16_t from)
+{
+    if (!keygen_deals(run, from)) {
+        return 0;
+    }
+    return run->kind == KEYGEN_REFRESH ? run->key->pub.t : run->key->pub.t + 1u;
+}
+static inline bool keygen_proves(const mpc_keygen *run, uint16_t from)
+{
+    return keygen_deals(run, from) && run->kind != KEYGEN_REFRESH;
+}
+
+/* keygen.c: for reshare.c */
+
+/** What holds for every run. */
+TDSA_MUST_USE tdsa_status keygen_check_cfg(const mpc_keygen_cfg *cfg, tdsa_err *err) TDSA_NONNULL;
+/** A run with its key and secrets; whatever comes, the caller frees *out. dealers: bits. */
+TDSA_MUST_USE tdsa_status keygen_alloc(mpc_keygen **out, const mpc_keygen_cfg *cfg,
+                                       keygen_kind kind, uint16_t dealers, tdsa_err *err)
+    TDSA_NONNULL;
+/** My inputs and random value: ready for round 0. */
+TDSA_MUST_USE tdsa_status keygen_begin(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
+uint16_t keygen_member_bits(const mpc_member *members, size_t count) TDSA_NONNULL;
+
+/* reshare.c */
+
+/** Appends the fields of sid that a reshare has beyond those of a key generation. */
+void reshare_put_inputs(const mpc_keygen *run, tdsa_buf *b) TDSA_NONNULL;
+/** The length of the record that a dealer sends in round 0. */
+size_t reshare_record_len(const mpc_keygen *run) TDSA_NONNULL;
+/** A dealer's record of the old epoch: the first is decoded and checked, the others are the same. */
+TDSA_MUST_USE tdsa_status reshare_take_record(mpc_keygen *run, uint16_t from, const uint8_t *in,
+                                              size_t len, tdsa_err *err) TDSA_NONNULL;
+/** My polynomial: constant lambda_me*x_me, in a refresh 0; and its commitments. */
+TDSA_MUST_USE tdsa_status reshare_make_poly(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
+/** C_{from,0} = lambda_from*X_from. */
+TDSA_MUST_USE tdsa_status reshare_constant_fits(bool *fits, const mpc_keygen *run, uint16_t from,
+                                                tdsa_err *err) TDSA_NONNULL;
+/** The sums of the dealings become the new public key and verification shares. */
+TDSA_MUST_USE tdsa_status reshare_finish_public(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
+
+/* keygen_deal.c: my dealing, and what both sides of one need */
 
 /** Draws my polynomial, proof, parts and salt; makes my opening and commitment. */
 TDSA_MUST_USE tdsa_status keygen_deal_make(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
@@ -81,6 +150,31 @@ TDSA_MUST_USE tdsa_status keygen_deal_make(mpc_keygen *run, tdsa_err *err) TDSA_
 void keygen_deal_private(const mpc_keygen *run, uint16_t to, tdsa_buf *out) TDSA_NONNULL;
 size_t keygen_open_len(const mpc_keygen *run, uint16_t from) TDSA_NONNULL;
 size_t keygen_private_len(const mpc_keygen *run, uint16_t from, uint16_t to) TDSA_NONNULL;
+/** Hashes of contributions in an opening: a getter's sets, then its pairs. */
+size_t keygen_hash_count_of(const mpc_keygen *run, uint16_t from) TDSA_NONNULL;
+/** Contributions in a private part: the sets that both are in, and the pair. */
+size_t keygen_part_count_of(const mpc_keygen *run, uint16_t from, uint16_t to) TDSA_NONNULL;
+bool keygen_gives_share(const mpc_keygen *run, uint16_t from, uint16_t to) TDSA_NONNULL;
+/** A pair as a set, lower index first. */
+void keygen_pair_of(uint16_t out[2], uint16_t a, uint16_t b) TDSA_NONNULL;
+size_t keygen_position_in(const grp_set *set, uint16_t index) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status keygen_hash_cc_part(uint8_t out[32], const mpc_keygen *run,
+                                              uint16_t dealer, const uint8_t part[KEYGEN_PART_LEN],
+                                              tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status keygen_hash_part(uint8_t out[32], const mpc_keygen *run, uint16_t dealer,
+                                           const char *kind, const uint16_t *members, size_t count,
+                                           const uint8_t part[KEYGEN_PART_LEN], tdsa_err *err)
+    TDSA_NONNULL;
+/** H of the opening under the tag 'com': the fields are the same. */
+TDSA_MUST_USE tdsa_status keygen_hash_opening(uint8_t out[64], const uint8_t *open, size_t len,
+                                              tdsa_err *err) TDSA_NONNULL;
+/** e = H2S('pop', sid, i, all of C_i, K) */
+TDSA_MUST_USE tdsa_status keygen_pop_challenge(grp_scalar *e, const mpc_keygen *run,
+                                               uint16_t dealer, const grp_point *c,
+                                               const grp_point *k, tdsa_err *err) TDSA_NONNULL;
+
+/* keygen_take.c: another's dealing */
+
 /** Checks and keeps `from`'s opening and private part. *reason tells what is wrong; only a failure
  * of our own machine is an error. */
 TDSA_MUST_USE tdsa_status keygen_deal_take(mpc_keygen *run, uint16_t from, const uint8_t *in,
@@ -124,6 +218,10 @@ TDSA_MUST_USE tdsa_status keygen_take_report(mpc_keygen *run, uint16_t from, con
 TDSA_MUST_USE tdsa_status keygen_send_stored(mpc_keygen *run, uint16_t to, tdsa_buf *out,
                                              tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status keygen_take_stored(mpc_keygen *run, uint16_t from, const uint8_t *in,
+                                             size_t len, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status keygen_send_active(mpc_keygen *run, uint16_t to, tdsa_buf *out,
+                                             tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status keygen_take_active(mpc_keygen *run, uint16_t from, const uint8_t *in,
                                              size_t len, tdsa_err *err) TDSA_NONNULL;
 
 #endif

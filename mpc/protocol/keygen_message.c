@@ -9,6 +9,12 @@
 
 /* ---- exact lengths ---- */
 
+/* What a dealer of a reshare says of the old epoch; of others the item is absent. */
+static size_t old_len(const mpc_keygen *run, uint16_t from)
+{
+    return keygen_deals(run, from) ? reshare_record_len(run) : 0;
+}
+
 size_t keygen_complaint_len(void)
 {
     return MPC_TEXT("report") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(2 * MPC_UINT) + MPC_ITEM(0);
@@ -22,16 +28,18 @@ static size_t deal_len(const mpc_keygen *run, uint16_t from)
 
 size_t keygen_message_len(const mpc_keygen *run, unsigned round, uint16_t from)
 {
-    const size_t lens[MPC_KEYGEN_ROUNDS] = {
-        MPC_TEXT("random") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(KEYGEN_PART_LEN),
+    const size_t lens[MPC_RESHARE_ROUNDS] = {
+        MPC_TEXT("random") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(KEYGEN_PART_LEN) +
+            (run->kind == KEYGEN_NEW ? 0 : MPC_ITEM(old_len(run, from))),
         MPC_TEXT("commit") + 2 * MPC_ITEM(DIGEST_LEN),
         deal_len(run, from),
         MPC_TEXT("report") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(0) +
             MPC_ITEM(keygen_confirm_count(run, from) * MPC_ITEM(DIGEST_LEN)),
         MPC_TEXT("stored-echo") + MPC_ITEM(DIGEST_LEN),
+        MPC_TEXT("active-echo") + MPC_ITEM(DIGEST_LEN),
     };
 
-    TDSA_ASSERT(round < MPC_KEYGEN_ROUNDS);
+    TDSA_ASSERT(round < MPC_RESHARE_ROUNDS);
     return lens[round];
 }
 
@@ -62,19 +70,31 @@ tdsa_status keygen_send_random(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa
     (void)err;
     put_digest(out, "random", run->inputs);
     tdsa_stmt_octets(out, run->random[run->round.me], KEYGEN_PART_LEN);
+    if (run->kind != KEYGEN_NEW && keygen_deals(run, run->round.me)) {
+        tdsa_stmt_octets(out, run->old.record.data, run->old.record.len);
+    } else if (run->kind != KEYGEN_NEW) {
+        tdsa_stmt_absent(out);
+    }
     return TDSA_OK;
 }
 
 tdsa_status keygen_take_random(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
                                tdsa_err *err)
 {
+    const bool has_record = run->kind != KEYGEN_NEW && keygen_deals(run, from);
     tdsa_reader r = tdsa_reader_of(in, len);
+    const uint8_t *record = NULL;
     uint8_t inputs[DIGEST_LEN];
     tdsa_status st;
 
     tdsa_stmt_expect(&r, "random");
     tdsa_stmt_read_exact(&r, inputs, sizeof inputs);
     tdsa_stmt_read_exact(&r, run->random[from], KEYGEN_PART_LEN);
+    if (has_record) {
+        record = tdsa_stmt_read_item(&r, TDSA_ITEM_OCTETS, reshare_record_len(run));
+    } else if (run->kind != KEYGEN_NEW && !tdsa_stmt_read_absent(&r)) {
+        r.failed = true;
+    }
     st = tdsa_reader_finish(&r, "random", err);
     if (st != TDSA_OK) {
         return st;
@@ -82,10 +102,11 @@ tdsa_status keygen_take_random(mpc_keygen *run, uint16_t from, const uint8_t *in
     if (memcmp(inputs, run->inputs, sizeof inputs) != 0) {
         return TDSA_BLAME(err, from,
                           "participant %u has other inputs (%016llx, here %016llx): compare curve, "
-                          "members and their keys, n, t, key id and policy",
+                          "members and their keys, n, t, key id, epoch and policy",
                           from, head_of(inputs), head_of(run->inputs));
     }
-    return TDSA_OK;
+    return record == NULL ? TDSA_OK
+                          : reshare_take_record(run, from, record, reshare_record_len(run), err);
 }
 
 /* ---- round 1: commit ---- */
@@ -280,16 +301,16 @@ tdsa_status keygen_send_stored(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa
     return TDSA_OK;
 }
 
-tdsa_status keygen_take_stored(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
-                               tdsa_err *err)
+static tdsa_status take_stored(const mpc_keygen *run, uint16_t from, const char *tag,
+                               const uint8_t *in, size_t len, tdsa_err *err)
 {
     tdsa_reader r = tdsa_reader_of(in, len);
     uint8_t stored[DIGEST_LEN];
     tdsa_status st;
 
-    tdsa_stmt_expect(&r, "stored-echo");
+    tdsa_stmt_expect(&r, tag);
     tdsa_stmt_read_exact(&r, stored, sizeof stored);
-    st = tdsa_reader_finish(&r, "stored-echo", err);
+    st = tdsa_reader_finish(&r, tag, err);
     if (st != TDSA_OK) {
         return st;
     }
@@ -298,4 +319,28 @@ tdsa_status keygen_take_stored(mpc_keygen *run, uint16_t from, const uint8_t *in
                           from, head_of(stored), head_of(run->key->pub.stored));
     }
     return TDSA_OK;
+}
+
+tdsa_status keygen_take_stored(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
+                               tdsa_err *err)
+{
+    return take_stored(run, from, "stored-echo", in, len, err);
+}
+
+/* ---- round 5 of a reshare: active ---- */
+
+tdsa_status keygen_send_active(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_err *err)
+{
+    (void)to;
+    if (!run->active) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the new epoch is not marked as active yet");
+    }
+    put_digest(out, "active-echo", run->key->pub.stored);
+    return TDSA_OK;
+}
+
+tdsa_status keygen_take_active(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
+                               tdsa_err *err)
+{
+    return take_stored(run, from, "active-echo", in, len, err);
 }

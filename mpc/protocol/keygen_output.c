@@ -78,7 +78,7 @@ tdsa_status keygen_close_deals(mpc_keygen *run, tdsa_err *err)
 {
     tdsa_status st = hash_view(run, err);
 
-    if (st != TDSA_OK || run->complaint[run->round.me].made) {
+    if (st != TDSA_OK || run->complaint[run->round.me].made || !keygen_gets(run, run->round.me)) {
         return st; /* with a complaint there are no keys to confirm */
     }
     return derive_kappas(run, err);
@@ -116,6 +116,9 @@ tdsa_status keygen_confirms(const mpc_keygen *run, uint16_t peer, uint16_t sende
     size_t at = 0;
     tdsa_status st = TDSA_OK;
 
+    if (keygen_confirm_count(run, peer) == 0) {
+        return TDSA_OK;
+    }
     for (size_t i = 0; i < sec->set_count && st == TDSA_OK; i++) {
         const grp_set *set = &sec->sets[i].set;
 
@@ -145,6 +148,8 @@ static const char *reason_text(keygen_reason reason)
         return "wrong proof of possession";
     case KEYGEN_BAD_SHARE:
         return "the share does not fit the commitments";
+    case KEYGEN_BAD_CONSTANT:
+        return "the dealing is not of its share of the old epoch";
     case KEYGEN_BAD_CC_PART:
         return "the chain code part does not fit its hash";
     case KEYGEN_BAD_CONTRIBUTION:
@@ -220,15 +225,22 @@ static tdsa_status sum_commitments(mpc_keygen *run, tdsa_err *err)
         return st;
     }
     pub->y = sum[0];
-    if (grp_point_is_identity(&pub->y)) {
+    if (run->kind == KEYGEN_NEW && grp_point_is_identity(&pub->y)) {
         return TDSA_FAIL(err, TDSA_E_PROTOCOL, "the public key is the identity");
     }
     for (uint16_t k = 0; k < pub->n && st == TDSA_OK; k++) {
         const uint16_t j = pub->members[k].index;
 
         st = grp_commit_eval_vartime(run->g, &pub->x[j], sum, pub->t + 1u, j, err);
-        if (st == TDSA_OK && grp_point_is_identity(&pub->x[j])) {
-            return TDSA_FAIL(err, TDSA_E_PROTOCOL, "the share of participant %u is 0", j);
+    }
+    if (st == TDSA_OK && run->kind != KEYGEN_NEW) {
+        st = reshare_finish_public(run, err);
+    }
+    for (uint16_t k = 0; k < pub->n && st == TDSA_OK; k++) {
+        const uint16_t j = pub->members[k].index;
+
+        if (grp_point_is_identity(&pub->x[j])) {
+            st = TDSA_FAIL(err, TDSA_E_PROTOCOL, "the share of participant %u is 0", j);
         }
     }
     return st;
@@ -299,6 +311,24 @@ static tdsa_status hash_stored(mpc_keygen *run, tdsa_err *err)
     return tdsa_hash_stmt(pub->stored, &b, err);
 }
 
+/* My share; a participant that leaves keeps nothing. */
+static tdsa_status settle_secret(mpc_keygen *run, tdsa_err *err)
+{
+    grp_scalar *share = &run->key->sec->share;
+
+    if (!keygen_gets(run, run->round.me)) {
+        tdsa_secret_free(run->key->sec_mem);
+        run->key->sec_mem = NULL;
+        run->key->sec = NULL;
+        return TDSA_OK;
+    }
+    *share = run->sec->share; /* both in locked memory */
+    if (run->kind == KEYGEN_REFRESH) {
+        grp_scalar_add(run->g, share, share, &run->sec->old_share);
+    }
+    return check_key(run, err);
+}
+
 tdsa_status keygen_finish_key(mpc_keygen *run, tdsa_err *err)
 {
     tdsa_status st = judge_complaints(run, err);
@@ -312,9 +342,8 @@ tdsa_status keygen_finish_key(mpc_keygen *run, tdsa_err *err)
     if (st != TDSA_OK) {
         return st;
     }
-    run->key->sec->share = run->sec->share; /* both in locked memory */
-    st = check_key(run, err);
-    if (st == TDSA_OK) {
+    st = settle_secret(run, err);
+    if (st == TDSA_OK && run->kind == KEYGEN_NEW) {
         st = hash_chain_code(run, err);
     }
     if (st == TDSA_OK) {

@@ -74,7 +74,7 @@ void run_init_scheme(protocol_run *r, grp_curve curve, mpc_scheme scheme, uint16
     for (uint16_t i = 0; i < r->committee_count; i++) {
         r->committee[i] = i;
     }
-    for (uint16_t i = 0; i < n; i++) {
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) { /* a reshare may bring in others than 0..n-1 */
         init_participant(r, i, seed);
     }
 }
@@ -97,6 +97,8 @@ static void drop_keys(protocol_run *r)
         mpc_keygen_free(r->keygen[i]);
         r->keygen[i] = NULL;
         r->key[i] = NULL;
+        mpc_keygen_free(r->previous[i]);
+        r->previous[i] = NULL;
     }
 }
 
@@ -147,69 +149,82 @@ static void clear_bag(mailbag *bag)
     }
 }
 
-static void keygen_post(protocol_run *r, mailbag *bag, unsigned round)
+static bool in_round(const protocol_run *r, uint16_t i, unsigned round)
 {
-    for (uint16_t from = 0; from < r->n; from++) {
-        for (uint16_t to = 0; to < r->n; to++) {
+    return r->keygen[i] != NULL && mpc_keygen_round(r->keygen[i]) == round;
+}
+
+static void keygen_post(protocol_run *r, mailbag *bag, run_step step, unsigned round)
+{
+    for (uint16_t from = 0; from < GRP_PARTIES_MAX; from++) {
+        for (uint16_t to = 0; to < GRP_PARTIES_MAX; to++) {
             tdsa_buf *m = &bag->m[from][to];
             tdsa_err err;
 
-            if (from != to && mpc_keygen_round(r->keygen[from]) == round &&
+            if (from != to && in_round(r, from, round) && r->keygen[to] != NULL &&
                 mpc_keygen_send(r->keygen[from], to, m, &err) != TDSA_OK) {
                 tdsa_buf_reset(m);
             }
-            pass_hook(r, STEP_KEYGEN, round, from, to, m);
+            pass_hook(r, step, round, from, to, m);
         }
     }
 }
 
 static void keygen_deliver(protocol_run *r, const mailbag *bag, unsigned round)
 {
-    for (uint16_t to = 0; to < r->n; to++) {
-        for (uint16_t k = 0; k < r->n; k++) {
-            const uint16_t from = r->reverse ? (uint16_t)(r->n - 1 - k) : k;
+    for (uint16_t to = 0; to < GRP_PARTIES_MAX; to++) {
+        for (uint16_t k = 0; k < GRP_PARTIES_MAX; k++) {
+            const uint16_t from = r->reverse ? (uint16_t)(GRP_PARTIES_MAX - 1 - k) : k;
             const tdsa_buf *m = &bag->m[from][to];
 
-            if (m->len > 0 && r->status[to] == TDSA_OK &&
-                mpc_keygen_round(r->keygen[to]) == round) {
+            if (m->len > 0 && r->status[to] == TDSA_OK && in_round(r, to, round)) {
                 r->status[to] = mpc_keygen_take(r->keygen[to], from, m->data, m->len, &r->err[to]);
             }
         }
     }
 }
 
-static void keygen_round(protocol_run *r, unsigned round)
+static void keygen_round(protocol_run *r, run_step step, unsigned round)
 {
     mailbag bag = {0};
 
-    keygen_post(r, &bag, round);
+    keygen_post(r, &bag, step, round);
     keygen_deliver(r, &bag, round);
     clear_bag(&bag);
-    for (uint16_t i = 0; i < r->n; i++) {
-        if (r->status[i] == TDSA_OK && mpc_keygen_round(r->keygen[i]) == round &&
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        if (r->status[i] == TDSA_OK && in_round(r, i, round) &&
             mpc_keygen_round_complete(r->keygen[i])) {
             r->status[i] = mpc_keygen_advance(r->keygen[i], &r->err[i]);
         }
-        if (r->status[i] == TDSA_OK && mpc_keygen_round(r->keygen[i]) == MPC_KEYGEN_ROUND_STORED) {
+        if (r->status[i] == TDSA_OK && in_round(r, i, MPC_KEYGEN_ROUND_STORED)) {
             mpc_keygen_mark_stored(r->keygen[i]);
+        }
+        if (r->status[i] == TDSA_OK && step == STEP_RESHARE &&
+            in_round(r, i, MPC_RESHARE_ROUND_ACTIVE)) {
+            mpc_keygen_mark_active(r->keygen[i]);
         }
     }
 }
 
-size_t run_keygen_drive(protocol_run *r)
+static size_t drive(protocol_run *r, run_step step, unsigned round_count)
 {
     size_t done = 0;
 
-    for (unsigned round = 0; round < MPC_KEYGEN_ROUNDS; round++) {
-        keygen_round(r, round);
+    for (unsigned round = 0; round < round_count; round++) {
+        keygen_round(r, step, round);
     }
-    for (uint16_t i = 0; i < r->n; i++) {
-        if (r->status[i] == TDSA_OK && mpc_keygen_round(r->keygen[i]) == MPC_KEYGEN_ROUNDS) {
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        if (r->status[i] == TDSA_OK && in_round(r, i, round_count)) {
             r->key[i] = mpc_keygen_key(r->keygen[i]);
             done++;
         }
     }
     return done;
+}
+
+size_t run_keygen_drive(protocol_run *r)
+{
+    return drive(r, STEP_KEYGEN, MPC_KEYGEN_ROUNDS);
 }
 
 size_t run_keygen(protocol_run *r, const char *key_id)
@@ -222,6 +237,77 @@ size_t run_keygen(protocol_run *r, const char *key_id)
         must(r->status[i] == TDSA_OK, "new key generation");
     }
     return run_keygen_drive(r);
+}
+
+/* ---- reshare ---- */
+
+static void pick_members(const protocol_run *r, const uint16_t *indices, size_t count,
+                         mpc_member *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = r->members[indices[i]];
+    }
+}
+
+void run_reshare_prepare(const protocol_run *r, uint16_t i, const run_reshare_spec *spec,
+                         run_reshare_setup *out)
+{
+    protocol_run *mine = (protocol_run *)(uintptr_t)r; /* the generator moves on */
+    const mpc_key *old = mpc_keygen_key(r->previous[spec->dealers[0]]);
+    const bool has = r->previous[i] != NULL && (spec->lost >> i & 1u) == 0;
+
+    memset(out, 0, sizeof *out);
+    pick_members(r, spec->dealers, spec->dealer_count, out->dealers);
+    pick_members(r, spec->members, spec->n, out->members);
+    (void)mpc_key_indices(out->old_indices, &old->pub);
+    out->cfg = (mpc_reshare_cfg){.g = r->g,
+                                 .key_id = old->pub.key_id,
+                                 .scheme = old->pub.scheme,
+                                 .policy = old->pub.policy,
+                                 .old_epoch = old->pub.epoch,
+                                 .old_t = old->pub.t,
+                                 .old_indices = out->old_indices,
+                                 .old_n = old->pub.n,
+                                 .dealers = out->dealers,
+                                 .dealer_count = spec->dealer_count,
+                                 .members = out->members,
+                                 .n = spec->n,
+                                 .t = spec->t,
+                                 .me = i,
+                                 .mine = has ? mpc_keygen_key(r->previous[i]) : NULL,
+                                 .rng = tdsa_test_rng_of(&mine->rng[i])};
+}
+
+void run_reshare_begin(protocol_run *r)
+{
+    drop_batches(r);
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        mpc_keygen_free(r->previous[i]);
+        r->previous[i] = r->keygen[i];
+        r->keygen[i] = NULL;
+        r->key[i] = NULL;
+        r->status[i] = TDSA_OK;
+    }
+}
+
+size_t run_reshare(protocol_run *r, const run_reshare_spec *spec)
+{
+    uint16_t all = 0;
+
+    run_reshare_begin(r);
+    for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        all = (uint16_t)(all | (i < spec->dealer_count ? 1u << spec->dealers[i] : 0u) |
+                         (i < spec->n ? 1u << spec->members[i] : 0u));
+    }
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        run_reshare_setup setup;
+
+        if ((all >> i & 1u) != 0) {
+            run_reshare_prepare(r, i, spec, &setup);
+            r->status[i] = mpc_reshare_new(&r->keygen[i], &setup.cfg, &r->err[i]);
+        }
+    }
+    return drive(r, STEP_RESHARE, MPC_RESHARE_ROUNDS);
 }
 
 /* ---- presignatures ---- */

@@ -3,13 +3,14 @@
 
 #include "protocol/keygen.h"
 #include "protocol/presign.h"
+#include "protocol/reshare.h"
 #include "protocol/sign.h"
 
 /**
  * n participants of the protocols in one process, each with its own seeded generator (the one of
  * the reference model). Every message passes a hook that may read or change it.
  */
-typedef enum { STEP_KEYGEN, STEP_PRESIGN, STEP_REPLY } run_step;
+typedef enum { STEP_KEYGEN, STEP_PRESIGN, STEP_REPLY, STEP_RESHARE } run_step;
 
 typedef void (*run_hook)(void *ctx, run_step step, unsigned round, uint16_t from, uint16_t to,
                          tdsa_buf *message);
@@ -30,7 +31,8 @@ typedef struct {
     tdsa_test_rng rng[GRP_PARTIES_MAX];
     mpc_member members[GRP_PARTIES_MAX];
     mpc_keygen *keygen[GRP_PARTIES_MAX];
-    const mpc_key *key[GRP_PARTIES_MAX]; /* lent from keygen; set when it is done */
+    const mpc_key *key[GRP_PARTIES_MAX];   /* lent from keygen; set when it is done */
+    mpc_keygen *previous[GRP_PARTIES_MAX]; /* after a reshare: what the old epoch is lent from */
     mpc_presign *presign[GRP_PARTIES_MAX];
     tdsa_buf data[GRP_PARTIES_MAX];
     mpc_batch *batch[GRP_PARTIES_MAX];
@@ -55,6 +57,28 @@ mpc_keygen_cfg run_keygen_cfg(const protocol_run *r, uint16_t i, const char *key
 size_t run_keygen(protocol_run *r, const char *key_id);
 /** Drives runs that exist in r->keygen. */
 size_t run_keygen_drive(protocol_run *r);
+
+/** Who takes part in a reshare; index lists, ascending. */
+typedef struct {
+    uint16_t dealers[GRP_PARTIES_MAX], members[GRP_PARTIES_MAX];
+    uint16_t dealer_count, n, t;
+    /* members that have lost their key: they take part as if they had never had it; bits */
+    uint16_t lost;
+} run_reshare_spec;
+
+typedef struct {
+    mpc_reshare_cfg cfg;
+    mpc_member dealers[GRP_PARTIES_MAX], members[GRP_PARTIES_MAX];
+    uint16_t old_indices[GRP_PARTIES_MAX];
+} run_reshare_setup;
+/** What participant i would begin with; the setup is lent to mpc_reshare_new. */
+void run_reshare_prepare(const protocol_run *r, uint16_t i, const run_reshare_spec *spec,
+                         run_reshare_setup *out);
+/** Reshares the key that the run has. Keys of the old epoch live on in r->previous; r->key is set for
+ * those that finish (one that leaves has a key without secret half). Returns how many finished. */
+size_t run_reshare(protocol_run *r, const run_reshare_spec *spec);
+/** Moves the keys that there are to r->previous; then the caller makes r->keygen and drives. */
+void run_reshare_begin(protocol_run *r);
 
 mpc_presign_cfg run_presign_cfg(const protocol_run *r, uint16_t i, uint64_t lane, uint64_t seq);
 /** Presigns with r->committee; data and batches of the members that finished are made. Returns how

@@ -195,7 +195,7 @@ static void a_complaint_aborts_and_names_the_pair(void **state)
 
 static void a_complaint_about_nobody_is_blamed(void **state)
 {
-    static const uint64_t bad[][2] = {{3, 1}, {0, 0}, {0, 8}, {UINT64_MAX, 1}, {0, UINT64_MAX}};
+    static const uint64_t bad[][2] = {{3, 1}, {0, 0}, {0, 9}, {UINT64_MAX, 1}, {0, UINT64_MAX}};
     static const uint8_t view[64] = {0};
     fixture f;
 

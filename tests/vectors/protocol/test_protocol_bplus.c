@@ -84,7 +84,7 @@ static void check_message(const json_t *vector, const char *what, const char *wa
 typedef struct {
     const json_t *vector;
     const protocol_run *run;
-    size_t seen[3];
+    size_t seen[4];
 } checker;
 
 static size_t committee_position(const protocol_run *r, uint16_t index)
