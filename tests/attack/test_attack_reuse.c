@@ -126,7 +126,7 @@ static void row_5_without_masks_of_their_own_two_answers_give_the_key(void **sta
 /* ---- a label that comes again ---- */
 
 typedef struct {
-    mpc_signature sig;
+    grp_scalar r, s;
     mpc_context ctx;
 } signed_once;
 
@@ -134,11 +134,13 @@ static void sign_batch(protocol_run *r, uint64_t seq, uint8_t tag, signed_once *
 {
     uint8_t digest[32] = {1, tag};
     mpc_request q;
+    mpc_signature sig;
     tdsa_err err;
 
     assert_int_equal(run_presign(r, 1, seq), r->committee_count);
     q = run_request(r, INDEX, digest, sizeof digest);
-    assert_int_equal(run_sign(r, &q, &out->sig, &out->ctx, &err), TDSA_OK);
+    assert_int_equal(run_sign(r, &q, &sig, &out->ctx, &err), TDSA_OK);
+    run_ecdsa_split(r->g, &out->r, &out->s, &sig);
 }
 
 /* Two signatures whose nonces are k + delta_1 and k + delta_2 give k, and k gives x. */
@@ -146,14 +148,13 @@ static bool equal_nonces_give_the_key(const protocol_run *r, const signed_once *
                                       const signed_once *b)
 {
     const grp *g = r->g;
-    const grp_scalar u = sc_sub(g, a->ctx.h, sc_mul(g, a->sig.s, a->ctx.delta));
-    const grp_scalar v = sc_sub(g, b->ctx.h, sc_mul(g, b->sig.s, b->ctx.delta));
-    const grp_scalar top = sc_sub(g, sc_mul(g, u, b->sig.r), sc_mul(g, v, a->sig.r));
-    const grp_scalar under =
-        sc_sub(g, sc_mul(g, a->sig.s, b->sig.r), sc_mul(g, b->sig.s, a->sig.r));
+    const grp_scalar u = sc_sub(g, a->ctx.h, sc_mul(g, a->s, a->ctx.delta));
+    const grp_scalar v = sc_sub(g, b->ctx.h, sc_mul(g, b->s, b->ctx.delta));
+    const grp_scalar top = sc_sub(g, sc_mul(g, u, b->r), sc_mul(g, v, a->r));
+    const grp_scalar under = sc_sub(g, sc_mul(g, a->s, b->r), sc_mul(g, b->s, a->r));
     const grp_scalar k = sc_div(g, top, under);
     const grp_scalar x =
-        sc_div(g, sc_sub(g, sc_mul(g, a->sig.s, sc_add(g, k, a->ctx.delta)), a->ctx.h), a->sig.r);
+        sc_div(g, sc_sub(g, sc_mul(g, a->s, sc_add(g, k, a->ctx.delta)), a->ctx.h), a->r);
 
     return sc_equal(g, x, judge_key(r));
 }
