@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/ripemd.h>
 #include <openssl/sha.h>
 
 #include "base/assert.h"
@@ -140,6 +141,17 @@ tdsa_status tdsa_hash(uint8_t *out, tdsa_hash_alg alg, const void *in, size_t le
     sha_add(&s, alg, in, len);
     sha_end(&s, alg, out);
     return TDSA_OK;
+}
+
+tdsa_status tdsa_hash160(uint8_t out[TDSA_HASH160_LEN], const void *in, size_t len, tdsa_err *err)
+{
+    uint8_t sha[TDSA_DIGEST_LEN_MAX];
+    const tdsa_status st = tdsa_hash(sha, TDSA_HASH_SHA256, in, len, err);
+
+    if (st == TDSA_OK && RIPEMD160(sha, 32, out) == NULL) {
+        return TDSA_FAIL(err, TDSA_E_CRYPTO, "RIPEMD-160");
+    }
+    return st;
 }
 
 tdsa_status tdsa_hasher_new(tdsa_hasher **out, tdsa_hash_alg alg, tdsa_err *err)

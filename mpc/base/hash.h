@@ -30,6 +30,11 @@ bool tdsa_hash_by_name(tdsa_hash_alg *out, const char *name) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status tdsa_hash(uint8_t *out, tdsa_hash_alg alg, const void *in, size_t len,
                                     tdsa_err *err);
 
+#define TDSA_HASH160_LEN 20u
+/** RIPEMD-160 of SHA-256: names of public keys in BIP32 (fingerprints). Errors: TDSA_E_CRYPTO. */
+TDSA_MUST_USE tdsa_status tdsa_hash160(uint8_t out[TDSA_HASH160_LEN], const void *in, size_t len,
+                                       tdsa_err *err);
+
 /** A digest in parts. */
 typedef struct tdsa_hasher tdsa_hasher;
 TDSA_MUST_USE tdsa_status tdsa_hasher_new(tdsa_hasher **out, tdsa_hash_alg alg, tdsa_err *err)

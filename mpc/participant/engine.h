@@ -5,6 +5,7 @@
 
 #include "keystore/keystore.h"
 #include "peer/roster.h"
+#include "protocol/bip32.h"
 #include "protocol/sign.h"
 
 /**
@@ -271,6 +272,14 @@ TDSA_MUST_USE tdsa_status part_engine_public_key(part_engine *e, const char *key
                                                  const uint32_t *path, uint16_t path_len,
                                                  uint8_t *out, size_t *out_len, tdsa_err *err)
     __attribute__((nonnull(1, 2, 5, 6, 7)));
+
+/** Extended public key (BIP32 xpub) of a derivation path of a bip32 key (local). out: room for
+ * MPC_XPUB_TEXT_MAX. Whoever has it and one private key below it has the private key at its depth.
+ * Errors: TDSA_E_NOT_FOUND, TDSA_E_DENIED (path shorter than the key's minimum for xpubs, no
+ * derivation), TDSA_E_BAD_INPUT (the path). */
+TDSA_MUST_USE tdsa_status part_engine_xpub(part_engine *e, const char *key_id, const uint32_t *path,
+                                           uint16_t path_len, char *out, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 5, 6)));
 
 /* ---- servers ---- */
 

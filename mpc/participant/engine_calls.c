@@ -221,6 +221,17 @@ tdsa_status part_engine_public_key(part_engine *e, const char *key_id, const uin
     return st;
 }
 
+tdsa_status part_engine_xpub(part_engine *e, const char *key_id, const uint32_t *path,
+                             uint16_t path_len, char *out, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_derive_xpub(e->part, key_id, path, path_len, out, err);
+    part_engine_leave(e);
+    return st;
+}
+
 void part_engine_stats(part_engine *e, part_stats *out)
 {
     part_engine_enter(e);

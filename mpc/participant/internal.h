@@ -15,6 +15,7 @@
  *   run.c          all-to-all runs (keygen, presign)           key.c  cache of keys and batches
  *   registry.c     register, status, delete, ping  stock.c     leases, burns, presigning
  *   signing.c      one signature                   op.c        local operations
+ *   derive.c       public keys by path
  *   doubt.c        half-made keys               rate.c     signatures per minute
  */
 

@@ -3,7 +3,6 @@
 
 #include "base/assert.h"
 #include "participant/internal.h"
-#include "protocol/bip32.h"
 
 /* Keys and batches held in memory, counted by their users; wiped when dropped. */
 
@@ -402,57 +401,6 @@ tdsa_status part_key_describe(part *p, const char *key_id, part_key_info *out, t
     if (st == TDSA_OK) {
         st = describe(p, row, out, err);
     }
-    ks_key_free(row);
-    return st;
-}
-
-static tdsa_status derive(const mpc_key *key, const uint32_t *path, uint16_t path_len, grp_point *y,
-                          tdsa_err *err)
-{
-    const mpc_policy *policy = &key->pub.policy;
-    grp_scalar epsilon;
-
-    if (policy->derivation == MPC_DERIVE_NONE) {
-        *y = key->pub.y;
-        return path_len == 0 ? TDSA_OK
-                             : TDSA_FAIL(err, TDSA_E_DENIED,
-                                         "the key has no derivation: the path must be empty");
-    }
-    if (path_len < policy->min_path) {
-        return TDSA_FAIL(err, TDSA_E_DENIED,
-                         "a path of %u elements is below the key's minimum of %u", path_len,
-                         policy->min_path);
-    }
-    return mpc_bip32_path_vartime(&epsilon, y, key, path, path_len, err);
-}
-
-tdsa_status part_derive_public(part *p, const char *key_id, const uint32_t *path, uint16_t path_len,
-                               uint8_t *out, size_t *out_len, tdsa_err *err)
-{
-    ks_key *row = NULL;
-    mpc_key *key = NULL;
-    grp_point y;
-    tdsa_status st;
-
-    *out_len = 0;
-    if (!part_key_id_ok(key_id)) {
-        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
-    }
-    st = ks_key_get(p->cfg.store, key_id, &row, err);
-    if (st == TDSA_OK && row->state != KS_KEY_ACTIVE) {
-        st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "key %s is not active", key_id);
-    }
-    if (st == TDSA_OK) {
-        st = part_key_public(p, row, &key, err);
-    }
-    if (st == TDSA_OK) {
-        st = derive(key, path, path_len, &y, err);
-    }
-    if (st == TDSA_OK) {
-        grp_point_encode_raw(key->g, out, &y);
-        *out_len = grp_get_info(key->g)->point_raw_len;
-    }
-    mpc_key_free(key);
     ks_key_free(row);
     return st;
 }

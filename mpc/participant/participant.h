@@ -141,6 +141,10 @@ TDSA_MUST_USE tdsa_status part_presig_delete(part *p, const char *key_id, const 
 TDSA_MUST_USE tdsa_status part_derive_public(part *p, const char *key_id, const uint32_t *path,
                                              uint16_t path_len, uint8_t *out, size_t *out_len,
                                              tdsa_err *err) __attribute__((nonnull(1, 2, 5, 6, 7)));
+/** out: room for MPC_XPUB_TEXT_MAX. */
+TDSA_MUST_USE tdsa_status part_derive_xpub(part *p, const char *key_id, const uint32_t *path,
+                                           uint16_t path_len, char *out, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 5, 6)));
 void part_get_stats(const part *p, part_stats *out) TDSA_NONNULL;
 /** True while a half-made key may still be settled now: its servers were not asked yet, or all of
  * them have stored the same. */
