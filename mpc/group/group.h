@@ -9,9 +9,10 @@
 #include "base/rng.h"
 
 /**
- * A prime-order group of points G with order q, and its scalars, the same for every curve.
- * P-256 and P-521 run on OpenSSL, P-384 on nettle, secp256k1 on libsecp256k1, Ed25519 on libsodium;
- * scalars modulo q on GMP's mpn_sec_* functions, which run in constant time. A function without the suffix _vartime may be given secrets.
+ * A prime-order group of points G with order q, and its scalars, the same for every curve. P-256
+ * runs on OpenSSL, P-384 and P-521 on nettle and OpenSSL, secp256k1 on libsecp256k1, Ed25519 on
+ * libsodium; scalars modulo q on GMP's mpn_sec_* functions, which run in constant time. A function
+ * without the suffix _vartime may be given secrets.
  * Threads: a grp is immutable once open and may be shared.
  */
 typedef enum {

@@ -52,6 +52,8 @@ struct grp {
 
 extern const grp_backend grp_p256_backend;
 extern const grp_backend grp_secp256k1_backend;
+extern const grp_backend grp_p384_backend;
+extern const grp_backend grp_p521_backend;
 extern const grp_backend grp_ed25519_backend;
 
 /** A row of the table of curves (curve.c). */

@@ -226,6 +226,91 @@ static void one_group_serves_many_threads(void **state)
     }
 }
 
+/* a*G and a*P, the latter in variable time, for a and -a. */
+static void check_both(const grp *g, const grp_scalar *a, const grp_point *g_times,
+                       const grp_point *p, const grp_point *p_times)
+{
+    grp_scalar minus;
+    grp_point expect;
+    grp_point r;
+    tdsa_err err;
+
+    r = base_times(g, a);
+    assert_points_equal(g, &r, g_times);
+    grp_scalar_neg(g, &minus, a);
+    r = base_times(g, &minus);
+    grp_point_neg(g, &expect, g_times);
+    assert_points_equal(g, &r, &expect);
+    if (p != NULL) {
+        assert_int_equal(grp_mul_vartime(g, &r, a, p, &err), TDSA_OK);
+        assert_points_equal(g, &r, p_times);
+        assert_int_equal(grp_mul_vartime(g, &r, &minus, p, &err), TDSA_OK);
+        grp_point_neg(g, &expect, p_times);
+        assert_points_equal(g, &r, &expect);
+    }
+}
+
+/* 2^k, 2^k + 1, 2^k - 1 and their negatives: where windows and combs meet their special cases. */
+static void multiplication_is_right_for_special_scalars(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < CURVE_COUNT; c++) {
+        grp *g = open_curve(c);
+        const grp_point one = base_times_u64(g, 1);
+        const grp_point p = base_times_u64(g, 0x123456789abcdef1);
+        grp_point g_power = one;
+        grp_point p_power = p;
+        grp_scalar power;
+        grp_scalar unit;
+        tdsa_err err;
+
+        grp_scalar_set_u64(g, &power, 1);
+        grp_scalar_set_u64(g, &unit, 1);
+        for (size_t k = 0; k < grp_get_info(g)->order_bits; k++) {
+            const bool with_p = k % 8 == 0;
+            grp_point minus_one;
+            grp_point near;
+            grp_scalar a;
+
+            check_both(g, &power, &g_power, with_p ? &p : NULL, &p_power);
+            grp_scalar_add(g, &a, &power, &unit);
+            assert_int_equal(grp_point_add_vartime(g, &near, &g_power, &one, &err), TDSA_OK);
+            check_both(g, &a, &near, NULL, NULL);
+            grp_scalar_sub(g, &a, &power, &unit);
+            grp_point_neg(g, &minus_one, &one);
+            assert_int_equal(grp_point_add_vartime(g, &near, &g_power, &minus_one, &err), TDSA_OK);
+            check_both(g, &a, &near, NULL, NULL);
+            grp_scalar_add(g, &power, &power, &power);
+            assert_int_equal(grp_point_add_vartime(g, &g_power, &g_power, &g_power, &err), TDSA_OK);
+            assert_int_equal(grp_point_add_vartime(g, &p_power, &p_power, &p_power, &err), TDSA_OK);
+        }
+        grp_close(g);
+    }
+}
+
+static void multiplication_is_right_for_small_scalars(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < CURVE_COUNT; c++) {
+        grp *g = open_curve(c);
+        const grp_point one = base_times_u64(g, 1);
+        const grp_point p = base_times_u64(g, 977);
+        grp_point g_sum = one;
+        grp_point p_sum = p;
+        tdsa_err err;
+
+        for (uint64_t v = 1; v <= 130; v++) {
+            grp_scalar a;
+
+            grp_scalar_set_u64(g, &a, v);
+            check_both(g, &a, &g_sum, v <= 40 ? &p : NULL, &p_sum);
+            assert_int_equal(grp_point_add_vartime(g, &g_sum, &g_sum, &one, &err), TDSA_OK);
+            assert_int_equal(grp_point_add_vartime(g, &p_sum, &p_sum, &p, &err), TDSA_OK);
+        }
+        grp_close(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +318,8 @@ int main(void)
         cmocka_unit_test(addition_obeys_the_group_laws),
         cmocka_unit_test(small_sum_is_right_in_every_special_case),
         cmocka_unit_test(small_sum_takes_256_points_and_refuses_257),
+        cmocka_unit_test(multiplication_is_right_for_special_scalars),
+        cmocka_unit_test(multiplication_is_right_for_small_scalars),
         cmocka_unit_test(one_group_serves_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

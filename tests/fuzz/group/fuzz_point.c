@@ -41,7 +41,7 @@ static void check_curve(const grp *g, const uint8_t *data, size_t size)
 /* What decodes encodes to the same bytes: every point and scalar has one form of each kind. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const grp_curve numbers[] = {GRP_P256, GRP_SECP256K1, GRP_ED25519};
+    static const grp_curve numbers[] = {GRP_P256, GRP_SECP256K1, GRP_P384, GRP_P521, GRP_ED25519};
     static grp *curves[sizeof numbers / sizeof numbers[0]];
     tdsa_err err;
 

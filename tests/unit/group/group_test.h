@@ -21,19 +21,29 @@
 #include "group/group.h"
 
 /* The curves with SEC 1 encodings and ECDSA, which OpenSSL knows too, and then the others. */
-#define SEC1_COUNT  2u
-#define CURVE_COUNT 3u
-static const grp_curve test_curve[CURVE_COUNT] = {GRP_P256, GRP_SECP256K1, GRP_ED25519};
-static const int test_nid[SEC1_COUNT] = {NID_X9_62_prime256v1, NID_secp256k1};
+#define SEC1_COUNT  4u
+#define CURVE_COUNT 5u
+static const grp_curve test_curve[CURVE_COUNT] = {GRP_P256, GRP_SECP256K1, GRP_P384, GRP_P521,
+                                                  GRP_ED25519};
+static const int test_nid[SEC1_COUNT] = {NID_X9_62_prime256v1, NID_secp256k1, NID_secp384r1,
+                                         NID_secp521r1};
 /* The orders and the primes of the fields, big-endian. */
 static const char *const test_order[CURVE_COUNT] = {
     "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
     "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
+    "ffffffffffffffffffffffffffffffffffffffffffffffff"
+    "c7634d81f4372ddf581a0db248b0a77aecec196accc52973",
+    "01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+    "fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409",
     "1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed",
 };
 static const char *const test_field[CURVE_COUNT] = {
     "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
     "fffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f",
+    "ffffffffffffffffffffffffffffffffffffffffffffffff"
+    "fffffffffffffffeffffffff0000000000000000ffffffff",
+    "01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+    "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed",
 };
 
