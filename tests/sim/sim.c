@@ -1,18 +1,28 @@
-#include "sim/sim_internal.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/dh.h"
+#include "sim/sim_internal.h"
+
+#define WALL_START_MS 1700000000000ull
 
 _Noreturn void sim_fail(const sim *s, const char *what, const char *detail)
 {
-    (void)fprintf(stderr, "SEED=%" PRIu64 " event %" PRIu64 ": %s: %s\n", s->cfg.seed, s->events,
-                  what, detail);
+    (void)fprintf(stderr, "SEED=%" PRIu64 " event %" PRIu64 " at %" PRIu64 " ms: %s: %s\n",
+                  s->cfg.seed, s->events, s->now_ms, what, detail);
     abort();
 }
+
+void sim_must(const sim *s, tdsa_status st, const char *what, const tdsa_err *err)
+{
+    if (st != TDSA_OK) {
+        sim_fail(s, what, err->text);
+    }
+}
+
+/* ---- chance and time ---- */
 
 /* splitmix64: small, and the same everywhere */
 static uint64_t mix(uint64_t *state)
@@ -29,9 +39,16 @@ uint64_t sim_random(sim *s, uint64_t below)
     return mix(&s->random) % below;
 }
 
-static bool chance(sim *s, unsigned permille)
+bool sim_chance(sim *s, unsigned permille)
 {
     return !s->healed && permille > 0 && sim_random(s, 1000) < permille;
+}
+
+void sim_note(sim *s, uint64_t value)
+{
+    uint64_t h = s->trace ^ value;
+
+    s->trace = mix(&h);
 }
 
 uint64_t sim_now(const sim *s)
@@ -49,24 +66,31 @@ uint64_t sim_trace(const sim *s)
     return s->trace;
 }
 
-part *sim_part(sim *s, uint16_t index)
+uint64_t sim_mono(const sim_node *n)
 {
-    return s->node[index].part;
+    return n->mono_from + (n->sim->now_ms - n->mono_at) * n->rate / 1000;
 }
 
-ks *sim_store(sim *s, uint16_t index)
+uint64_t sim_time_of(const sim_node *n, uint64_t mono)
 {
-    return s->node[index].store;
+    if (mono == UINT64_MAX) {
+        return UINT64_MAX;
+    }
+    return mono <= n->mono_from
+               ? n->mono_at
+               : n->mono_at + ((mono - n->mono_from) * 1000 + n->rate - 1) / n->rate;
 }
 
-bool sim_is_up(const sim *s, uint16_t index)
+static uint64_t clock_mono(void *ctx)
 {
-    return s->node[index].part != NULL;
+    return sim_mono(ctx);
 }
 
-static uint64_t clock_now(void *ctx)
+static uint64_t clock_wall(void *ctx)
 {
-    return ((const sim *)ctx)->now_ms;
+    const sim_node *n = ctx;
+
+    return (uint64_t)((int64_t)(WALL_START_MS + n->sim->now_ms) + n->wall_offset_ms);
 }
 
 static tdsa_status rng_fill(void *ctx, uint8_t *out, size_t len, tdsa_err *err)
@@ -83,28 +107,47 @@ static tdsa_status rng_fill(void *ctx, uint8_t *out, size_t len, tdsa_err *err)
 
 static void log_line(void *ctx, tdsa_log_level level, const char *logger, const char *text)
 {
-    const sim *s = ctx;
+    const sim_node *n = ctx;
+    const sim *s = n->sim;
 
     (void)logger;
-    if (getenv("TDSA_SIM_LOG") != NULL) {
-        (void)fprintf(stderr, "%8" PRIu64 " %d %s\n", s->now_ms, (int)level, text);
-    }
+    (void)fprintf(stderr, "%8" PRIu64 " %d [%td] %s\n", s->now_ms, (int)level, n - s->node, text);
 }
 
 /* ---- building ---- */
 
-void sim_must(const sim *s, tdsa_status st, const char *what, const tdsa_err *err)
+uint16_t sim_nodes(const sim *s)
 {
-    if (st != TDSA_OK) {
-        sim_fail(s, what, err->text);
-    }
+    return (uint16_t)(s->cfg.n + (s->cfg.clients > 1 ? s->cfg.clients - 1 : 0));
 }
 
-static void make_keys(sim *s, uint16_t index, uint8_t x25519[32], uint8_t x448[56], peer_keys *pub)
+part *sim_part(sim *s, uint16_t index)
+{
+    s->node[index].touched = true; /* the caller is going to do something with it */
+    return s->node[index].part;
+}
+
+ks *sim_store(sim *s, uint16_t index)
+{
+    sim_node *n = &s->node[index];
+
+    return n->store != NULL ? n->store : s->disk[n->index].inspector;
+}
+
+bool sim_is_up(const sim *s, uint16_t index)
+{
+    return s->node[index].part != NULL;
+}
+
+void sim_touch(sim *s, uint16_t node)
+{
+    s->node[node].touched = true;
+}
+
+static void make_keys(sim *s, uint8_t x25519[32], uint8_t x448[56], peer_keys *pub)
 {
     tdsa_err err;
 
-    (void)index;
     sim_must(s, rng_fill(s, x25519, 32, &err), "keys", &err);
     sim_must(s, rng_fill(s, x448, 56, &err), "keys", &err);
     sim_must(s, tdsa_dh_public(TDSA_DH_X25519, pub->x25519, x25519, &err), "keys", &err);
@@ -121,7 +164,7 @@ static void make_rosters(sim *s)
     (void)snprintf(all.server_group_id, sizeof all.server_group_id, "simulated group");
     for (uint16_t i = 0; i < s->cfg.n; i++) {
         peer_entry *e = &all.at[i].entry[0];
-        make_keys(s, i, x25519[i], x448[i], &e->keys);
+        make_keys(s, x25519[i], x448[i], &e->keys);
         (void)snprintf(e->id, sizeof e->id, "participant%u", i);
         (void)snprintf(e->url, sizeof e->url, "http://p%u.example/protocol/round", i);
         all.at[i].count = 1;
@@ -131,34 +174,26 @@ static void make_rosters(sim *s)
             e->url[0] = '\0';
         }
     }
-    for (uint16_t i = 0; i < s->cfg.n; i++) {
+    for (uint16_t i = 0; i < sim_nodes(s); i++) {
         part_engine_cfg *c = &s->node[i].cfg;
+        const uint16_t index = s->node[i].index;
         c->roster = all;
-        c->roster.me = i;
-        memcpy(c->roster.my_x25519, x25519[i], 32);
-        memcpy(c->roster.my_x448, x448[i], 56);
+        c->roster.me = index;
+        memcpy(c->roster.my_x25519, x25519[index], 32);
+        memcpy(c->roster.my_x448, x448[index], 56);
         sim_must(s, peer_roster_check(&c->roster, &err), "roster", &err);
     }
 }
 
-static tdsa_log the_log(sim *s)
-{
-    return (tdsa_log){log_line, s};
-}
+/* One simulator at a time prints. */
+static tdsa_log sim_logs[SIM_NODES_MAX];
 
-static void make_node(sim *s, uint16_t i, const tdsa_log *log)
+static void make_node(sim *s, uint16_t i)
 {
-    part_engine_cfg *c = &s->node[i].cfg;
-    const ks_cfg store = {.backend = "memory",
-                          .create_tables = true,
-                          .encryptor = KS_ENCRYPTOR_AESGCM,
-                          .encryption_key = "simulated",
-                          .unlock_at_open = true,
-                          .rng = {rng_fill, s},
-                          .clock = {clock_now, clock_now, s}};
-    tdsa_err err;
+    sim_node *n = &s->node[i];
+    part_engine_cfg *c = &n->cfg;
 
-    sim_must(s, ks_open(&s->node[i].store, &store, &err), "store", &err);
+    sim_logs[i] = (tdsa_log){getenv("TDSA_SIM_LOG") != NULL ? log_line : NULL, n};
     c->t = s->cfg.t;
     c->may_generate = true;
     c->session_timeout_ms = 10000;
@@ -168,321 +203,164 @@ static void make_node(sim *s, uint16_t i, const tdsa_log *log)
     c->default_presignature_limit = -1;
     c->presign_batch_min = 2;
     c->presign_batch_max = 8;
-    c->store = s->node[i].store;
-    c->clock = (tdsa_clock){clock_now, clock_now, s};
+    c->clock = (tdsa_clock){clock_mono, clock_wall, n};
     c->rng = (tdsa_rng){rng_fill, s};
-    c->log = log;
+    c->log = &sim_logs[i];
+    n->rate = 1000;
+    n->mono_at = s->now_ms;
+    n->mono_from = s->now_ms;
+    if (s->cfg.skewed) {
+        n->rate = 900 + sim_random(s, 201);
+        n->mono_from = 1000 + sim_random(s, 1000000000);
+        n->wall_offset_ms = (int64_t)sim_random(s, 7200000) - 3600000;
+    }
 }
-
-static tdsa_log sim_logs[1]; /* one simulator at a time prints */
 
 sim *sim_new(const sim_cfg *cfg)
 {
-    sim *s = calloc(1, sizeof *s);
+    sim *s = sim_take(sizeof *s);
     tdsa_err err;
 
-    if (s == NULL) {
-        abort();
-    }
     s->cfg = *cfg;
     s->now_ms = 1000000;
     s->random = cfg->seed;
     s->entropy = cfg->seed ^ 0x7464736120736565ull;
-    sim_logs[0] = the_log(s);
+    s->allocated = sim_allocated();
     sim_ledger_open(s);
-    for (size_t i = GRP_P256; i <= GRP_SECP256K1; i++) {
-        sim_must(s, grp_open(&s->groups[i], (grp_curve)i, &err), "group", &err);
+    for (size_t i = GRP_P256; i < GRP_CURVE_END; i++) {
+        if (grp_open(&s->groups[i], (grp_curve)i, &err) != TDSA_OK) {
+            s->groups[i] = NULL; /* a curve that is not built */
+        }
+    }
+    for (uint16_t i = 0; i < sim_nodes(s); i++) {
+        s->node[i].sim = s;
+        s->node[i].index = i < cfg->n ? i : 0;
     }
     make_rosters(s);
+    for (uint16_t i = 0; i < sim_nodes(s); i++) {
+        make_node(s, i);
+    }
+    s->healed = true; /* nothing fails yet */
     for (uint16_t i = 0; i < cfg->n; i++) {
-        make_node(s, i, &sim_logs[0]);
+        sim_disk_new(s, i);
+    }
+    for (uint16_t i = 0; i < sim_nodes(s); i++) {
         sim_start(s, i);
     }
+    s->healed = false;
     return s;
 }
 
-static void free_tickets(sim_node *n)
+static void end_process(sim_node *n)
 {
-    while (n->tickets != NULL) {
-        sim_ticket *t = n->tickets;
-        n->tickets = t->next;
-        free(t);
-    }
+    part_free(n->part);
+    ks_close(n->store);
+    n->part = NULL;
+    n->store = NULL;
+    n->doomed = false;
+    n->life++;
 }
 
 void sim_free(sim *s)
 {
-    sim_ledger_open(NULL);
+    for (uint16_t i = 0; i < sim_nodes(s); i++) {
+        end_process(&s->node[i]);
+    }
+    sim_net_free(s);
     for (uint16_t i = 0; i < s->cfg.n; i++) {
-        part_free(s->node[i].part);
-        ks_close(s->node[i].store);
-        free_tickets(&s->node[i]);
+        sim_disk_free(s, i);
     }
-    while (s->messages != NULL) {
-        sim_message *m = s->messages;
-        s->messages = m->next;
-        tdsa_buf_clear(&m->body);
-        free(m);
-    }
-    while (s->seen != NULL) {
-        sim_seen *n = s->seen;
-        s->seen = n->next;
-        free(n);
-    }
-    for (size_t i = GRP_P256; i <= GRP_SECP256K1; i++) {
+    sim_check_free(s);
+    for (size_t i = GRP_P256; i < GRP_CURVE_END; i++) {
         grp_close(s->groups[i]);
     }
-    free(s);
+    if (sim_allocated() != s->allocated) {
+        char what[64];
+        (void)snprintf(what, sizeof what, "%lld pieces of memory",
+                       (long long)(sim_allocated() - s->allocated));
+        sim_fail(s, "I5: not given back", what);
+    }
+    sim_ledger_open(NULL);
+    sim_give(s);
+}
+
+/* ---- life and death ---- */
+
+static tdsa_status start(sim *s, uint16_t index, tdsa_err *err)
+{
+    sim_node *n = &s->node[index];
+    char path[8];
+    const ks_cfg store = {.backend = "memory",
+                          .path = path,
+                          .create_tables = true,
+                          .encryptor = KS_ENCRYPTOR_AESGCM,
+                          .encryption_key = "simulated",
+                          .unlock_at_open = true,
+                          .rng = n->cfg.rng,
+                          .clock = n->cfg.clock,
+                          .log = n->cfg.log};
+    tdsa_status st;
+
+    (void)snprintf(path, sizeof path, "%u", n->index);
+    s->opening = index;
+    st = ks_open(&n->store, &store, err);
+    if (st == TDSA_OK) {
+        n->cfg.store = n->store;
+        st = part_new(&n->part, &n->cfg, err);
+    }
+    return st;
 }
 
 void sim_start(sim *s, uint16_t index)
 {
+    sim_node *n = &s->node[index];
     tdsa_err err;
+    tdsa_status st;
 
-    if (s->node[index].part == NULL) {
-        sim_must(s, part_new(&s->node[index].part, &s->node[index].cfg, &err), "start", &err);
+    if (n->part != NULL) {
+        return;
     }
-}
-
-/* ---- network ---- */
-
-static sim_message *send_message(sim *s, const sim_message *head, const uint8_t *body, size_t len)
-{
-    sim_message *m = calloc(1, sizeof *m);
-    sim_message **at = &s->messages;
-
-    if (m == NULL) {
-        abort();
+    if (s->cfg.skewed && !s->healed && sim_random(s, 3) == 0) { /* the host was started again */
+        n->mono_at = s->now_ms;
+        n->mono_from = sim_random(s, 100000);
     }
-    *m = *head;
-    m->body = TDSA_BUF_EMPTY;
-    tdsa_buf_append(&m->body, body, len);
-    m->at_ms = s->now_ms + 1 + (s->cfg.delay_max_ms > 1 ? sim_random(s, s->cfg.delay_max_ms) : 0);
-    m->order = s->order++;
-    if (len > 0 && chance(s, s->cfg.corrupt_permille)) {
-        m->body.data[sim_random(s, len)] ^= (uint8_t)(1 + sim_random(s, 255));
+    st = start(s, index, &err);
+    if (st != TDSA_OK || n->doomed) {
+        if (s->healed) {
+            sim_fail(s, "start", err.text);
+        }
+        end_process(n);
+        return;
     }
-    while (*at != NULL &&
-           ((*at)->at_ms < m->at_ms || ((*at)->at_ms == m->at_ms && (*at)->order < m->order))) {
-        at = &(*at)->next;
-    }
-    m->next = *at;
-    *at = m;
-    return m;
-}
-
-/* A connection that breaks tells the asker so after a while. */
-static void send_failure(sim *s, const sim_message *request, tdsa_status status)
-{
-    sim_message head = *request;
-
-    head.reply = true;
-    head.status = status;
-    head.code = 0;
-    (void)send_message(s, &head, NULL, 0);
+    n->touched = true;
 }
 
 void sim_crash(sim *s, uint16_t index)
 {
-    sim_node *n = &s->node[index];
-
-    if (n->part == NULL) {
-        return;
-    }
-    for (sim_ticket *t = n->tickets; t != NULL; t = t->next) {
-        const sim_message head = {
-            .from = t->from, .to = index, .exchange = t->exchange, .life = t->life};
-        send_failure(s, &head, TDSA_E_UNAVAILABLE);
-    }
-    free_tickets(n);
-    part_free(n->part);
-    n->part = NULL;
-    n->life++;
-}
-
-static void flush_replies(sim *s, uint16_t index)
-{
-    sim_node *n = &s->node[index];
-    part_reply r;
-
-    while (n->part != NULL && part_take_reply(n->part, &r)) {
-        sim_ticket *t = r.ticket;
-        sim_ticket **at = &n->tickets;
-        sim_message head = {.reply = true,
-                            .from = t->from,
-                            .to = index,
-                            .exchange = t->exchange,
-                            .life = t->life,
-                            .status = TDSA_OK,
-                            .code = 200};
-
-        while (*at != t) {
-            at = &(*at)->next;
-        }
-        *at = t->next;
-        if (r.err.status != TDSA_OK) {
-            head.code = r.err.status == TDSA_E_NOT_FOUND ? 404 : 503;
-        }
-        if (chance(s, s->cfg.drop_permille)) {
-            send_failure(s, &head, TDSA_E_TIMEOUT);
-        } else {
-            (void)send_message(s, &head, r.body.data, r.body.len);
-        }
-        tdsa_buf_clear(&r.body);
-        free(t);
+    if (s->node[index].part != NULL) {
+        sim_break_tickets(s, index);
+        end_process(&s->node[index]);
+        sim_note(s, 0xdead0000u + index);
     }
 }
 
-static uint16_t index_of_url(const sim *s, const char *url)
+void sim_bury(sim *s, uint16_t node)
 {
-    for (uint16_t i = 0; i < s->cfg.n; i++) {
-        if (strcmp(s->node[i].cfg.roster.at[i].entry[0].url, url) == 0) {
-            return i;
-        }
-    }
-    sim_fail(s, "unknown url", url);
-}
-
-static void flush_sends(sim *s, uint16_t index)
-{
-    sim_node *n = &s->node[index];
-    part_send out;
-
-    while (n->part != NULL && part_take_send(n->part, PART_OP_ANY, &out)) {
-        sim_message head = {.from = index,
-                            .to = index_of_url(s, out.url),
-                            .exchange = out.exchange,
-                            .life = n->life};
-        memcpy(head.session_id, out.session_id, strlen(out.session_id) + 1);
-        if (chance(s, s->cfg.drop_permille)) {
-            send_failure(s, &head, TDSA_E_TIMEOUT);
-            continue;
-        }
-        if (chance(s, s->cfg.dup_permille)) {
-            sim_message copy = head;
-            copy.exchange = 0; /* nobody waits for the second answer */
-            (void)send_message(s, &copy, out.body, out.body_len);
-        }
-        (void)send_message(s, &head, out.body, out.body_len);
-    }
-}
-
-void sim_flush(sim *s)
-{
-    bool worked = true;
-
-    while (worked) {
-        worked = false;
-        for (uint16_t i = 0; i < s->cfg.n; i++) {
-            flush_sends(s, i);
-            flush_replies(s, i);
-            flush_sends(s, i);
-            if (s->node[i].part != NULL && part_work(s->node[i].part)) {
-                worked = true;
-            }
-        }
-    }
-}
-
-static void note(sim *s, const sim_message *m)
-{
-    uint64_t h = s->trace ^ (m->at_ms * 31 + m->from * 7 + m->to * 3 + (m->reply ? 1 : 0));
-
-    for (size_t i = 0; i < m->body.len; i += 13) {
-        h = (h ^ m->body.data[i]) * 0x100000001b3ull;
-    }
-    s->trace = mix(&h);
-}
-
-static void deliver_request(sim *s, const sim_message *m)
-{
-    sim_node *n = &s->node[m->to];
-    sim_ticket *t = NULL;
-
-    if (n->part == NULL) {
-        if (m->exchange != 0) {
-            send_failure(s, m, TDSA_E_UNAVAILABLE);
-        }
-        return;
-    }
-    t = calloc(1, sizeof *t);
-    if (t == NULL) {
-        abort();
-    }
-    t->from = m->from;
-    t->to = m->to;
-    t->exchange = m->exchange;
-    t->life = m->life;
-    t->next = n->tickets;
-    n->tickets = t;
-    part_handle(n->part, m->session_id, m->body.data, m->body.len, t);
-}
-
-static void deliver(sim *s, const sim_message *m)
-{
-    sim_node *asker = &s->node[m->from];
-
-    note(s, m);
-    if (!m->reply) {
-        deliver_request(s, m);
-    } else if (m->exchange != 0 && asker->part != NULL && asker->life == m->life) {
-        part_exchange_done(asker->part, m->exchange, m->status, m->code, m->body.data, m->body.len,
-                           "simulated failure");
-    }
-}
-
-/* One event: the next message, or time passes to the next thing that is due. */
-bool sim_step(sim *s, uint64_t until_ms)
-{
-    uint64_t due = UINT64_MAX;
-    sim_message *m = s->messages;
-
-    s->events++;
-    if (chance(s, s->cfg.crash_permille)) {
-        const uint16_t victim = (uint16_t)sim_random(s, s->cfg.n);
-        sim_is_up(s, victim) ? sim_crash(s, victim) : sim_start(s, victim);
-    }
-    for (uint16_t i = 0; i < s->cfg.n; i++) {
-        const uint64_t at = s->node[i].part == NULL ? UINT64_MAX : part_next_due(s->node[i].part);
-        due = at < due ? at : due;
-    }
-    due = due < s->now_ms + 1 ? s->now_ms + 1 : due;
-    m = s->messages;
-    if (m != NULL && m->at_ms <= due && m->at_ms <= until_ms) {
-        s->messages = m->next;
-        s->now_ms = m->at_ms > s->now_ms ? m->at_ms : s->now_ms;
-        deliver(s, m);
-        tdsa_buf_clear(&m->body);
-        free(m);
-    } else if (due <= until_ms) {
-        s->now_ms = due;
-        for (uint16_t i = 0; i < s->cfg.n; i++) {
-            if (s->node[i].part != NULL) {
-                part_due(s->node[i].part);
-            }
-        }
-    } else {
-        s->now_ms = until_ms;
-        return false;
-    }
-    sim_flush(s);
-    return true;
-}
-
-void sim_idle(sim *s, uint64_t ms)
-{
-    const uint64_t until = s->now_ms + ms;
-
-    sim_flush(s);
-    while (s->now_ms < until && sim_step(s, until)) {
+    if (s->node[node].doomed) {
+        sim_crash(s, node);
     }
 }
 
 void sim_heal(sim *s)
 {
     s->healed = true;
-    for (uint16_t i = 0; i < s->cfg.n; i++) {
+    s->liars = 0;
+    memset(s->cut, 0, sizeof s->cut);
+    for (uint16_t i = 0; i < sim_nodes(s); i++) {
+        tdsa_err err;
+        sim_bury(s, i);
         sim_start(s, i);
+        sim_must(s, ks_unlock(s->node[i].store, NULL, 0, &err), "unlock", &err);
     }
     sim_flush(s);
 }
