@@ -235,8 +235,14 @@ tdsa_status presign_take_r(mpc_presign *run, uint16_t from, const uint8_t *in, s
     if (st != TDSA_OK || wire == NULL) {
         return st;
     }
-    if (index != from || memcmp(beta, run->beta, sizeof beta) != 0) {
-        return TDSA_BLAME(err, from, "participant %u sent R_j of another batch or sender", from);
+    if (index != from) {
+        return TDSA_BLAME(err, from, "participant %u sent R_j of another sender", from);
+    }
+    if (memcmp(beta, run->beta, sizeof beta) != 0) { /* a third member may have told two nonces */
+        return TDSA_FAIL(err, TDSA_E_PROTOCOL,
+                         "participants %u and %u have other labels of the batch: one of them or a "
+                         "third participant lies",
+                         from, run->round.me);
     }
     for (size_t i = 0; i < count && st == TDSA_OK; i++) {
         st = grp_point_decode(run->g, &points[i], wire + i * point_len, point_len, err);

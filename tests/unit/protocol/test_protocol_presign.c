@@ -147,7 +147,7 @@ static void a_split_nonce_gives_another_beta(void **state)
     f.t.round = R_NONCE;
     f.t.from_end = true;
     f.t.offset = 1;
-    fails(&f, 1, "another batch");
+    fails(&f, TDSA_NOBODY, "other labels");
     run_clear(&f.r);
 }
 
@@ -159,9 +159,9 @@ static void points_of_another_batch_or_sender_are_refused(void **state)
     set_up(&f, GRP_P256, 3, 1);
     f.t.round = R_POINTS;
     f.t.offset = R_BETA;
-    fails(&f, 1, "another batch");
+    fails(&f, TDSA_NOBODY, "other labels");
     f.t.offset = R_INDEX;
-    fails(&f, 1, "another batch or sender");
+    fails(&f, 1, "another sender");
     run_clear(&f.r);
 }
 
