@@ -105,12 +105,14 @@ static tdsa_status memory_change_counter(ks_backend *b, uint64_t *out, tdsa_err 
 
 memory_key *ks_memory_find_key(ks_memory *m, const char *key_id)
 {
+    memory_key *found = NULL;
+
     for (memory_key *k = m->keys; k != NULL; k = k->next) {
-        if (strcmp(k->key_id, key_id) == 0) {
-            return k;
+        if (strcmp(k->key_id, key_id) == 0 && (found == NULL || found->state != KS_KEY_ACTIVE)) {
+            found = k; /* epochs ascend */
         }
     }
-    return NULL;
+    return found;
 }
 
 static memory_key *find_live(ks_memory *m, const char *key_id, tdsa_err *err)
@@ -124,26 +126,18 @@ static memory_key *find_live(ks_memory *m, const char *key_id, tdsa_err *err)
     return k;
 }
 
-static tdsa_status key_insert(ks_backend *b, const ks_key_row *row, tdsa_err *err)
+static memory_key *new_key(const ks_key_row *row)
 {
-    ks_memory *m = ks_memory_of(b);
-    memory_key **at = &m->keys;
-    memory_key *k = NULL;
+    memory_key *k = calloc(1, sizeof *k);
 
-    while (*at != NULL && strcmp((*at)->key_id, row->key_id) < 0) {
-        at = &(*at)->next;
-    }
-    if (*at != NULL && strcmp((*at)->key_id, row->key_id) == 0) {
-        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s exists already", row->key_id);
-    }
-    k = calloc(1, sizeof *k);
     if (k == NULL ||
         !ks_memory_copy(&k->public_part, &k->public_len, row->public_part, row->public_len) ||
-        !ks_memory_copy(&k->attrs, &k->attrs_len, row->attrs, row->attrs_len)) {
+        !ks_memory_copy(&k->attrs, &k->attrs_len, row->attrs, row->attrs_len) ||
+        !ks_memory_copy(&k->sealed, &k->sealed_len, row->sealed, row->sealed_len)) {
         if (k != NULL) {
             free_key(k);
         }
-        return no_memory(err);
+        return NULL;
     }
     (void)strncpy(k->key_id, row->key_id, KS_KEY_ID_MAX);
     (void)strncpy(k->label, row->label, KS_LABEL_MAX);
@@ -151,23 +145,128 @@ static tdsa_status key_insert(ks_backend *b, const ks_key_row *row, tdsa_err *er
     k->state = row->state;
     k->created_ms = row->created_ms;
     k->presignature_limit = row->presignature_limit;
+    return k;
+}
+
+static tdsa_status put_key(ks_memory *m, const ks_key_row *row, tdsa_err *err)
+{
+    memory_key **at = &m->keys;
+    memory_key *k = new_key(row);
+
+    if (k == NULL) {
+        return no_memory(err);
+    }
+    while (*at != NULL &&
+           (strcmp((*at)->key_id, row->key_id) < 0 ||
+            (strcmp((*at)->key_id, row->key_id) == 0 && (*at)->epoch < row->epoch))) {
+        at = &(*at)->next;
+    }
     k->next = *at;
     *at = k;
     m->key_changes++;
     return TDSA_OK;
 }
 
+static tdsa_status key_insert(ks_backend *b, const ks_key_row *row, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+
+    if (ks_memory_find_key(m, row->key_id) != NULL) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s exists already", row->key_id);
+    }
+    return put_key(m, row, err);
+}
+
+static tdsa_status key_add(ks_backend *b, const ks_key_row *row, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    ks_key_row merged = *row;
+
+    for (const memory_key *k = m->keys; k != NULL; k = k->next) {
+        if (strcmp(k->key_id, row->key_id) != 0) {
+            continue;
+        }
+        if (k->epoch >= row->epoch || k->state == KS_KEY_PENDING || k->state == KS_KEY_DELETED) {
+            return TDSA_FAIL(
+                err, TDSA_E_CONFLICT,
+                "key %s has epoch %u or a later one already, one in the making, or was deleted",
+                row->key_id, row->epoch);
+        }
+        merged.label = k->label;
+        merged.created_ms = k->created_ms;
+        merged.presignature_limit = k->presignature_limit;
+        merged.attrs = k->attrs;
+        merged.attrs_len = k->attrs_len;
+    }
+    return put_key(m, &merged, err);
+}
+
+static void remove_key(ks_memory *m, memory_key *k)
+{
+    memory_key **at = &m->keys;
+
+    while (*at != k) {
+        TDSA_ASSERT(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = k->next;
+    free_key(k);
+    m->key_changes++;
+}
+
+static memory_key *find_epoch(ks_memory *m, const char *key_id, uint32_t epoch)
+{
+    memory_key *k = m->keys;
+
+    while (k != NULL && (strcmp(k->key_id, key_id) != 0 || k->epoch != epoch)) {
+        k = k->next;
+    }
+    return k;
+}
+
+static tdsa_status key_drop(ks_backend *b, const char *key_id, uint32_t epoch, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    memory_key *k = find_epoch(m, key_id, epoch);
+
+    if (k == NULL || k->state == KS_KEY_DELETED) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s of epoch %u", key_id, epoch);
+    }
+    if (k->state != KS_KEY_PENDING && k->state != KS_KEY_OLD) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is in state %d, not %d", key_id,
+                         (int)k->state, (int)KS_KEY_OLD);
+    }
+    remove_key(m, k);
+    return TDSA_OK;
+}
+
+/* A newer epoch is ACTIVE now. */
+static void replace_earlier(ks_memory *m, const char *key_id, uint32_t epoch)
+{
+    memory_key *next = NULL;
+
+    for (memory_key *k = m->keys; k != NULL; k = next) {
+        next = k->next;
+        if (strcmp(k->key_id, key_id) != 0 || k->epoch >= epoch) {
+            continue;
+        }
+        if (k->state == KS_KEY_ACTIVE) {
+            k->state = KS_KEY_OLD;
+        } else if (k->state == KS_KEY_REGISTERED) {
+            remove_key(m, k);
+        }
+    }
+    ks_memory_void_before(m, key_id, epoch);
+}
+
 /* The live key, when it has this epoch and state. */
 static tdsa_status find_in_state(ks_memory *m, memory_key **out, const char *key_id, uint32_t epoch,
                                  ks_key_state state, tdsa_err *err)
 {
-    memory_key *k = find_live(m, key_id, err);
+    memory_key *k = find_epoch(m, key_id, epoch);
 
     *out = NULL;
-    if (k == NULL) {
-        return err->status;
-    }
-    if (k->epoch != epoch) {
+    if (k == NULL || k->state == KS_KEY_DELETED) {
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s of epoch %u", key_id, epoch);
     }
     if (k->state != state) {
@@ -215,6 +314,9 @@ static tdsa_status key_move(ks_backend *b, const char *key_id, uint32_t epoch, k
     if (st == TDSA_OK) {
         k->state = to;
         m->key_changes++;
+        if (to == KS_KEY_ACTIVE) {
+            replace_earlier(m, key_id, epoch);
+        }
     }
     return st;
 }
@@ -228,11 +330,16 @@ static tdsa_status key_set_attrs(ks_backend *b, const char *key_id, const char *
     if (k == NULL) {
         return err->status;
     }
-    if (!ks_memory_copy(&k->attrs, &k->attrs_len, attrs, attrs_len)) {
-        return no_memory(err);
+    for (k = m->keys; k != NULL; k = k->next) {
+        if (strcmp(k->key_id, key_id) != 0) {
+            continue;
+        }
+        if (!ks_memory_copy(&k->attrs, &k->attrs_len, attrs, attrs_len)) {
+            return no_memory(err);
+        }
+        memset(k->label, 0, sizeof k->label);
+        (void)strncpy(k->label, label, KS_LABEL_MAX);
     }
-    memset(k->label, 0, sizeof k->label);
-    (void)strncpy(k->label, label, KS_LABEL_MAX);
     m->key_changes++;
     return TDSA_OK;
 }
@@ -245,7 +352,11 @@ static tdsa_status key_set_limit(ks_backend *b, const char *key_id, int64_t limi
     if (k == NULL) {
         return err->status;
     }
-    k->presignature_limit = limit;
+    for (k = m->keys; k != NULL; k = k->next) {
+        if (strcmp(k->key_id, key_id) == 0) {
+            k->presignature_limit = limit;
+        }
+    }
     m->key_changes++;
     return TDSA_OK;
 }
@@ -287,13 +398,29 @@ static tdsa_status key_each(ks_backend *b, const char *after, size_t limit, ks_k
 {
     size_t given = 0;
 
+    ks_memory *m = ks_memory_of(b);
+
     (void)err;
-    for (const memory_key *k = ks_memory_of(b)->keys; k != NULL && given < limit; k = k->next) {
-        if (after != NULL && strcmp(k->key_id, after) <= 0) {
+    for (const memory_key *k = m->keys; k != NULL && given < limit; k = k->next) {
+        if ((after != NULL && strcmp(k->key_id, after) <= 0) ||
+            ks_memory_find_key(m, k->key_id) != k) {
             continue;
         }
         given++;
         if (!give_key(k, fn, ctx)) {
+            break;
+        }
+    }
+    return TDSA_OK;
+}
+
+static tdsa_status key_rows(ks_backend *b, const char *key_id, ks_key_state state, ks_key_row_fn fn,
+                            void *ctx, tdsa_err *err)
+{
+    (void)err;
+    for (const memory_key *k = ks_memory_of(b)->keys; k != NULL; k = k->next) {
+        if ((key_id == NULL || strcmp(k->key_id, key_id) == 0) &&
+            (state == 0 || k->state == state) && !give_key(k, fn, ctx)) {
             break;
         }
     }
@@ -319,29 +446,32 @@ static void drop_lanes(ks_memory *m, const char *key_id)
 static tdsa_status key_delete(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err)
 {
     ks_memory *m = ks_memory_of(b);
-    memory_key **at = &m->keys;
-    memory_key *k = NULL;
+    memory_key *newest = NULL;
+    memory_key *next = NULL;
 
-    while (*at != NULL && strcmp((*at)->key_id, key_id) != 0) {
-        at = &(*at)->next;
+    for (memory_key *k = m->keys; k != NULL; k = k->next) {
+        newest = strcmp(k->key_id, key_id) == 0 ? k : newest; /* epochs ascend */
     }
-    k = *at;
-    if (k == NULL) {
+    if (newest == NULL) {
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", key_id);
     }
     ks_memory_drop_batches(m, key_id);
     drop_lanes(m, key_id);
+    for (memory_key *k = m->keys; k != NULL; k = next) {
+        next = k->next;
+        if (strcmp(k->key_id, key_id) == 0 && (k != newest || !tombstone)) {
+            remove_key(m, k);
+        }
+    }
     m->key_changes++;
     if (!tombstone) {
-        *at = k->next;
-        free_key(k);
         return TDSA_OK;
     }
-    drop_bytes(&k->public_part, &k->public_len);
-    drop_bytes(&k->attrs, &k->attrs_len);
-    drop_bytes(&k->sealed, &k->sealed_len);
-    memset(k->label, 0, sizeof k->label);
-    k->state = KS_KEY_DELETED;
+    drop_bytes(&newest->public_part, &newest->public_len);
+    drop_bytes(&newest->attrs, &newest->attrs_len);
+    drop_bytes(&newest->sealed, &newest->sealed_len);
+    memset(newest->label, 0, sizeof newest->label);
+    newest->state = KS_KEY_DELETED;
     return TDSA_OK;
 }
 
@@ -413,6 +543,9 @@ const ks_backend_ops ks_backend_memory = {
     .key_insert = key_insert,
     .key_update = key_update,
     .key_move = key_move,
+    .key_add = key_add,
+    .key_rows = key_rows,
+    .key_drop = key_drop,
     .key_set_attrs = key_set_attrs,
     .key_set_limit = key_set_limit,
     .key_get = key_get,

@@ -6,7 +6,7 @@
 /** Only for the files backend_memory*.c: lists, each sorted as queries want it. */
 typedef struct memory_key memory_key;
 struct memory_key {
-    memory_key *next; /* ascending key_id; one epoch per key */
+    memory_key *next; /* ascending by key id and epoch */
     char key_id[KS_KEY_ID_MAX + 1];
     char label[KS_LABEL_MAX + 1];
     uint32_t epoch;
@@ -59,7 +59,10 @@ typedef struct {
 ks_memory *ks_memory_of(ks_backend *b) TDSA_NONNULL;
 /** Replaces *out, whose old bytes are wiped; false (nothing changed) without memory. */
 bool ks_memory_copy(uint8_t **out, size_t *out_len, const uint8_t *bytes, size_t len);
+/** The row of the ACTIVE epoch, else of the newest; NULL when there is none. */
 memory_key *ks_memory_find_key(ks_memory *m, const char *key_id) TDSA_NONNULL;
+/** Batches of earlier epochs become VOID. */
+void ks_memory_void_before(ks_memory *m, const char *key_id, uint32_t epoch);
 /** All batches of a key, or all (NULL). */
 void ks_memory_drop_batches(ks_memory *m, const char *key_id);
 

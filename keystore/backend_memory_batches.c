@@ -25,6 +25,15 @@ void ks_memory_drop_batches(ks_memory *m, const char *key_id)
     }
 }
 
+void ks_memory_void_before(ks_memory *m, const char *key_id, uint32_t epoch)
+{
+    for (memory_batch *x = m->batches; x != NULL; x = x->next) {
+        if (strcmp(x->key_id, key_id) == 0 && x->epoch < epoch) {
+            x->state = KS_BATCH_VOID;
+        }
+    }
+}
+
 static memory_batch *find(ks_memory *m, const uint8_t *beta)
 {
     for (memory_batch *x = m->batches; x != NULL; x = x->next) {

@@ -18,6 +18,12 @@ typedef enum {
     SQL_KEY_INSERT,
     SQL_KEY_UPDATE,
     SQL_KEY_MOVE,
+    SQL_KEY_RETIRE,
+    SQL_KEY_UNREGISTER,
+    SQL_KEY_VOID,
+    SQL_KEY_ADD,
+    SQL_KEY_ROWS,
+    SQL_KEY_DROP,
     SQL_KEY_SET_ATTRS,
     SQL_KEY_SET_LIMIT,
     SQL_KEY_STATE,
@@ -122,6 +128,10 @@ tdsa_status ks_sqlite_key_update(ks_backend *b, const ks_key_row *row, ks_key_st
                                  tdsa_err *err);
 tdsa_status ks_sqlite_key_move(ks_backend *b, const char *key_id, uint32_t epoch, ks_key_state from,
                                ks_key_state to, tdsa_err *err);
+tdsa_status ks_sqlite_key_add(ks_backend *b, const ks_key_row *row, tdsa_err *err);
+tdsa_status ks_sqlite_key_rows(ks_backend *b, const char *key_id, ks_key_state state,
+                               ks_key_row_fn fn, void *ctx, tdsa_err *err);
+tdsa_status ks_sqlite_key_drop(ks_backend *b, const char *key_id, uint32_t epoch, tdsa_err *err);
 tdsa_status ks_sqlite_key_set_attrs(ks_backend *b, const char *key_id, const char *label,
                                     const uint8_t *attrs, size_t attrs_len, tdsa_err *err);
 tdsa_status ks_sqlite_key_set_limit(ks_backend *b, const char *key_id, int64_t limit,

@@ -51,6 +51,18 @@ static tdsa_status why_unchanged(ks_sqlite *q, const char *key_id, uint32_t epoc
                      (long long)state, (int)wanted);
 }
 
+static void bind_columns(ks_bind *b, const ks_key_row *row)
+{
+    ks_bind_text(b, row->key_id);
+    ks_bind_int(b, row->epoch);
+    ks_bind_int(b, row->state);
+    ks_bind_text(b, row->label);
+    ks_bind_u64(b, row->created_ms);
+    ks_bind_int(b, row->presignature_limit);
+    ks_bind_blob(b, row->public_part, row->public_len);
+    ks_bind_blob(b, row->attrs, row->attrs_len);
+}
+
 tdsa_status ks_sqlite_key_insert(ks_backend *backend, const ks_key_row *row, tdsa_err *err)
 {
     ks_sqlite *q = ks_sqlite_of(backend);
@@ -62,14 +74,7 @@ tdsa_status ks_sqlite_key_insert(ks_backend *backend, const ks_key_row *row, tds
         return st;
     }
     b = ks_sqlite_use(q, SQL_KEY_INSERT);
-    ks_bind_text(&b, row->key_id);
-    ks_bind_int(&b, row->epoch);
-    ks_bind_int(&b, row->state);
-    ks_bind_text(&b, row->label);
-    ks_bind_u64(&b, row->created_ms);
-    ks_bind_int(&b, row->presignature_limit);
-    ks_bind_blob(&b, row->public_part, row->public_len);
-    ks_bind_blob(&b, row->attrs, row->attrs_len);
+    bind_columns(&b, row);
     st = ks_sqlite_run(&b, &changes, "storing a key", err);
     if (st == TDSA_OK && changes == 0) {
         st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s exists already", row->key_id);
@@ -102,6 +107,22 @@ tdsa_status ks_sqlite_key_update(ks_backend *backend, const ks_key_row *row, ks_
     return end_key_change(q, st, err);
 }
 
+/* A newer epoch is ACTIVE now. */
+static tdsa_status replace_earlier(ks_sqlite *q, const char *key_id, uint32_t epoch, tdsa_err *err)
+{
+    static const ks_sql each[] = {SQL_KEY_RETIRE, SQL_KEY_UNREGISTER, SQL_KEY_VOID};
+    tdsa_status st = TDSA_OK;
+
+    for (size_t i = 0; i < sizeof each / sizeof each[0] && st == TDSA_OK; i++) {
+        ks_bind b = ks_sqlite_use(q, each[i]);
+
+        ks_bind_text(&b, key_id);
+        ks_bind_int(&b, epoch);
+        st = ks_sqlite_run(&b, NULL, "replacing an epoch", err);
+    }
+    return st;
+}
+
 tdsa_status ks_sqlite_key_move(ks_backend *backend, const char *key_id, uint32_t epoch,
                                ks_key_state from, ks_key_state to, tdsa_err *err)
 {
@@ -122,7 +143,58 @@ tdsa_status ks_sqlite_key_move(ks_backend *backend, const char *key_id, uint32_t
     if (st == TDSA_OK && changes == 0) {
         st = why_unchanged(q, key_id, epoch, from, err);
     }
+    if (st == TDSA_OK && to == KS_KEY_ACTIVE) {
+        st = replace_earlier(q, key_id, epoch, err);
+    }
     return end_key_change(q, st, err);
+}
+
+tdsa_status ks_sqlite_key_add(ks_backend *backend, const ks_key_row *row, tdsa_err *err)
+{
+    ks_sqlite *q = ks_sqlite_of(backend);
+    ks_bind b;
+    int changes = 0;
+    tdsa_status st = ks_sqlite_begin(q, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    b = ks_sqlite_use(q, SQL_KEY_ADD);
+    bind_columns(&b, row);
+    ks_bind_blob(&b, row->sealed, row->sealed_len);
+    st = ks_sqlite_run(&b, &changes, "storing an epoch", err);
+    if (st == TDSA_OK && changes == 0) {
+        st = TDSA_FAIL(
+            err, TDSA_E_CONFLICT,
+            "key %s has epoch %u or a later one already, one in the making, or was deleted",
+            row->key_id, row->epoch);
+    }
+    return end_key_change(q, st, err);
+}
+
+tdsa_status ks_sqlite_key_drop(ks_backend *backend, const char *key_id, uint32_t epoch,
+                               tdsa_err *err)
+{
+    ks_sqlite *q = ks_sqlite_of(backend);
+    ks_bind b;
+    int changes = 0;
+    tdsa_status st = ks_sqlite_begin(q, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    b = ks_sqlite_use(q, SQL_KEY_DROP);
+    ks_bind_text(&b, key_id);
+    ks_bind_int(&b, epoch);
+    st = ks_sqlite_run(&b, &changes, "wiping an epoch", err);
+    if (st == TDSA_OK && changes == 0) {
+        st = why_unchanged(q, key_id, epoch, KS_KEY_OLD, err);
+    }
+    st = end_key_change(q, st, err);
+    if (st == TDSA_OK) {
+        ks_sqlite_truncate_log(q);
+    }
+    return st;
 }
 
 static tdsa_status not_found_if(int changes, tdsa_status st, const char *key_id, tdsa_err *err)
@@ -230,6 +302,30 @@ tdsa_status ks_sqlite_key_each(ks_backend *backend, const char *after, size_t li
     ks_sqlite_done(&b);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
         return ks_sqlite_fail(q, rc, "listing keys", err);
+    }
+    return TDSA_OK;
+}
+
+tdsa_status ks_sqlite_key_rows(ks_backend *backend, const char *key_id, ks_key_state state,
+                               ks_key_row_fn fn, void *ctx, tdsa_err *err)
+{
+    ks_sqlite *q = ks_sqlite_of(backend);
+    ks_bind b = ks_sqlite_use(q, SQL_KEY_ROWS);
+    int rc;
+
+    if (key_id == NULL) {
+        ks_bind_blob(&b, NULL, 0); /* any */
+    } else {
+        ks_bind_text(&b, key_id);
+    }
+    ks_bind_int(&b, state);
+    rc = ks_sqlite_step(&b);
+    while (rc == SQLITE_ROW && give_row(b.stmt, fn, ctx)) {
+        rc = ks_sqlite_step(&b);
+    }
+    ks_sqlite_done(&b);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+        return ks_sqlite_fail(q, rc, "reading the epochs of a key", err);
     }
     return TDSA_OK;
 }

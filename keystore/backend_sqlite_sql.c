@@ -7,6 +7,10 @@
 #define BATCH_WANTED                                                                      \
     " AND (?2 = 0 OR state = ?2) AND (?3 = 0 OR next < count) AND (?4 = 1 OR epoch = ?5)" \
     " AND lane BETWEEN ?6 AND ?7 AND (members & ?8) = 0"
+/* a column of the key's newest row, else a value */
+#define KEPT(column, otherwise)                                                               \
+    "CASE WHEN EXISTS (SELECT 1 FROM key WHERE key_id = ?1) THEN (SELECT " column " FROM key" \
+    " WHERE key_id = ?1 ORDER BY epoch DESC LIMIT 1) ELSE " otherwise " END"
 #define KEY_ALIVE     "EXISTS (SELECT 1 FROM key WHERE key_id = ?1 AND state <> 4)"
 #define PURGED_OF_KEY "beta IN (SELECT beta FROM batch WHERE key_id = ?1 AND state = -1)"
 #define USED                                                                                     \
@@ -30,15 +34,30 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
     [SQL_KEY_UPDATE] = "UPDATE key SET state = ?3, public_part = ?4, sealed = ?5"
                        " WHERE key_id = ?1 AND epoch = ?2 AND state = ?6",
     [SQL_KEY_MOVE] = "UPDATE key SET state = ?4 WHERE key_id = ?1 AND epoch = ?2 AND state = ?3",
+    [SQL_KEY_RETIRE] = "UPDATE key SET state = 5 WHERE key_id = ?1 AND epoch < ?2 AND state = 3",
+    [SQL_KEY_UNREGISTER] = "DELETE FROM key WHERE key_id = ?1 AND epoch < ?2 AND state = 1",
+    [SQL_KEY_VOID] = "UPDATE batch SET state = 3 WHERE key_id = ?1 AND epoch < ?2 AND state <> 3",
+    [SQL_KEY_ADD] =
+        "INSERT INTO key (" KEY_COLUMNS ", sealed)"
+        " SELECT ?1, ?2, ?3, " KEPT("label", "?4") ", " KEPT("created_ms", "?5") ", " KEPT(
+            "presignature_limit",
+            "?6") ", ?7, " KEPT("attrs",
+                                "?8") ", ?9"
+                                      " WHERE NOT EXISTS (SELECT 1 FROM key WHERE key_id = ?1"
+                                      " AND (epoch >= ?2 OR state = 2 OR state = 4))",
+    [SQL_KEY_ROWS] = "SELECT " KEY_COLUMNS ", sealed FROM key WHERE (?1 IS NULL OR key_id = ?1)"
+                     " AND (?2 = 0 OR state = ?2) ORDER BY key_id, epoch",
+    [SQL_KEY_DROP] = "DELETE FROM key WHERE key_id = ?1 AND epoch = ?2 AND state IN (2, 5)",
     [SQL_KEY_SET_ATTRS] = "UPDATE key SET label = ?2, attrs = ?3 WHERE key_id = ?1 AND state <> 4",
     [SQL_KEY_SET_LIMIT] = "UPDATE key SET presignature_limit = ?2 WHERE key_id = ?1 AND state <> 4",
     [SQL_KEY_STATE] = "SELECT state FROM key WHERE key_id = ?1 AND epoch = ?2",
     [SQL_KEY_LIVE] = "SELECT 1 FROM key WHERE key_id = ?1 AND state <> 4",
     [SQL_KEY_GET] = "SELECT " KEY_COLUMNS ", sealed FROM key WHERE key_id = ?1"
-                    " ORDER BY epoch DESC LIMIT 1",
+                    " ORDER BY state = 3 DESC, epoch DESC LIMIT 1",
     [SQL_KEY_EACH] = "SELECT " KEY_COLUMNS ", NULL FROM key WHERE key_id > ?1"
-                     " AND NOT EXISTS (SELECT 1 FROM key newer"
-                     " WHERE newer.key_id = key.key_id AND newer.epoch > key.epoch)"
+                     " AND NOT EXISTS (SELECT 1 FROM key other"
+                     " WHERE other.key_id = key.key_id AND ((other.state = 3) > (key.state = 3)"
+                     " OR ((other.state = 3) = (key.state = 3) AND other.epoch > key.epoch)))"
                      " ORDER BY key_id LIMIT ?2",
     [SQL_KEY_DELETE] = "DELETE FROM key WHERE key_id = ?1",
     [SQL_KEY_DELETE_OLD] = "DELETE FROM key WHERE key_id = ?1"

@@ -52,6 +52,16 @@ tdsa_status ks_leave_commit(ks *s, tdsa_status st) TDSA_NONNULL;
 /** 1..KS_KEY_ID_MAX of [A-Za-z0-9_.-]; else TDSA_E_BAD_INPUT. */
 TDSA_MUST_USE tdsa_status ks_check_key_id(const char *key_id, tdsa_err *err) TDSA_NONNULL;
 
+/** The public columns of a row in memory of their own; a damaged row is counted. Call inside. */
+TDSA_MUST_USE tdsa_status ks_key_of_row(ks *s, ks_key **out, const ks_key_row *row, tdsa_err *err)
+    TDSA_NONNULL;
+/** A row without share from a key, whose fields are checked and lent. Errors: TDSA_E_BAD_INPUT. */
+TDSA_MUST_USE tdsa_status ks_key_to_row(ks_key_row *row, const ks_key *k, ks_key_state state,
+                                        tdsa_err *err) TDSA_NONNULL;
+/** Where a share belongs. */
+ks_seal_place ks_key_place(const char *key_id, uint32_t epoch, const uint8_t *public_part,
+                           size_t public_len);
+
 /** Everything that the rest of the code relies on in a row; else TDSA_E_STORE. */
 TDSA_MUST_USE tdsa_status ks_check_key_row(const ks_key_row *row, tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status ks_check_batch_row(const ks_batch_row *row, tdsa_err *err) TDSA_NONNULL;

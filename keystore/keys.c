@@ -35,7 +35,7 @@ static bool copy_bytes(uint8_t **out, size_t *out_len, const uint8_t *bytes, siz
 }
 
 /* The public columns of a row in memory of their own. */
-static tdsa_status key_of_row(ks *s, ks_key **out, const ks_key_row *row, tdsa_err *err)
+tdsa_status ks_key_of_row(ks *s, ks_key **out, const ks_key_row *row, tdsa_err *err)
 {
     ks_key *k = NULL;
     tdsa_status st = ks_refused(s, ks_check_key_row(row, err), err);
@@ -63,8 +63,8 @@ static tdsa_status key_of_row(ks *s, ks_key **out, const ks_key_row *row, tdsa_e
     return TDSA_OK;
 }
 
-static ks_seal_place key_place(const char *key_id, uint32_t epoch, const uint8_t *public_part,
-                               size_t public_len)
+ks_seal_place ks_key_place(const char *key_id, uint32_t epoch, const uint8_t *public_part,
+                           size_t public_len)
 {
     return (ks_seal_place){KEY_TABLE, key_id, strlen(key_id), epoch, public_part, public_len};
 }
@@ -103,11 +103,11 @@ static tdsa_status check_limit(int64_t limit, tdsa_err *err)
     return TDSA_OK;
 }
 
-tdsa_status ks_key_register(ks *s, const ks_key *k, tdsa_err *err)
+tdsa_status ks_key_to_row(ks_key_row *row, const ks_key *k, ks_key_state state, tdsa_err *err)
 {
-    ks_key_row row = {0};
     tdsa_status st = ks_check_key_id(k->key_id, err);
 
+    memset(row, 0, sizeof *row);
     if (st == TDSA_OK) {
         st = check_label(k->label, err);
     }
@@ -120,19 +120,27 @@ tdsa_status ks_key_register(ks *s, const ks_key *k, tdsa_err *err)
     if (st == TDSA_OK) {
         st = check_limit(k->presignature_limit, err);
     }
+    row->key_id = k->key_id;
+    row->epoch = k->epoch;
+    row->state = state;
+    row->label = k->label;
+    row->created_ms = k->created_ms;
+    row->presignature_limit = k->presignature_limit;
+    row->public_part = k->public_part;
+    row->public_len = k->public_len;
+    row->attrs = k->attrs;
+    row->attrs_len = k->attrs_len;
+    return st;
+}
+
+tdsa_status ks_key_register(ks *s, const ks_key *k, tdsa_err *err)
+{
+    ks_key_row row;
+    tdsa_status st = ks_key_to_row(&row, k, KS_KEY_REGISTERED, err);
+
     if (st != TDSA_OK) {
         return st;
     }
-    row.key_id = k->key_id;
-    row.epoch = k->epoch;
-    row.state = KS_KEY_REGISTERED;
-    row.label = k->label;
-    row.created_ms = k->created_ms;
-    row.presignature_limit = k->presignature_limit;
-    row.public_part = k->public_part;
-    row.public_len = k->public_len;
-    row.attrs = k->attrs;
-    row.attrs_len = k->attrs_len;
     ks_enter(s);
     return ks_leave_commit(s, s->backend->ops->key_insert(s->backend, &row, err));
 }
@@ -140,7 +148,7 @@ tdsa_status ks_key_register(ks *s, const ks_key *k, tdsa_err *err)
 tdsa_status ks_key_store(ks *s, const char *key_id, uint32_t epoch, const uint8_t *public_part,
                          size_t public_len, const tdsa_secret *share, tdsa_err *err)
 {
-    const ks_seal_place place = key_place(key_id, epoch, public_part, public_len);
+    const ks_seal_place place = ks_key_place(key_id, epoch, public_part, public_len);
     TDSA_SCOPED_BUF sealed = TDSA_BUF_EMPTY;
     ks_key_row row = {0};
     tdsa_status st = ks_check_key_id(key_id, err);
@@ -203,7 +211,7 @@ static bool take_key(void *ctx, const ks_key_row *row)
 {
     get_one *got = ctx;
 
-    got->st = key_of_row(got->s, &got->key, row, got->err);
+    got->st = ks_key_of_row(got->s, &got->key, row, got->err);
     return false;
 }
 
@@ -224,62 +232,6 @@ tdsa_status ks_key_get(ks *s, const char *key_id, ks_key **out, tdsa_err *err)
     }
     if (st == TDSA_OK) {
         *out = got.key;
-    }
-    return st;
-}
-
-typedef struct {
-    ks *s;
-    uint32_t epoch;
-    tdsa_buf *plain;
-    tdsa_err *err;
-    tdsa_status st;
-} open_one;
-
-static bool open_share(void *ctx, const ks_key_row *row)
-{
-    open_one *o = ctx;
-    ks_seal_place place;
-
-    o->st = ks_refused(o->s, ks_check_key_row(row, o->err), o->err);
-    if (o->st != TDSA_OK) {
-        return false;
-    }
-    place = key_place(row->key_id, row->epoch, row->public_part, row->public_len);
-    if (row->state == KS_KEY_DELETED) {
-        o->st = TDSA_FAIL(o->err, TDSA_E_NOT_FOUND, "key %s was deleted", row->key_id);
-    } else if (row->epoch != o->epoch) {
-        o->st = TDSA_FAIL(o->err, TDSA_E_NOT_FOUND, "key %s has epoch %u, not %u", row->key_id,
-                          row->epoch, o->epoch);
-    } else if (row->sealed_len == 0 && row->state == KS_KEY_REGISTERED) {
-        o->st = TDSA_FAIL(o->err, TDSA_E_NOT_FOUND, "key %s has no share yet", row->key_id);
-    } else {
-        o->st = ks_unseal_row(o->s, o->plain, &place, row->sealed, row->sealed_len, o->err);
-        if (o->st != TDSA_OK) {
-            o->st = tdsa_err_wrap(o->err, "key %s", row->key_id);
-        }
-    }
-    return false;
-}
-
-tdsa_status ks_key_open(ks *s, const char *key_id, uint32_t epoch, tdsa_secret **out, tdsa_err *err)
-{
-    TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
-    open_one o = {s, epoch, &plain, err, TDSA_OK};
-    tdsa_status st = ks_check_key_id(key_id, err);
-
-    *out = NULL;
-    if (st != TDSA_OK) {
-        return st;
-    }
-    ks_enter(s);
-    st = s->backend->ops->key_get(s->backend, key_id, open_share, &o, err);
-    ks_leave(s);
-    if (st == TDSA_OK) {
-        st = o.st;
-    }
-    if (st == TDSA_OK) {
-        st = tdsa_secret_copy(out, plain.data, plain.len, err);
     }
     return st;
 }
@@ -330,7 +282,7 @@ static bool take_page_row(void *ctx, const ks_key_row *row)
     page *p = ctx;
 
     TDSA_ASSERT(p->count < PAGE_ROWS);
-    p->st = key_of_row(p->s, &p->rows[p->count], row, p->err);
+    p->st = ks_key_of_row(p->s, &p->rows[p->count], row, p->err);
     if (p->st != TDSA_OK) {
         return false;
     }

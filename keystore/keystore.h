@@ -36,7 +36,8 @@ typedef enum {
     KS_KEY_REGISTERED = 1, /* no share yet */
     KS_KEY_PENDING = 2,    /* share stored, not everybody has confirmed */
     KS_KEY_ACTIVE = 3,
-    KS_KEY_DELETED = 4 /* tombstone: the share is wiped */
+    KS_KEY_DELETED = 4, /* tombstone: the share is wiped */
+    KS_KEY_OLD = 5      /* a newer epoch is ACTIVE; kept until everybody has that, never used */
 } ks_key_state;
 
 typedef enum { KS_BATCH_MADE = 1, KS_BATCH_FREE = 2, KS_BATCH_VOID = 3 } ks_batch_state;
@@ -136,18 +137,35 @@ TDSA_MUST_USE tdsa_status ks_key_store(ks *s, const char *key_id, uint32_t epoch
                                        const uint8_t *public_part, size_t public_len,
                                        const tdsa_secret *share, tdsa_err *err) TDSA_NONNULL;
 /**
- * PENDING -> ACTIVE, or PENDING -> REGISTERED, which wipes the share of an abandoned generation.
+ * PENDING -> ACTIVE, or PENDING -> REGISTERED, which wipes the share of an abandoned generation. With
+ * the first every earlier epoch that was ACTIVE becomes OLD and all its batches VOID, at once.
  * Errors: TDSA_E_CONFLICT (not in `from`), TDSA_E_NOT_FOUND, TDSA_E_BAD_INPUT (any other move).
  */
 TDSA_MUST_USE tdsa_status ks_key_move(ks *s, const char *key_id, uint32_t epoch, ks_key_state from,
                                       ks_key_state to, tdsa_err *err) TDSA_NONNULL;
-/** The newest epoch's row. Errors: TDSA_E_NOT_FOUND. */
+/** The row of the ACTIVE epoch, of the newest when none is ACTIVE. Errors: TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_key_get(ks *s, const char *key_id, ks_key **out, tdsa_err *err)
     TDSA_NONNULL;
 /** Opens the sealed share. Errors: TDSA_E_NOT_FOUND, TDSA_E_LOGIN, TDSA_E_STORE (the row was
  * edited or swapped: counted, see ks_get_stats). */
 TDSA_MUST_USE tdsa_status ks_key_open(ks *s, const char *key_id, uint32_t epoch, tdsa_secret **out,
                                       tdsa_err *err) TDSA_NONNULL;
+/**
+ * Adds a PENDING row of epoch k->epoch beside the ACTIVE one (reshare), or alone where the key was not
+ * before. Label, limit, attributes and time of birth are those of the rows that are there, else
+ * those of k. share may be NULL: the public part of an epoch that this participant is not in.
+ * Errors: TDSA_E_CONFLICT (another PENDING row, this or a later epoch, or the key was deleted),
+ * TDSA_E_BAD_INPUT, TDSA_E_LOGIN.
+ */
+TDSA_MUST_USE tdsa_status ks_key_add_epoch(ks *s, const ks_key *k, const tdsa_secret *share,
+                                           tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
+/** The row of one epoch. Errors: TDSA_E_NOT_FOUND. */
+TDSA_MUST_USE tdsa_status ks_key_get_epoch(ks *s, const char *key_id, uint32_t epoch, ks_key **out,
+                                           tdsa_err *err) TDSA_NONNULL;
+/** Wipes one epoch of a key, which must be PENDING or OLD. Errors: TDSA_E_NOT_FOUND, TDSA_E_CONFLICT
+ * (another state). */
+TDSA_MUST_USE tdsa_status ks_key_drop_epoch(ks *s, const char *key_id, uint32_t epoch,
+                                            tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status ks_key_set_attrs(ks *s, const char *key_id, const char *label,
                                            const uint8_t *attrs, size_t attrs_len, tdsa_err *err)
     TDSA_NONNULL;
@@ -156,10 +174,14 @@ TDSA_MUST_USE tdsa_status ks_key_set_limit(ks *s, const char *key_id, int64_t li
 
 /** Called per row, `k` lent; return false to stop. */
 typedef bool (*ks_key_fn)(void *ctx, const ks_key *k);
-/** Rows with key_id > after (NULL: from the start), ascending, at most `limit`. All states. */
+/** Rows with key_id > after (NULL: from the start), ascending, at most `limit`; one row per key, the
+ * one that ks_key_get gives. All states. */
 TDSA_MUST_USE tdsa_status ks_key_each(ks *s, const char *after, size_t limit, ks_key_fn fn,
                                       void *ctx, tdsa_err *err) __attribute__((nonnull(1, 4, 6)));
-/** Removes the key's share, batches, blocks and counters; keeps a tombstone when `tombstone`: id and
+/** All rows in one state, of every epoch; a few at most: PENDING and OLD ones. */
+TDSA_MUST_USE tdsa_status ks_key_each_in(ks *s, ks_key_state state, ks_key_fn fn, void *ctx,
+                                         tdsa_err *err) __attribute__((nonnull(1, 3, 5)));
+/** Removes the key's shares, batches, blocks and counters; keeps a tombstone when `tombstone`: id and
  * epoch in state DELETED, so that the id is not registered again. Errors: TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_key_delete(ks *s, const char *key_id, bool tombstone, tdsa_err *err)
     TDSA_NONNULL;

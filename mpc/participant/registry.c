@@ -145,6 +145,7 @@ tdsa_status part_registration_of(part *p, const ks_key *row, part_registration *
         return parse_registration(out, row->public_part, row->public_len, err);
     case KS_KEY_PENDING:
     case KS_KEY_ACTIVE:
+    case KS_KEY_OLD:
         return registration_of_share(p, row, out, err);
     case KS_KEY_DELETED:
         break;

@@ -4,7 +4,7 @@
 CREATE TABLE key (
     key_id TEXT NOT NULL,
     epoch INTEGER NOT NULL,
-    state INTEGER NOT NULL,              -- 1 registered, 2 pending, 3 active, 4 deleted
+    state INTEGER NOT NULL,              -- 1 registered, 2 pending, 3 active, 4 deleted, 5 old
     label TEXT NOT NULL,
     created_ms INTEGER NOT NULL,
     presignature_limit INTEGER NOT NULL, -- -1: none
