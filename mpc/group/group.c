@@ -72,6 +72,44 @@ tdsa_status grp_mul_base(const grp *g, grp_point *out, const grp_scalar *a, tdsa
     return g->backend->mul_base(g, out, a, err);
 }
 
+tdsa_status grp_mul_base_batch(const grp *g, grp_point *out, const grp_scalar *a, size_t count,
+                               tdsa_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        grp_point_set_identity(&out[i]);
+    }
+    if (g->backend->mul_base_batch != NULL) {
+        return g->backend->mul_base_batch(g, out, a, count, err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const tdsa_status st = g->backend->mul_base(g, &out[i], &a[i], err);
+
+        if (st != TDSA_OK) {
+            return st;
+        }
+    }
+    return TDSA_OK;
+}
+
+tdsa_status grp_mul_base_add_vartime(const grp *g, grp_point *out, const grp_scalar *a,
+                                     const grp_point *p, tdsa_err *err)
+{
+    const grp_point other = *p; /* out and p may be one */
+    grp_point product;
+    tdsa_status st = TDSA_OK;
+
+    if (grp_scalar_is_zero(g, a)) {
+        *out = other;
+        return TDSA_OK;
+    }
+    grp_point_set_identity(out);
+    if (!grp_point_is_identity(&other) && g->backend->mul_base_add != NULL) {
+        return g->backend->mul_base_add(g, out, a, &other, err);
+    }
+    st = grp_mul_base(g, &product, a, err);
+    return st == TDSA_OK ? grp_point_add_vartime(g, out, &product, &other, err) : st;
+}
+
 tdsa_status grp_mul_vartime(const grp *g, grp_point *out, const grp_scalar *a, const grp_point *p,
                             tdsa_err *err)
 {

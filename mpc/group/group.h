@@ -103,6 +103,14 @@ bool grp_point_is_identity(const grp_point *p) TDSA_NONNULL;
 /** out = a*G, constant time in a. a = 0 gives the identity. Errors: TDSA_E_CRYPTO. */
 TDSA_MUST_USE tdsa_status grp_mul_base(const grp *g, grp_point *out, const grp_scalar *a,
                                        tdsa_err *err) TDSA_NONNULL;
+/** out[i] = a[i]*G for i < count, constant time in all a: the same as one by one, but with one
+ * inversion for many (P-256: half the time). */
+TDSA_MUST_USE tdsa_status grp_mul_base_batch(const grp *g, grp_point *out, const grp_scalar *a,
+                                             size_t count, tdsa_err *err) TDSA_NONNULL;
+/** out = a*G + P; both public. */
+TDSA_MUST_USE tdsa_status grp_mul_base_add_vartime(const grp *g, grp_point *out,
+                                                   const grp_scalar *a, const grp_point *p,
+                                                   tdsa_err *err) TDSA_NONNULL;
 /** out = a*P; a and P public. */
 TDSA_MUST_USE tdsa_status grp_mul_vartime(const grp *g, grp_point *out, const grp_scalar *a,
                                           const grp_point *p, tdsa_err *err) TDSA_NONNULL;

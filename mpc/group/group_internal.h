@@ -24,11 +24,21 @@ typedef struct {
     tdsa_status (*open)(grp *g, tdsa_err *err);
     void (*close)(grp *g);
     tdsa_status (*mul_base)(const grp *g, grp_point *out, const grp_scalar *a, tdsa_err *err);
+    /** out[i] = a[i]*G, constant time. NULL: one by one. */
+    tdsa_status (*mul_base_batch)(const grp *g, grp_point *out, const grp_scalar *a, size_t count,
+                                  tdsa_err *err);
+    /** a*G + P in variable time, a not 0. NULL: mul_base and sum. */
+    tdsa_status (*mul_base_add)(const grp *g, grp_point *out, const grp_scalar *a,
+                                const grp_point *p, tdsa_err *err);
     /** a*G + b*P in variable time. */
     tdsa_status (*mul_add)(const grp *g, grp_point *out, const grp_scalar *a, const grp_scalar *b,
                            const grp_point *p, tdsa_err *err);
     tdsa_status (*sum)(const grp *g, grp_point *out, const grp_point *const *p,
                        const int32_t *coeff, size_t count, tdsa_err *err);
+    /** out[i] = a[i] + b[i], or a[i] - b[i] when `minus`, in variable time; any may be the identity,
+     * out may be a or b. NULL: batches of shared points are opened one by one with `sum`. */
+    void (*add_batch)(const grp *g, grp_point *out, const grp_point *a, const grp_point *b,
+                      bool minus, size_t count);
     void (*neg)(const grp *g, grp_point *out, const grp_point *a);
     bool (*equal)(const grp *g, const grp_point *a, const grp_point *b);
     /** 04 | x | y; an Edwards curve: its one form */

@@ -1,22 +1,23 @@
+/* OpenSSL 3.0 calls EC_POINT_get_Jprojective_coordinates_GFp deprecated and has nothing instead: the
+ * affine coordinates cost half a multiplication for each point, our own with one inversion for
+ * many points a fiftieth. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
-#include <openssl/err.h>
 #include <openssl/obj_mac.h>
 
 #include "base/assert.h"
 #include "base/crypto.h"
 #include "base/secret.h"
 #include "group/group_internal.h"
+#include "group/p256_points.h"
 
-/* P-256 on OpenSSL. grp_point.raw is x | y, 32 bytes each, big-endian. */
-#define FIELD_LEN 32u
-#define XY_LEN    (2 * FIELD_LEN)
-
-_Static_assert(XY_LEN <= sizeof((grp_point *)0)->raw, "a point fits");
+/* P-256: multiplications by OpenSSL, everything else on p256_points.h. */
 
 static tdsa_status failed(tdsa_err *err, const char *what)
 {
@@ -28,10 +29,9 @@ static tdsa_status failed(tdsa_err *err, const char *what)
 typedef struct {
     const EC_GROUP *group; /* lent */
     BN_CTX *bn;
-    EC_POINT *acc; /* the result */
-    BIGNUM *x, *y;
-    BIGNUM *k, *m;                   /* scalars, cleared after use */
-    EC_POINT *in[GRP_SUM_TERMS_MAX]; /* made when first needed */
+    EC_POINT *acc;     /* a public point */
+    BIGNUM *x, *y, *z; /* of a secret multiplication too: cleared after use */
+    BIGNUM *k, *m;     /* scalars, cleared after use */
 } work;
 
 typedef struct {
@@ -44,12 +44,10 @@ static void work_free(work *w)
     if (w == NULL) {
         return;
     }
-    for (size_t i = 0; i < GRP_SUM_TERMS_MAX; i++) {
-        EC_POINT_free(w->in[i]);
-    }
     EC_POINT_free(w->acc);
-    BN_free(w->x);
-    BN_free(w->y);
+    BN_clear_free(w->x);
+    BN_clear_free(w->y);
+    BN_clear_free(w->z);
     BN_clear_free(w->k);
     BN_clear_free(w->m);
     BN_CTX_free(w->bn);
@@ -66,12 +64,13 @@ static work *work_new(const EC_GROUP *group)
     w->group = group;
     w->bn = BN_CTX_new_ex(tdsa_crypto_libctx());
     w->acc = EC_POINT_new(group);
-    w->x = BN_new();
-    w->y = BN_new();
+    w->x = BN_secure_new();
+    w->y = BN_secure_new();
+    w->z = BN_secure_new();
     w->k = BN_secure_new();
     w->m = BN_secure_new();
-    if (w->bn == NULL || w->acc == NULL || w->x == NULL || w->y == NULL || w->k == NULL ||
-        w->m == NULL) {
+    if (w->bn == NULL || w->acc == NULL || w->x == NULL || w->y == NULL || w->z == NULL ||
+        w->k == NULL || w->m == NULL) {
         work_free(w);
         return NULL;
     }
@@ -115,52 +114,114 @@ static tdsa_status p256_open(grp *g, tdsa_err *err)
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for P-256");
     }
     g->ctx = c; /* p256_close takes what is there */
+    if (!fp256_fits()) {
+        return failed(err, "be used with this GMP");
+    }
     c->group = EC_GROUP_new_by_curve_name_ex(tdsa_crypto_libctx(), NULL, NID_X9_62_prime256v1);
     return c->group != NULL ? TDSA_OK : failed(err, "make the group");
 }
 
+static bool bn_to_field(fp256 *out, const BIGNUM *v)
+{
+    uint8_t bytes[FP256_LEN];
+    const bool ok =
+        BN_bn2binpad(v, bytes, sizeof bytes) == (int)sizeof bytes && fp256_from_bytes(out, bytes);
+
+    tdsa_wipe(bytes, sizeof bytes);
+    return ok;
+}
+
+static bool field_to_bn(BIGNUM *out, const fp256 *v)
+{
+    uint8_t bytes[FP256_LEN];
+
+    fp256_to_bytes(bytes, v);
+    return BN_bin2bn(bytes, sizeof bytes, out) != NULL;
+}
+
+/* to = p, a public point. */
 static bool p256_load(const work *w, EC_POINT *to, const grp_point *p)
 {
-    return BN_bin2bn(p->raw, FIELD_LEN, w->x) != NULL &&
-           BN_bin2bn(p->raw + FIELD_LEN, FIELD_LEN, w->y) != NULL &&
+    p256_affine a;
+
+    p256_get(&a, p);
+    return field_to_bn(w->x, &a.x) && field_to_bn(w->y, &a.y) &&
            EC_POINT_set_affine_coordinates(w->group, to, w->x, w->y, w->bn) == 1;
 }
 
-/* out = p, which may be the identity. */
-static bool p256_store(const work *w, grp_point *out, const EC_POINT *p)
+/* out = p, which may be the identity, without the inversion of the affine coordinates. */
+static bool p256_store(const work *w, p256_jacobian *out, const EC_POINT *p)
 {
-    grp_point_set_identity(out);
-    if (EC_POINT_is_at_infinity(w->group, p) == 1) {
-        return true;
-    }
-    if (EC_POINT_get_affine_coordinates(w->group, p, w->x, w->y, w->bn) != 1 ||
-        BN_bn2binpad(w->x, out->raw, FIELD_LEN) != (int)FIELD_LEN ||
-        BN_bn2binpad(w->y, out->raw + FIELD_LEN, FIELD_LEN) != (int)FIELD_LEN) {
-        grp_point_set_identity(out);
-        return false;
-    }
-    out->identity = 0;
-    return true;
+    return EC_POINT_get_Jprojective_coordinates_GFp(w->group, p, w->x, w->y, w->z, w->bn) == 1 &&
+           bn_to_field(&out->x, w->x) && bn_to_field(&out->y, w->y) && bn_to_field(&out->z, w->z);
 }
 
 /* k = a. BN_bin2bn skips leading zero bytes, which would time a secret; so the number gets a bit
  * above its highest one, which is taken away afterwards. */
 static bool scalar_to_bn(const grp *g, BIGNUM *k, const grp_scalar *a)
 {
-    uint8_t bytes[1 + FIELD_LEN];
+    uint8_t bytes[1 + FP256_LEN];
     bool ok = false;
 
     bytes[0] = 1;
     grp_scalar_encode(g, bytes + 1, a);
-    ok = BN_bin2bn(bytes, sizeof bytes, k) != NULL && BN_clear_bit(k, 8 * (int)FIELD_LEN) == 1;
+    ok = BN_bin2bn(bytes, sizeof bytes, k) != NULL && BN_clear_bit(k, 8 * (int)FP256_LEN) == 1;
     tdsa_wipe(bytes, sizeof bytes);
     return ok;
 }
 
+/* product[i] = a[i]*G, not normalised: the Z tell of the scalars. */
+static bool products(const grp *g, work *w, p256_jacobian *product, const grp_scalar *a,
+                     size_t count)
+{
+    EC_POINT *point = EC_POINT_new(w->group); /* not the kept one, which is never wiped */
+    bool ok = point != NULL;
+
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = scalar_to_bn(g, w->k, &a[i]) &&
+             EC_POINT_mul(w->group, point, w->k, NULL, NULL, w->bn) == 1 &&
+             p256_store(w, &product[i], point);
+    }
+    EC_POINT_clear_free(point);
+    BN_clear(w->k);
+    BN_clear(w->x);
+    BN_clear(w->y);
+    BN_clear(w->z);
+    return ok;
+}
+
+static tdsa_status p256_mul_base_batch(const grp *g, grp_point *out, const grp_scalar *a,
+                                       size_t count, tdsa_err *err)
+{
+    p256_jacobian product[P256_NORMALISE_MAX];
+    work *w = work_take(g);
+    bool ok = w != NULL;
+
+    for (size_t first = 0; ok && first < count; first += P256_NORMALISE_MAX) {
+        const size_t left = count - first;
+        const size_t n = left < P256_NORMALISE_MAX ? left : P256_NORMALISE_MAX;
+
+        ok = products(g, w, product, a + first, n);
+        if (ok) {
+            p256_normalise_batch(out + first, product, n);
+            tdsa_declassify(out + first, n * sizeof out[0]); /* a*G is made to be shown */
+        } else {
+            tdsa_wipe(product, sizeof product);
+        }
+    }
+    if (w != NULL) {
+        work_give(g, w);
+    }
+    return ok ? TDSA_OK : failed(err, "multiply the base point");
+}
+
+/* One point alone: OpenSSL's own inversion is faster than ours and in constant time too. */
 static tdsa_status p256_mul_base(const grp *g, grp_point *out, const grp_scalar *a, tdsa_err *err)
 {
+    p256_affine p;
+    EC_POINT *product = NULL; /* not the kept one, which is never wiped */
     work *w = work_take(g);
-    EC_POINT *product = NULL; /* not a kept one: its Z tells of the scalar */
+    bool identity = false;
     bool ok = false;
 
     if (w == NULL) {
@@ -168,8 +229,15 @@ static tdsa_status p256_mul_base(const grp *g, grp_point *out, const grp_scalar 
     }
     product = EC_POINT_new(w->group);
     ok = product != NULL && scalar_to_bn(g, w->k, a) &&
-         EC_POINT_mul(w->group, product, w->k, NULL, NULL, w->bn) == 1 &&
-         p256_store(w, out, product);
+         EC_POINT_mul(w->group, product, w->k, NULL, NULL, w->bn) == 1;
+    identity = ok && EC_POINT_is_at_infinity(w->group, product) == 1;
+    if (ok && !identity) {
+        ok = EC_POINT_get_affine_coordinates(w->group, product, w->x, w->y, w->bn) == 1 &&
+             bn_to_field(&p.x, w->x) && bn_to_field(&p.y, w->y);
+        if (ok) {
+            p256_set(out, &p);
+        }
+    }
     EC_POINT_clear_free(product);
     BN_clear(w->k);
     work_give(g, w);
@@ -181,6 +249,7 @@ static tdsa_status p256_mul_add(const grp *g, grp_point *out, const grp_scalar *
                                 const grp_scalar *b, const grp_point *p, tdsa_err *err)
 {
     const bool with_base = !grp_scalar_is_zero(g, a);
+    p256_jacobian sum;
     work *w = work_take(g);
     bool ok = false;
 
@@ -189,111 +258,109 @@ static tdsa_status p256_mul_add(const grp *g, grp_point *out, const grp_scalar *
     }
     ok = scalar_to_bn(g, w->k, a) && scalar_to_bn(g, w->m, b) && p256_load(w, w->acc, p) &&
          EC_POINT_mul(w->group, w->acc, with_base ? w->k : NULL, w->acc, w->m, w->bn) == 1 &&
-         p256_store(w, out, w->acc);
+         p256_store(w, &sum, w->acc);
     BN_clear(w->k);
     BN_clear(w->m);
     work_give(g, w);
-    return ok ? TDSA_OK : failed(err, "multiply a point");
+    if (!ok) {
+        return failed(err, "multiply a point");
+    }
+    p256_normalise_vartime(out, &sum);
+    return TDSA_OK;
 }
 
-/* w->acc = sum of coeff[i]*in[i] with all |coeff| bits handled together: Jacobian doublings and
- * additions, no inversion. in[i] already has the sign of coeff[i]. */
-static bool sum_bits(const work *w, const int32_t *coeff, size_t count)
+static tdsa_status p256_mul_base_add(const grp *g, grp_point *out, const grp_scalar *a,
+                                     const grp_point *p, tdsa_err *err)
 {
-    bool started = false;
+    p256_affine other;
+    p256_jacobian sum;
+    work *w = work_take(g);
+    bool ok = false;
 
-    if (EC_POINT_set_to_infinity(w->group, w->acc) != 1) {
-        return false;
+    if (w == NULL) {
+        return failed(err, "get memory");
     }
-    for (uint32_t bit = GRP_COEFF_LIMIT >> 1; bit != 0; bit >>= 1) {
-        if (started && EC_POINT_dbl(w->group, w->acc, w->acc, w->bn) != 1) {
-            return false;
-        }
-        for (size_t i = 0; i < count; i++) {
-            const uint32_t size = (uint32_t)(coeff[i] < 0 ? -coeff[i] : coeff[i]);
-
-            if ((size & bit) != 0) {
-                started = true;
-                if (EC_POINT_add(w->group, w->acc, w->acc, w->in[i], w->bn) != 1) {
-                    return false;
-                }
-            }
-        }
+    ok = scalar_to_bn(g, w->k, a) && EC_POINT_mul(w->group, w->acc, w->k, NULL, NULL, w->bn) == 1 &&
+         p256_store(w, &sum, w->acc);
+    BN_clear(w->k);
+    work_give(g, w);
+    if (!ok) {
+        return failed(err, "multiply the base point");
     }
-    return true;
+    p256_get(&other, p);
+    p256_add_vartime(&sum, &other);
+    p256_normalise_vartime(out, &sum);
+    return TDSA_OK;
 }
 
+/* All |coeff| bit by bit together: Jacobian doublings and additions, one inversion at the end. */
 static tdsa_status p256_sum(const grp *g, grp_point *out, const grp_point *const *p,
                             const int32_t *coeff, size_t count, tdsa_err *err)
 {
-    work *w = work_take(g);
-    bool ok = w != NULL;
+    p256_jacobian acc = {.z = {{0}}};
 
-    for (size_t i = 0; ok && i < count; i++) {
-        if (w->in[i] == NULL) {
-            w->in[i] = EC_POINT_new(w->group);
+    (void)g;
+    (void)err;
+    for (uint32_t bit = GRP_COEFF_LIMIT >> 1; bit != 0; bit >>= 1) {
+        if (!fp256_is_zero_vartime(&acc.z)) {
+            p256_double_vartime(&acc);
         }
-        ok = w->in[i] != NULL && p256_load(w, w->in[i], p[i]) &&
-             (coeff[i] > 0 || EC_POINT_invert(w->group, w->in[i], w->bn) == 1);
+        for (size_t i = 0; i < count; i++) {
+            const uint32_t size = (uint32_t)(coeff[i] < 0 ? -coeff[i] : coeff[i]);
+            p256_affine a;
+
+            if ((size & bit) != 0) {
+                p256_get(&a, p[i]);
+                if (coeff[i] < 0) {
+                    fp256_sub(&a.y, &(fp256){{0}}, &a.y);
+                }
+                p256_add_vartime(&acc, &a);
+            }
+        }
     }
-    ok = ok && sum_bits(w, coeff, count) && p256_store(w, out, w->acc);
-    if (w != NULL) {
-        work_give(g, w);
-    }
-    return ok ? TDSA_OK : failed(err, "add points");
+    p256_normalise_vartime(out, &acc);
+    return TDSA_OK;
+}
+
+static void p256_add_batch(const grp *g, grp_point *out, const grp_point *a, const grp_point *b,
+                           bool minus, size_t count)
+{
+    (void)g;
+    p256_add_batch_vartime(out, a, b, minus, count);
 }
 
 static void p256_neg(const grp *g, grp_point *out, const grp_point *a)
 {
-    /* FIPS 186-4 D.1.2.3: p = 2^256 - 2^224 + 2^192 + 2^96 - 1 */
-    static const mp_limb_t p[4] = {0xffffffffffffffff, 0x00000000ffffffff, 0, 0xffffffff00000001};
-    mp_limb_t y[4];
+    p256_affine p;
 
     (void)g;
-    grp_limbs_from_bytes(y, 4, a->raw + FIELD_LEN, FIELD_LEN);
-    (void)mpn_sub_n(y, p, y, 4); /* y is not 0: no point has order 2 */
-    *out = *a;
-    grp_limbs_to_bytes(out->raw + FIELD_LEN, FIELD_LEN, y);
+    p256_get(&p, a);
+    fp256_sub(&p.y, &(fp256){{0}}, &p.y);
+    p256_set(out, &p);
 }
 
 static bool p256_equal(const grp *g, const grp_point *a, const grp_point *b)
 {
     (void)g;
-    return memcmp(a->raw, b->raw, XY_LEN) == 0;
+    return memcmp(a->raw, b->raw, sizeof(p256_affine)) == 0; /* both fully reduced */
 }
 
 static void p256_encode_raw(const grp *g, uint8_t *out, const grp_point *p)
 {
+    p256_affine a;
+
     (void)g;
+    p256_get(&a, p);
     out[0] = 0x04;
-    memcpy(out + 1, p->raw, XY_LEN);
+    fp256_to_bytes(out + 1, &a.x);
+    fp256_to_bytes(out + 1 + FP256_LEN, &a.y);
 }
 
 static tdsa_status p256_decode(const grp *g, grp_point *out, const uint8_t *in, size_t len,
                                tdsa_err *err)
 {
-    work *w = work_take(g);
-    bool valid = false;
-    bool ok = true;
-
-    if (w == NULL) {
-        return failed(err, "get memory");
-    }
-    (void)ERR_set_mark();
-    /* Refuses coordinates not below p and points off the curve; the cofactor is 1. */
-    valid = EC_POINT_oct2point(w->group, w->acc, in, len, w->bn) == 1;
-    (void)ERR_pop_to_mark();
-    if (valid && len == g->info.point_raw_len) {
-        out->identity = 0;
-        memcpy(out->raw, in + 1, XY_LEN); /* canonical, so the input is our form */
-    } else if (valid) {
-        ok = p256_store(w, out, w->acc);
-    }
-    work_give(g, w);
-    if (!ok) {
-        return failed(err, "read a point");
-    }
-    if (!valid || grp_point_is_identity(out)) {
+    (void)g;
+    if (!p256_read_vartime(out, in, len)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "not a point of P-256");
     }
     return TDSA_OK;
@@ -303,8 +370,11 @@ const grp_backend grp_p256_backend = {
     .open = p256_open,
     .close = p256_close,
     .mul_base = p256_mul_base,
+    .mul_base_batch = p256_mul_base_batch,
+    .mul_base_add = p256_mul_base_add,
     .mul_add = p256_mul_add,
     .sum = p256_sum,
+    .add_batch = p256_add_batch,
     .neg = p256_neg,
     .equal = p256_equal,
     .encode_raw = p256_encode_raw,

@@ -13,19 +13,44 @@
 
 _Static_assert(GRP_WIDE_LEN_MAX <= 8 * WIDE_LIMBS, "L(q) bytes fit");
 
+/* The most significant byte first. */
+static uint64_t load_u64(const uint8_t *b)
+{
+    return (uint64_t)b[0] << 56 | (uint64_t)b[1] << 48 | (uint64_t)b[2] << 40 |
+           (uint64_t)b[3] << 32 | (uint64_t)b[4] << 24 | (uint64_t)b[5] << 16 |
+           (uint64_t)b[6] << 8 | (uint64_t)b[7];
+}
+
+static void store_u64(uint8_t *b, uint64_t v)
+{
+    for (size_t i = 0; i < 8; i++) {
+        b[i] = (uint8_t)(v >> (56 - 8 * i));
+    }
+}
+
 void grp_limbs_from_bytes(uint64_t *limb, size_t count, const uint8_t *bytes, size_t len)
 {
+    size_t at = 0;
+
     TDSA_ASSERT(len <= 8 * count);
-    memset(limb, 0, count * sizeof *limb);
-    for (size_t i = 0; i < len; i++) {
-        limb[i / 8] |= (uint64_t)bytes[len - 1 - i] << (8 * (i % 8));
+    for (; len >= 8; len -= 8) {
+        limb[at++] = load_u64(bytes + len - 8);
+    }
+    for (; at < count; at++) {
+        limb[at] = 0;
+        for (; len > 0; len--) { /* the highest limb, when it is not a whole one */
+            limb[at] = limb[at] << 8 | *bytes++;
+        }
     }
 }
 
 void grp_limbs_to_bytes(uint8_t *bytes, size_t len, const uint64_t *limb)
 {
+    for (; len >= 8; len -= 8) {
+        store_u64(bytes + len - 8, *limb++);
+    }
     for (size_t i = 0; i < len; i++) {
-        bytes[len - 1 - i] = (uint8_t)(limb[i / 8] >> (8 * (i % 8)));
+        bytes[len - 1 - i] = (uint8_t)(*limb >> (8 * i));
     }
 }
 

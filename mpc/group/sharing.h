@@ -59,6 +59,30 @@ TDSA_MUST_USE tdsa_status grp_consist_vartime(const grp *g, const grp_point *poi
                                               const uint16_t *members, size_t count, size_t t,
                                               tdsa_err *err) TDSA_NONNULL;
 
+/** Shared points of many indices, to be opened together. */
+typedef struct {
+    const grp_point
+        *points; /* member_count rows of `count`: points[j * count + i] is of member j */
+    const uint16_t *members; /* ascending indices */
+    size_t member_count;     /* t+1..GRP_PARTIES_MAX */
+    size_t t;                /* 1..GRP_THRESHOLD_MAX */
+    size_t count;
+} grp_shared;
+
+/**
+ * For each index i: the points of all members lie on one polynomial of degree t in the exponent
+ * (grp_consist_vartime), and out[i] is its value at 0 (grp_interpolate_vartime), which may be the
+ * identity. All public. With neighbouring members and a curve that can (P-256) it walks along the
+ * differences of the polynomial, additions only, one inversion for 64 of them; else index by index.
+ *
+ * out  `count` points, identities after an error. bad: after an error of one index, which.
+ *
+ * Errors: TDSA_E_PROTOCOL (index *bad is not consistent; all before are), TDSA_E_BAD_INPUT (counts,
+ * members out of order or range), TDSA_E_CRYPTO, TDSA_E_NO_MEMORY.
+ */
+TDSA_MUST_USE tdsa_status grp_open_batch_vartime(const grp *g, grp_point *out, const grp_shared *o,
+                                                 size_t *bad, tdsa_err *err) TDSA_NONNULL;
+
 /** A set of participant indices, ascending. */
 typedef struct {
     uint16_t count;

@@ -153,6 +153,7 @@ static tdsa_status make_points(mpc_presign *run, grp_prss *stream, grp_point *mi
                                tdsa_err *err)
 {
     grp_scalar k[SHARES_AT_ONCE];
+    grp_point made[SHARES_AT_ONCE];
     tdsa_status st = TDSA_OK;
 
     for (size_t first = 0; first < run->count && st == TDSA_OK; first += SHARES_AT_ONCE) {
@@ -160,17 +161,19 @@ static tdsa_status make_points(mpc_presign *run, grp_prss *stream, grp_point *mi
         const size_t n = left < SHARES_AT_ONCE ? left : SHARES_AT_ONCE;
 
         st = grp_prss_shares(stream, k, first, n, err);
+        if (st == TDSA_OK) {
+            st = grp_mul_base_batch(run->g, made, k, n, err);
+        }
+        tdsa_declassify(made, sizeof made); /* sent to all members */
         for (size_t i = 0; i < n && st == TDSA_OK; i++) {
             const size_t at = (first + i) * run->width + which;
 
-            st = grp_mul_base(run->g, &mine[at], &k[i], err);
-            tdsa_declassify(&mine[at], sizeof mine[0]); /* sent to all members */
-            if (st == TDSA_OK && grp_point_is_identity(&mine[at])) {
+            if (grp_point_is_identity(&made[i])) {
                 st = TDSA_FAIL(err, TDSA_E_CRYPTO, "my nonce share %zu is 0", first + i);
+                break;
             }
-            if (st == TDSA_OK) {
-                put_wire(run, &mine[at], at);
-            }
+            mine[at] = made[i];
+            put_wire(run, &mine[at], at);
         }
     }
     tdsa_wipe(k, sizeof k);
@@ -250,46 +253,43 @@ tdsa_status presign_take_r(mpc_presign *run, uint16_t from, const uint8_t *in, s
     return st;
 }
 
-/* ECDSA divides by F(R) in all but name: it must not be 0. */
-static tdsa_status check_x(const mpc_presign *run, const grp_point *big_r, size_t index,
-                           tdsa_err *err)
+/* R, D or E is not the identity, and ECDSA divides by F(R) in all but name: it must not be 0. */
+static tdsa_status check_opened(const mpc_presign *run, const grp_point *p, size_t index,
+                                tdsa_err *err)
 {
     grp_scalar x;
 
+    if (grp_point_is_identity(p)) {
+        return TDSA_FAIL(err, TDSA_E_PROTOCOL, "R of presignature %zu is the identity", index);
+    }
     if (run->key->pub.scheme != MPC_SCHEME_ECDSA) {
         return TDSA_OK;
     }
-    grp_point_x_mod_q(run->g, &x, big_r);
+    grp_point_x_mod_q(run->g, &x, p);
     if (grp_scalar_is_zero(run->g, &x)) {
         return TDSA_FAIL(err, TDSA_E_PROTOCOL, "x(R) of presignature %zu is 0", index);
     }
     return TDSA_OK;
 }
 
-/* R of one index (D or E by `which`): on one polynomial, not the identity, in ECDSA F(R) not 0. The
- * first t+1 points fix a polynomial that all lie on, so they are enough to interpolate. */
-static tdsa_status open_r(grp_point *out, const mpc_presign *run, size_t index, size_t which,
-                          tdsa_err *err)
+/* The points of all indices and streams, each on one polynomial with those of the other members. */
+static tdsa_status open_points(const mpc_presign *run, grp_point *opened, tdsa_err *err)
 {
-    const uint16_t t = run->key->pub.t;
-    grp_point p[GRP_PARTIES_MAX];
-    tdsa_status st;
+    const grp_shared shared = {.points = run->points,
+                               .members = run->committee,
+                               .member_count = run->committee_count,
+                               .t = run->key->pub.t,
+                               .count = wire_count(run)};
+    size_t bad = 0;
+    tdsa_status st = grp_open_batch_vartime(run->g, opened, &shared, &bad, err);
 
-    for (size_t j = 0; j < run->committee_count; j++) {
-        p[j] = run->points[j * wire_count(run) + index * run->width + which];
-    }
-    st = grp_consist_vartime(run->g, p, run->committee, run->committee_count, t, err);
     if (st != TDSA_OK) {
-        return tdsa_err_wrap(err, "R_j of presignature %zu", index);
+        return tdsa_err_wrap(err, "R_j of presignature %zu", bad / run->width);
     }
-    st = grp_interpolate_vartime(run->g, out, p, run->committee, t + 1u, err);
-    if (st != TDSA_OK) {
-        return st;
+    for (size_t i = 0; i < shared.count && st == TDSA_OK; i++) {
+        st = check_opened(run, &opened[i], i / run->width, err);
     }
-    if (grp_point_is_identity(out)) {
-        return TDSA_FAIL(err, TDSA_E_PROTOCOL, "R of presignature %zu is the identity", index);
-    }
-    return check_x(run, out, index, err);
+    return st;
 }
 
 /* Opens every R; keeps them uncompressed, which costs a signature one decoding less, and puts them
@@ -297,22 +297,21 @@ static tdsa_status open_r(grp_point *out, const mpc_presign *run, size_t index, 
 static tdsa_status open_all(mpc_presign *run, tdsa_buf *list, tdsa_err *err)
 {
     const size_t raw_len = grp_get_info(run->g)->point_raw_len;
+    grp_point *opened = calloc(wire_count(run), sizeof *opened);
+    tdsa_status st = TDSA_OK;
 
-    for (size_t i = 0; i < run->count; i++) {
-        grp_point opened[PRESIGN_POINTS_MAX];
-
-        for (size_t which = 0; which < run->width; which++) {
-            const tdsa_status st = open_r(&opened[which], run, i, which, err);
-
-            if (st != TDSA_OK) {
-                return st;
-            }
-            grp_point_encode_raw(run->g, run->r_list + (i * run->width + which) * raw_len,
-                                 &opened[which]);
-        }
-        mpc_put_points(list, run->g, opened, run->width);
+    if (opened == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for %u presignatures", run->count);
     }
-    return TDSA_OK;
+    st = open_points(run, opened, err);
+    for (size_t i = 0; i < wire_count(run) && st == TDSA_OK; i++) {
+        grp_point_encode_raw(run->g, run->r_list + i * raw_len, &opened[i]);
+        if (i % run->width == 0) {
+            mpc_put_points(list, run->g, &opened[i], run->width);
+        }
+    }
+    free(opened);
+    return st;
 }
 
 tdsa_status presign_end_r(mpc_presign *run, tdsa_err *err)

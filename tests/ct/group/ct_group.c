@@ -79,6 +79,23 @@ static void check_polynomials(const grp *g)
     grp_poly_clear(&f);
 }
 
+static void check_batch(const grp *g)
+{
+    grp_scalar a[3];
+    grp_point p[3];
+
+    for (size_t i = 0; i < 3; i++) {
+        ct_require(grp_scalar_random(g, &a[i], &secret_rng, &err) == TDSA_OK, "random");
+    }
+    ct_require(grp_mul_base_batch(g, p, a, 3, &err) == TDSA_OK, "batch");
+    ct_still_public("points of a batch", p, sizeof p);
+    ct_require(!grp_point_is_identity(&p[2]), "identity");
+    for (size_t i = 0; i < 3; i++) {
+        ct_still_secret("a scalar of a batch", &a[i], SCALAR_BYTES);
+        grp_scalar_clear(&a[i]);
+    }
+}
+
 static void check_prss_and_pads(const grp *g)
 {
     static const uint16_t committee[3] = {0, 1, 2};
@@ -128,6 +145,7 @@ int main(void)
         ct_require(grp_open(&g, curves[i], &err) == TDSA_OK, "open");
         check_scalars(g);
         check_polynomials(g);
+        check_batch(g);
         check_prss_and_pads(g);
         grp_close(g);
     }

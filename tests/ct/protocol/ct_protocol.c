@@ -174,7 +174,7 @@ static void check_parts_of_reply(const protocol_run *r, const mpc_context *ctx)
     }
     ct_require(grp_prss_shares(batch->stream[0], &v, 1, 1, &err) == TDSA_OK, "k");
     ct_still_secret("k_j", &v, SCALAR_BYTES);
-    ct_require(grp_prss_shares(batch->a, &v, 1, 1, &err) == TDSA_OK, "a");
+    ct_require(grp_prss_shares(batch->stream[1], &v, 1, 1, &err) == TDSA_OK, "a");
     ct_still_secret("a_j", &v, SCALAR_BYTES);
     cfg.word = "mu";
     ct_require(grp_pad(key->g, &v, &cfg, &err) == TDSA_OK, "pad");
