@@ -29,7 +29,7 @@ DECISIONS = {
  "D16": "options: [uint low-S 0|1]",
  "D17": "coin list absent = type 00 item",
  "D20": "random scalar = OS2IP(L random bytes) mod q, again while zero",
- "D21": "scheme 'ecdsa'; curves 'secp256k1', 'P-256'",
+ "D21": "scheme 'ecdsa'; curves 'secp256k1', 'P-256', 'P-384', 'P-521'",
  "D22": "pop challenge e = H2S('pop', sid, i, [C_i], K)",
  "D23": "sid = H('sid', version, 'keygen', curve, scheme, [[index, id, X25519, X448]..], n, t, key-id, epoch, policy record, [one random value of each participant, ascending]); H('inputs', the same without the last list) is what R0 compares first",
  "D24": "messages: stmt('random', inputs, 32 random bytes); stmt('commit', sid in full, com); stmt('deal', octets opening, octets private part); stmt('report', view, absent | [dealer, reason], [confirms]); stmt('stored-echo', stored); stmt('N', key-id, epoch, lane, seq, count, C, form 0 compressed | 1 uncompressed, N_j); stmt('R', beta, index, octets of all R_j in that form); stmt('list-echo', list). No message shares its tag with a hashed statement",
@@ -262,8 +262,18 @@ GROUPS = {g.name: g for g in [
     0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
     0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
     0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
+ _g("P-384", 2**384-2**128-2**96+2**32-1, -3,
+    0xB3312FA7E23EE7E4988E056BE3F82D19181D9C6EFE8141120314088F5013875AC656398D8A2ED19D2A85C8EDD3EC2AEF,
+    0xAA87CA22BE8B05378EB1C71EF320AD746E1D3B628BA79B9859F741E082542A385502F25DBF55296C3A545E3872760AB7,
+    0x3617DE4A96262C6F5D9E98BF9292DC29F8F41DBD289A147CE9DA3113B5F0B8C00A60B1CE1D7E819D7A431D7C90EA0E5F,
+    0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973),
+ _g("P-521", 2**521-1, -3,
+    0x0051953EB9618E1C9A1F929A21A0B68540EEA2DA725B99B315F3B8B489918EF109E156193951EC7E937B1652C0BD3BB1BF073573DF883D2C34F1EF451FD46B503F00,
+    0x00C6858E06B70404E9CD9E3ECB662395B4429C648139053FB521F828AF606B4D3DBAA14B5E77EFE75928FE1DC127A2FFA8DE3348B3C1856A429BF97E7E31C2E5BD66,
+    0x011839296A789A3BC0045C8A5FB42C7D1BD998F54449579B446817AFBD17273E662C97EE72995EF42640C550B9013FAD0761353C7086A272C24088BE94769FD16650,
+    0x01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409),
  ]}
-assert [GROUPS[n].L for n in ("secp256k1", "P-256")] == [48, 48]
+assert [GROUPS[n].L for n in ("secp256k1", "P-256", "P-384", "P-521")] == [48, 48, 64, 82]
 
 def psum(g, pts):
     r = g.O
@@ -631,6 +641,8 @@ RUNS = [
     dict(curve="secp256k1", n=3, t=1, derivation="bip32", seed="vector-3", full=False,
          maxpath=5, prefix=[44, 0], rate=600),
     dict(curve="P-256", n=3, t=1, purpose="message", dalg="sha512", seed="vector-4", full=False),
+    dict(curve="P-384", n=3, t=1, dalg="sha384", seed="vector-5", full=False),
+    dict(curve="P-521", n=3, t=1, form=1, purpose="message", dalg="sha512", seed="vector-6", full=False),
 ]
 
 if __name__ == "__main__":

@@ -496,12 +496,12 @@ static EVP_PKEY *to_pkey(const grp *g, const grp_point *y)
 {
     const grp_info *info = grp_get_info(g);
     uint8_t raw[GRP_POINT_RAW_MAX];
-    char name[16];
+    char name[16]; /* OpenSSL has these curves by the same names */
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
     EVP_PKEY *pkey = NULL;
     OSSL_PARAM params[3];
 
-    (void)snprintf(name, sizeof name, "%s", info->curve == GRP_P256 ? "P-256" : "secp256k1");
+    (void)snprintf(name, sizeof name, "%s", info->name);
     grp_point_encode_raw(g, raw, y);
     params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name, 0);
     params[1] =

@@ -66,6 +66,21 @@ static void three_participants_sign(void **state)
     whole_run(GRP_SECP256K1, 3, 1, NULL);
 }
 
+static void three_participants_sign_on_the_long_curves(void **state)
+{
+    (void)state;
+    whole_run(GRP_P384, 3, 1, NULL);
+    whole_run(GRP_P521, 3, 1, NULL);
+}
+
+static void five_participants_sign_on_p_384_in_a_committee_of_three(void **state)
+{
+    static const uint16_t committee[3] = {1, 2, 4};
+
+    (void)state;
+    whole_run(GRP_P384, 5, 1, committee);
+}
+
 static void a_committee_with_a_gap_signs(void **state)
 {
     static const uint16_t committee[3] = {0, 1, 3};
@@ -120,6 +135,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_participants_sign),
+        cmocka_unit_test(three_participants_sign_on_the_long_curves),
+        cmocka_unit_test(five_participants_sign_on_p_384_in_a_committee_of_three),
         cmocka_unit_test(a_committee_with_a_gap_signs),
         cmocka_unit_test(five_participants_sign),
         cmocka_unit_test(seven_participants_sign),
