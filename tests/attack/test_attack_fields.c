@@ -2,272 +2,19 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "attack/campaign.h"
 #include "attack/fields.h"
 #include "attack/hostile.h"
 #include "attack/weak.h"
 #include "base/statement.h"
-#include "support/protocol_tamper.h"
 
-/*
- * Every field of every message, replaced by everything that it must not be. Whoever receives it
- * refuses and blames the sender or nobody, never an honest participant; no two honest ones end with
- * different keys or lists; nobody crashes; the next honest run works.
- */
+/* Every field of every message of ECDSA keys, requests and replies (attack/campaign.h). */
 
-#define KEY_ID "HostileKey000000000000000000"
-
-enum { LIAR = 1, ROUNDS_MAX = 8 };
-
-typedef struct {
-    protocol_run r;
-    run_step step;
-    tdsa_buf mine[ROUNDS_MAX], other[ROUNDS_MAX], earlier[ROUNDS_MAX]; /* of an honest run, to 0 */
-    /* the change under way */
-    unsigned round;
-    size_t which;
-    field_change change;
-    bool to_all; /* everybody is told the same lie; else only participant 0 */
-    bool applied;
-    size_t runs, refused, finished;
-} campaign;
-
-/* Keeps what 1 and 2 send to 0. */
-static void record(void *ctx, run_step step, unsigned round, uint16_t from, uint16_t to,
-                   tdsa_buf *m)
-{
-    campaign *c = ctx;
-    tdsa_buf *keep = from == LIAR ? &c->mine[round] : &c->other[round];
-
-    if (step == c->step && to == 0 && (from == LIAR || from == 2)) {
-        tdsa_buf_reset(keep);
-        tdsa_buf_append(keep, m->data, m->len);
-    }
-}
-
-static void change(void *ctx, run_step step, unsigned round, uint16_t from, uint16_t to,
-                   tdsa_buf *m)
-{
-    campaign *c = ctx;
-    TDSA_SCOPED_BUF changed = TDSA_BUF_EMPTY;
-
-    if (step != c->step || round != c->round || from != LIAR || (!c->to_all && to != 0)) {
-        return;
-    }
-    if (field_apply(&changed, c->r.g, m, c->which, c->change, &c->other[round],
-                    &c->earlier[round])) {
-        c->applied = true;
-        tdsa_buf_reset(m);
-        tdsa_buf_append(m, changed.data, changed.len);
-    }
-}
-
-static const char *what(const campaign *c)
-{
-    static char text[96];
-
-    (void)snprintf(text, sizeof text, "round %u, field %zu, %s, to %s", c->round, c->which,
-                   field_change_name(c->change), c->to_all ? "all" : "one");
-    return text;
-}
-
-/* Errors of honest participants after a changed message. */
-static void check_errors(const campaign *c)
-{
-    for (uint16_t i = 0; i < c->r.n; i++) {
-        const int blamed = c->r.err[i].participant;
-
-        if (i == LIAR || c->r.status[i] == TDSA_OK) {
-            continue;
-        }
-        if (c->r.status[i] != TDSA_E_PROTOCOL) {
-            fail_msg("%s: participant %u ends with %s: %s", what(c), i,
-                     tdsa_status_name(c->r.status[i]), c->r.err[i].text);
-        }
-        if (blamed != TDSA_NOBODY && blamed != LIAR) {
-            fail_msg("%s: participant %u blames %d: %s", what(c), i, blamed, c->r.err[i].text);
-        }
-    }
-}
-
-/* ---- key generation ---- */
-
-static void run_changed_keygen(campaign *c)
-{
-    const mpc_key *first = NULL;
-    size_t keys = 0;
-
-    c->applied = false;
-    (void)run_keygen(&c->r, KEY_ID);
-    if (!c->applied) {
-        return;
-    }
-    c->runs++;
-    check_errors(c);
-    for (uint16_t i = 0; i < c->r.n; i++) {
-        const mpc_key *k = c->r.key[i];
-
-        if (i == LIAR || k == NULL) {
-            continue;
-        }
-        keys++;
-        first = first == NULL ? k : first;
-        if (memcmp(k->pub.stored, first->pub.stored, sizeof k->pub.stored) != 0 ||
-            !grp_point_equal(c->r.g, &k->pub.y, &first->pub.y)) {
-            fail_msg("%s: two keys", what(c));
-        }
-    }
-    if (!c->to_all && c->r.key[0] != NULL) {
-        fail_msg("%s: not noticed", what(c));
-    }
-    if (keys == c->r.n - 1u) {
-        c->finished++;
-        honest_run_still_signs(&c->r, 1);
-        c->r.hook = change;
-    } else {
-        c->refused++;
-    }
-}
-
-/* ---- presignatures ---- */
-
-static void run_changed_presign(campaign *c)
-{
-    static uint64_t seq = 10;
-    const tdsa_buf *first = NULL;
-    const size_t lists = c->r.committee_count - 1u;
-    size_t done = 0;
-
-    c->applied = false;
-    seq++;
-    (void)run_presign(&c->r, 1, seq);
-    if (!c->applied) {
-        return;
-    }
-    c->runs++;
-    check_errors(c);
-    for (uint16_t i = 0; i < c->r.n; i++) {
-        const tdsa_buf *data = &c->r.data[i];
-
-        if (i == LIAR || c->r.batch[i] == NULL) {
-            continue;
-        }
-        done++;
-        first = first == NULL ? data : first;
-        if (data->len != first->len || memcmp(data->data, first->data, data->len) != 0) {
-            fail_msg("%s: two lists", what(c));
-        }
-    }
-    if (!c->to_all && c->r.batch[0] != NULL) {
-        fail_msg("%s: not noticed", what(c));
-    }
-    if (done == lists) {
-        c->finished++;
-    } else {
-        c->refused++;
-    }
-}
-
-/* ---- the campaign ---- */
-
-static void every_change(campaign *c, unsigned rounds, void (*run)(campaign *c))
-{
-    field all[FIELDS_MAX];
-
-    c->r.hook = change;
-    c->r.hook_ctx = c;
-    for (c->round = 0; c->round < rounds; c->round++) {
-        const size_t count = fields_of(all, c->r.g, &c->mine[c->round]);
-
-        for (c->which = 0; c->which < count; c->which++) {
-            for (int k = 0; k < CHANGE_END; k++) {
-                c->change = (field_change)k;
-                c->to_all = false;
-                run(c);
-                c->to_all = c->applied; /* what does not apply to one does not apply to all */
-                if (c->applied) {
-                    run(c);
-                }
-            }
-        }
-    }
-}
-
-static void clear(campaign *c)
-{
-    for (size_t i = 0; i < ROUNDS_MAX; i++) {
-        tdsa_buf_clear(&c->mine[i]);
-        tdsa_buf_clear(&c->other[i]);
-        tdsa_buf_clear(&c->earlier[i]);
-    }
-    run_clear(&c->r);
-}
-
-/* Two honest runs: the first is the other session. */
-static void record_sessions(campaign *c,
-                            size_t (*run)(protocol_run *r, uint64_t lane, uint64_t seq))
-{
-    c->r.hook = record;
-    c->r.hook_ctx = c;
-    for (uint64_t seq = 1; seq <= 2; seq++) {
-        for (size_t i = 0; i < ROUNDS_MAX; i++) {
-            tdsa_buf_reset(&c->earlier[i]);
-            tdsa_buf_append(&c->earlier[i], c->mine[i].data, c->mine[i].len);
-        }
-        assert_true(run(&c->r, 1, seq) > 0);
-    }
-}
-
-static size_t any_keygen(protocol_run *r, uint64_t lane, uint64_t seq)
-{
-    (void)lane;
-    (void)seq;
-    return run_keygen(r, KEY_ID);
-}
-
-static void keygen_campaign(grp_curve curve, mpc_scheme scheme, uint16_t n, uint16_t t)
-{
-    campaign *c = calloc(1, sizeof *c);
-
-    assert_non_null(c);
-    weak_off();
-    run_init_scheme(&c->r, curve, scheme, n, t, "fields");
-    c->step = STEP_KEYGEN;
-    record_sessions(c, any_keygen);
-    every_change(c, MPC_KEYGEN_ROUNDS, run_changed_keygen);
-    print_message("%zu changed key generations: %zu refused, %zu ended well\n", c->runs, c->refused,
-                  c->finished);
-    assert_true(c->refused > 1000);
-    clear(c);
-    free(c);
-}
-
-static void presign_campaign(grp_curve curve, mpc_scheme scheme, bool compressed)
-{
-    campaign *c = calloc(1, sizeof *c);
-
-    assert_non_null(c);
-    weak_off();
-    run_init_scheme(&c->r, curve, scheme, 3, 1, "fields");
-    c->step = STEP_PRESIGN;
-    c->r.compressed_wire = compressed;
-    assert_int_equal(run_keygen(&c->r, KEY_ID), 3);
-    record_sessions(c, run_presign);
-    every_change(c, MPC_PRESIGN_ROUNDS, run_changed_presign);
-    print_message("%zu changed presignature runs: %zu refused, %zu ended well\n", c->runs,
-                  c->refused, c->finished);
-    assert_true(c->refused > 200);
-    if (scheme == MPC_SCHEME_ECDSA) {
-        honest_run_still_signs(&c->r, 1000000);
-    }
-    clear(c);
-    free(c);
-}
+enum { LIAR = 1 };
 
 static void every_field_of_key_generation_is_checked(void **state)
 {
@@ -280,14 +27,6 @@ static void every_field_of_presigning_is_checked(void **state)
     (void)state;
     presign_campaign(GRP_SECP256K1, MPC_SCHEME_ECDSA, true);
     presign_campaign(GRP_P256, MPC_SCHEME_ECDSA, false);
-}
-
-static void every_field_of_schnorr_keys_is_checked(void **state)
-{
-    (void)state;
-    keygen_campaign(GRP_ED25519, MPC_SCHEME_EDDSA, 3, 1);
-    presign_campaign(GRP_ED25519, MPC_SCHEME_EDDSA, true);
-    presign_campaign(GRP_SECP256K1, MPC_SCHEME_BIP340, true);
 }
 
 /* ---- signing ---- */
@@ -442,7 +181,6 @@ int main(void)
         cmocka_unit_test(the_changes_are_what_they_say),
         cmocka_unit_test(every_field_of_key_generation_is_checked),
         cmocka_unit_test(every_field_of_presigning_is_checked),
-        cmocka_unit_test(every_field_of_schnorr_keys_is_checked),
         cmocka_unit_test(every_field_of_a_reply_is_checked),
         cmocka_unit_test(every_field_of_a_request_is_checked),
     };

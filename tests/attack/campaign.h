@@ -1,0 +1,18 @@
+#ifndef TESTS_ATTACK_CAMPAIGN_H
+#define TESTS_ATTACK_CAMPAIGN_H
+
+#include "support/protocol_run.h"
+
+/**
+ * Every field of every message, replaced by everything that it must not be (attack/fields.h), told to
+ * one participant and then to all. Whoever receives it refuses and blames the sender or nobody, never
+ * an honest participant; no two honest ones end with different keys or lists; nobody crashes; the next
+ * honest run works. Participant 1 is the liar. All abort the test when one of this does not hold.
+ */
+void keygen_campaign(grp_curve curve, mpc_scheme scheme, uint16_t n, uint16_t t);
+/** (3,1). compressed: the wire form of points. */
+void presign_campaign(grp_curve curve, mpc_scheme scheme, bool compressed);
+/** Of a P-256 key of (3,1). */
+void reshare_campaign(const run_reshare_spec *spec);
+
+#endif
