@@ -35,7 +35,7 @@ tdsa_status part_group(part *p, grp_curve curve, const grp **out, tdsa_err *err)
     tdsa_status st;
 
     *out = NULL;
-    if (curve < GRP_P256 || curve > GRP_SECP256K1) {
+    if (curve < GRP_P256 || (unsigned)curve >= GRP_CURVE_END) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "unknown curve %d", (int)curve);
     }
     if (p->groups[curve] == NULL) {

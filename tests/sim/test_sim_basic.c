@@ -57,12 +57,22 @@ static void five_participants_sign(void **state)
     run_quietly(&cfg, GRP_P256, 1);
 }
 
+static void the_long_curves_sign(void **state)
+{
+    const sim_cfg cfg = {.seed = 4, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 1};
+
+    (void)state;
+    run_quietly(&cfg, GRP_P384, 0);
+    run_quietly(&cfg, GRP_P521, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_and_two_servers_sign),
         cmocka_unit_test(any_server_of_three_can_coordinate),
         cmocka_unit_test(five_participants_sign),
+        cmocka_unit_test(the_long_curves_sign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
