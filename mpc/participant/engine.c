@@ -146,10 +146,11 @@ void part_engine_forget(part_engine *e)
 
 typedef struct {
     part_engine *e;
+    uint64_t op;
     uint64_t exchange[SENDS_MAX];
     peer_request request[SENDS_MAX];
-    size_t count;
-    uint32_t timeout_ms;
+    bool flying[SENDS_MAX];
+    bool leaving; /* the operation is over: what still flies is given back */
 } flight;
 
 static void landed(void *ctx, peer_request *r)
@@ -158,58 +159,119 @@ static void landed(void *ctx, peer_request *r)
     const size_t i = (size_t)(r - f->request);
 
     part_engine_enter(f->e);
-    part_exchange_done(f->e->part, f->exchange[i], r->status, r->http_code, r->reply.data,
-                       r->reply.len, r->detail);
+    f->flying[i] = false;
+    if (f->leaving && r->status == TDSA_E_TIMEOUT) {
+        part_exchange_give_back(f->e->part, f->exchange[i]);
+    } else {
+        part_exchange_done(f->e->part, f->exchange[i], r->status, r->http_code, r->reply.data,
+                           r->reply.len, r->detail);
+    }
     part_engine_flush(f->e);
     part_engine_leave(f->e);
     tdsa_buf_clear(&r->reply);
 }
 
-static void take_sends_of(flight *f, uint64_t op)
+/* The next exchange for `op` in a free place; NULL: none. The lock is held. */
+static peer_request *take_send_of(flight *f, uint64_t op)
 {
+    const uint32_t left = part_op_left_ms(f->e->part, f->op);
+    uint32_t own = 0;
+    size_t i = 0;
     part_send s;
 
-    while (f->count < SENDS_MAX && part_take_send(f->e->part, op, &s)) {
-        f->exchange[f->count] = s.exchange;
-        f->request[f->count] = (peer_request){.url = s.url,
-                                              .session_id = s.session_id,
-                                              .body = s.body,
-                                              .body_len = s.body_len,
-                                              .reply = TDSA_BUF_EMPTY};
-        f->timeout_ms = s.timeout_ms > f->timeout_ms ? s.timeout_ms : f->timeout_ms;
-        f->count++;
+    while (i < SENDS_MAX && f->flying[i]) {
+        i++;
     }
+    if (i == SENDS_MAX || !part_take_send(f->e->part, op, &s)) {
+        return NULL;
+    }
+    own = s.timeout_ms < left ? s.timeout_ms : left;
+    f->flying[i] = true;
+    f->exchange[i] = s.exchange;
+    f->request[i] = (peer_request){.url = s.url,
+                                   .session_id = s.session_id,
+                                   .body = s.body,
+                                   .body_len = s.body_len,
+                                   .timeout_ms = own == 0 ? 1 : own,
+                                   .reply = TDSA_BUF_EMPTY};
+    return &f->request[i];
 }
 
-/* Takes what is to be sent for `op`, else what belongs to nobody: an exchange that somebody else left
- * behind, perhaps with a peer that is down, must not hold up those of this operation, nor outlast it.
- * The lock is held. */
-static void take_sends(flight *f, uint64_t op)
+/* Takes what is to be sent for the operation, else what belongs to nobody: an exchange that somebody
+ * else left behind, perhaps with a peer that is down, must not hold up those of this operation, nor
+ * outlast it. The lock is held. */
+static size_t take_sends(flight *f, peer_request *out[SENDS_MAX])
 {
-    const uint32_t left = part_op_left_ms(f->e->part, op);
+    uint64_t op = f->op;
+    size_t count = 0;
 
-    take_sends_of(f, op);
-    if (f->count == 0 && op != PART_OP_NONE) {
-        take_sends_of(f, PART_OP_NONE);
+    out[0] = take_send_of(f, op);
+    if (out[0] == NULL && op != PART_OP_NONE) {
+        op = PART_OP_NONE;
+        out[0] = take_send_of(f, op);
     }
-    f->timeout_ms = f->timeout_ms > left ? left : f->timeout_ms;
+    while (out[count] != NULL && ++count < SENDS_MAX) {
+        out[count] = take_send_of(f, op);
+    }
+    return count;
 }
 
-/* Performs one round of exchanges outside the lock. False when there was nothing to send. */
+/* Does what a thread that waits would do: this one waits for peers, perhaps long. The lock is held. */
+static void serve(part_engine *e)
+{
+    while (!e->stopping && e->idle == 0 && part_work(e->part)) {
+        part_engine_flush(e);
+    }
+    if (!e->stopping && e->idle == 0 && part_next_due(e->part) <= part_engine_now(e)) {
+        part_due(e->part);
+        part_engine_flush(e);
+    }
+}
+
+static peer_request *take_more(void *ctx)
+{
+    flight *f = ctx;
+    peer_request *r = NULL;
+
+    part_engine_enter(f->e);
+    serve(f->e);
+    if (f->op == PART_OP_NONE || !part_op_done(f->e->part, f->op)) {
+        r = take_send_of(f, f->op);
+    }
+    part_engine_leave(f->e);
+    return r;
+}
+
+static bool over(void *ctx)
+{
+    flight *f = ctx;
+
+    if (f->op != PART_OP_NONE) {
+        part_engine_enter(f->e);
+        f->leaving = part_op_done(f->e->part, f->op);
+        part_engine_leave(f->e);
+    }
+    return f->leaving;
+}
+
+/* Performs exchanges outside the lock until none is left to wait for. False when there was nothing to
+ * send. */
 static bool perform(part_engine *e, uint64_t op)
 {
-    peer_request *requests[SENDS_MAX];
-    flight f = {.e = e};
+    static const peer_source source = {take_more, over};
+    peer_request *requests[SENDS_MAX] = {NULL};
+    flight f = {.e = e, .op = op};
+    const size_t count = take_sends(&f, requests);
+    uint32_t timeout_ms = 0;
 
-    take_sends(&f, op);
-    if (f.count == 0) {
+    if (count == 0) {
         return false;
     }
-    for (size_t i = 0; i < f.count; i++) {
-        requests[i] = &f.request[i];
+    for (size_t i = 0; i < count; i++) {
+        timeout_ms = requests[i]->timeout_ms > timeout_ms ? requests[i]->timeout_ms : timeout_ms;
     }
     part_engine_leave(e);
-    peer_http_run(e->http, requests, f.count, f.timeout_ms, &e->cancel, landed, &f);
+    peer_http_serve(e->http, requests, count, timeout_ms, &e->cancel, landed, &source, &f);
     part_engine_enter(e);
     return true;
 }
@@ -338,6 +400,7 @@ void part_engine_handle(part_engine *e, const char *session_id, const uint8_t *b
 void part_engine_work(part_engine *e)
 {
     part_engine_enter(e);
+    part_set_background(e->part);
     e->inside++;
     while (!e->stopping) {
         if (perform(e, PART_OP_NONE)) {

@@ -62,6 +62,7 @@ static tdsa_status exchange_new(part *p, part_exchange **out, part_session *s, c
     x->id = p->next_exchange++;
     x->session = s;
     x->peer = l->peer;
+    x->born_ms = part_now(p);
     x->deadline_ms = deadline_ms;
     x->plain = TDSA_BUF_EMPTY;
     x->frame = TDSA_BUF_EMPTY;
@@ -387,6 +388,9 @@ static void lose_link(part *p, part_exchange *x, const tdsa_err *why)
     }
     part_say(p, TDSA_LOG_WARN, "session %.8s with participant %u is lost: %s", s->id, x->peer,
              why->text);
+    if (why->status != TDSA_E_NOT_FOUND && why->status != TDSA_E_DENIED) { /* it is there */
+        part_peer_failed(p, x->peer, x->born_ms);
+    }
     tell_failed(p, x, why);
     part_exchanges_fail(p, s, x->peer, why);
 }
@@ -410,6 +414,7 @@ static void finish(part *p, part_exchange *x, long code, const uint8_t *body, si
         lose_link(p, x, &err);
         return;
     }
+    part_peer_answered(p, x->peer);
     tell_answered(p, x, &a);
 }
 
@@ -438,6 +443,22 @@ void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long htt
         }
     }
     exchange_free(x);
+}
+
+void part_exchange_give_back(part *p, uint64_t exchange)
+{
+    part_exchange *x = find(p, exchange);
+
+    TDSA_ASSERT(x != NULL);
+    TDSA_ASSERT(x->state == EXCHANGE_FLYING);
+    x->state = EXCHANGE_READY;
+    x->op = PART_OP_NONE;
+    x->tries--;
+    if (x->session == NULL ||
+        (!x->handshake && x->for_op == PART_OP_NONE && x->kind == PART_ASK_PING)) {
+        detach(p, x);
+        exchange_free(x);
+    }
 }
 
 /* ---- time ---- */

@@ -233,6 +233,7 @@ void part_inbound_take(part *p, part_session *s, const part_frame *f, part_ticke
         part_reply_error(p, ticket, &err);
         return;
     }
+    part_peer_heard(p, f->from);
     in = find(l, f->seq);
     if (in != NULL) {
         again(p, s, l, in, digest, ticket);

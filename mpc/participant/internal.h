@@ -13,7 +13,9 @@
  *   participant.c  birth, death, time, queues      session.c   sessions, links, handshakes
  *   exchange.c     what is sent to peers           inbound.c   what peers send, reply cache
  *   run.c          all-to-all runs (keygen, presign)           key.c  cache of keys and batches
- *   registry.c     register, status, delete, ping  stock.c     leases, burns, presigning
+ *   registry.c     register, status, delete, ping  stock.c     leases, presigning
+ *   committee.c    whom to sign with               spend.c     burns
+ *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
  *   derive.c       public keys by path
  *   doubt.c        half-made keys               rate.c     signatures per minute
@@ -61,7 +63,13 @@ struct part_key {
     uint32_t lease_from, lease_next, lease_end, lease_len;
     uint64_t lease_burnt; /* of its block: deleted one by one before they were used */
     uint32_t batch_len;   /* size of the next batch: grows with demand */
+    uint32_t committee;   /* of new batches, bit per participantIndex; 0: not chosen */
     bool presigning;      /* a run of mine is under way */
+    /* stock keeper */
+    bool filling;         /* below the high mark, on the way up */
+    unsigned keep_fails;  /* in a row */
+    uint64_t keep_due_ms; /* look at it then; UINT64_MAX: when something has changed */
+    uint64_t kept_ms;     /* when it was last its turn */
 };
 
 struct part_batch {
@@ -151,6 +159,7 @@ struct part_exchange {
     bool handshake;
     part_exchange_state state; /* WAITING: for the link to open */
     part_ask_kind kind;
+    uint64_t born_ms;
     uint32_t run, round;
     uint64_t for_op; /* operation that the answer is for; PART_OP_NONE: the run */
     uint64_t seq;
@@ -181,7 +190,8 @@ struct part_run {
     uint64_t lane, seq;
     uint32_t count;
     bool compressed;
-    bool stored; /* keygen: the PENDING record is durable */
+    bool stored;     /* keygen: the PENDING record is durable */
+    uint32_t silent; /* why it fails: these members did not answer, bit per index */
     struct {
         bool sent;      /* my message of the current round went out */
         bool asked;     /* its request of the current round waits for my message */
@@ -230,7 +240,10 @@ struct part_op {
     /* sign */
     mpc_request request;
     tdsa_buf payload;
-    bool second_try;
+    bool second_try;     /* in another session */
+    unsigned failovers;  /* to another committee, because of silence */
+    bool distrusted;     /* the same, because a signature did not verify */
+    uint64_t attempt_ms; /* when the members were asked */
     unsigned tries;
     unsigned charged;  /* attempts that were counted against the key's rate */
     part_key *key;     /* held */
@@ -239,6 +252,16 @@ struct part_op {
     mpc_context context;
     mpc_combine *combine;
 };
+
+/* ---- what is known of a peer ---- */
+
+typedef struct {
+    uint64_t answered_ms, failed_ms; /* when last */
+    uint64_t avoid_until_ms;
+    unsigned failures; /* since it last answered */
+    unsigned doubts;   /* broken signatures of its committees since one that verified */
+    bool heard;        /* it asked something since it failed */
+} part_peer;
 
 /* ---- half-made keys that peers are asked about ---- */
 
@@ -276,8 +299,10 @@ struct part {
     part_bucket *buckets; /* rate.c */
     size_t bucket_count;
     uint64_t next_exchange, next_op;
-    bool op_ended; /* since part_wants_thread was last asked */
-    uint64_t seq;  /* of my last batch, over all keys: never twice in my lane */
+    part_peer peers[GRP_PARTIES_MAX];
+    bool background; /* some thread sees to due tasks all the time */
+    bool op_ended;   /* since part_wants_thread was last asked */
+    uint64_t seq;    /* of my last batch, over all keys: never twice in my lane */
     struct part_reply_node *replies, *replies_last;
     part_stats stats;
 };
@@ -359,7 +384,8 @@ void part_inbound_free(part *p, part_link *l, const tdsa_err *why);
 tdsa_status part_run_begin_keygen(part *p, part_session *s, const char *key_id, uint64_t op,
                                   uint64_t deadline_ms, tdsa_err *err);
 tdsa_status part_run_begin_presign(part *p, part_session *s, part_key *k, uint32_t count,
-                                   uint64_t op, uint64_t deadline_ms, tdsa_err *err);
+                                   uint32_t members, uint64_t op, uint64_t deadline_ms,
+                                   tdsa_err *err);
 /** A peer's request of a run. */
 void part_run_asked(part *p, part_session *s, uint16_t from, uint64_t seq, const part_ask *a);
 /** A peer's answer to mine. */
@@ -457,18 +483,53 @@ void part_stock_drop_lease(part *p, part_key *k);
 uint64_t part_lane(const part *p);
 /** Of my next batch: higher than all before, and roughly the wall clock. */
 uint64_t part_next_seq(part *p);
-/** The committee's member at `place` 0..2t; ascending. */
-uint16_t part_committee_member(const part *p, const part_key *k, uint16_t place);
 /** Leaves my signing session of a key and its lease; the next signature opens another. */
 void part_signing_leave(part *p, part_key *k);
-/** The same when one of its links is lost. */
-void part_signing_leave_lost(part *p, part_key *k);
 /** Starts a presigning run for a key when none is under way. */
 tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
                              uint64_t deadline_ms, tdsa_err *err);
 void part_stock_arrived(part *p, const char *key_id, const tdsa_err *why);
-/** My signing session for a key; opens one. */
-tdsa_status part_signing_session(part *p, part_key *k, part_session **out, tdsa_err *err);
+/** My signing session for a key, with no link to `members` lost; opens another when need be, which
+ * drops the lease: its ranges live in the old one. */
+tdsa_status part_signing_session(part *p, part_key *k, uint32_t members, part_session **out,
+                                 tdsa_err *err);
+
+/* committee.c */
+void part_peer_answered(part *p, uint16_t peer);
+/** Something asked at since_ms was not answered. */
+void part_peer_failed(part *p, uint16_t peer, uint64_t since_ms);
+void part_peer_heard(part *p, uint16_t peer);
+/** The key has more participants than a committee has members. */
+bool part_committee_spare(const part_key *k);
+/** The committee that new batches are made with; bit per participantIndex. */
+uint32_t part_committee_choose(part *p, part_key *k);
+/** Participants whose presignatures are worth a try; a committee at least. */
+uint32_t part_committee_usable(part *p, part_key *k);
+typedef enum {
+    ATTEMPT_SIGN,
+    ATTEMPT_BATCH, /* that a signature waits for */
+    ATTEMPT_STOCK, /* a batch for the stock */
+    ATTEMPT_LAST
+} part_attempt;
+/** When to give up on these members, so that there is time left for others. */
+uint64_t part_attempt_ends(part *p, const part_key *k, uint32_t members, part_attempt what,
+                           uint64_t deadline_ms);
+void part_committee_silent(part *p, uint32_t members, uint64_t since_ms);
+/** One of these broke something; why->participant, when it can be known. */
+void part_committee_doubt(part *p, uint32_t members, const tdsa_err *why);
+void part_committee_proved(part *p, uint32_t members);
+/** Whether another committee is to be tried after this failure. */
+bool part_failover(const part_key *k, const tdsa_err *why);
+void part_peers_due(part *p);
+uint64_t part_peers_next_due(const part *p);
+
+/* keeper.c */
+/** The stock of a key in use, or what it can be used with, has changed. */
+void part_keeper_look(part *p, part_key *k);
+/** A run of mine for the key ended. */
+void part_keeper_result(part *p, part_key *k, bool ok);
+void part_keeper_due(part *p);
+uint64_t part_keeper_next_due(const part *p);
 
 /* signing.c */
 void part_sign_go_on(part *p, part_op *op);

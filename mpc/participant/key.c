@@ -52,6 +52,7 @@ static tdsa_status load(part *p, const ks_key *row, part_key **out, tdsa_err *er
     part_cache_trim(p, false);
     k->lease_len = 1;
     k->batch_len = p->cfg.presign_batch_min;
+    k->keep_due_ms = UINT64_MAX;
     k->next = p->keys;
     p->keys = k;
     p->key_count++;

@@ -67,6 +67,10 @@ bool part_take_send(part *p, uint64_t op, part_send *out) TDSA_NONNULL;
 void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long http_code,
                         const uint8_t *body, size_t len, const char *detail);
 
+/** Gives back an exchange that was taken, though it is not over: it is sent again by whoever takes
+ * the next, if anybody still waits for it. */
+void part_exchange_give_back(part *p, uint64_t exchange) TDSA_NONNULL;
+
 /* ---- work ---- */
 
 /** Does the next piece of arithmetic that is ready (a round of a run); false when there is none. The
@@ -83,6 +87,10 @@ bool part_wants_thread(part *p) TDSA_NONNULL;
 void part_due(part *p) TDSA_NONNULL;
 /** Monotonic ms at which part_due has something to do; UINT64_MAX when nothing waits. */
 uint64_t part_next_due(const part *p) TDSA_NONNULL;
+
+/** Some thread sees to due tasks all the time from now on: peers that failed are asked whether they
+ * are back, and the stock keeper works. */
+void part_set_background(part *p) TDSA_NONNULL;
 
 /* ---- local operations: each start gives an id, or 0 and err ---- */
 

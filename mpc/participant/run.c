@@ -148,9 +148,15 @@ void part_run_end(part *p, part_run *run, const tdsa_err *why)
     const part_run_kind kind = run->kind;
     const bool mine = run->coordinator == p->cfg.roster.me;
     const bool failed = reason.status != TDSA_OK;
+    const uint32_t silent = run->silent;
+    const uint64_t born_ms = run->born_ms;
+    uint32_t members = 0;
     char key_id[KS_KEY_ID_MAX + 1];
 
     memcpy(key_id, run->key_id, sizeof key_id);
+    for (size_t i = 0; i < run->member_count; i++) {
+        members |= 1u << run->members[i];
+    }
     part_op_event(p, part_run_op_kind(run),
                   !failed                           ? PART_EVENT_COMPLETED
                   : reason.status == TDSA_E_TIMEOUT ? PART_EVENT_TIMEOUT
@@ -184,6 +190,12 @@ void part_run_end(part *p, part_run *run, const tdsa_err *why)
             }
         }
     } else if (mine) {
+        if (failed) {
+            part_committee_silent(p, silent, born_ms);
+        }
+        if (reason.status == TDSA_E_PROTOCOL || reason.status == TDSA_E_VERIFY) {
+            part_committee_doubt(p, members, &reason);
+        }
         part_stock_arrived(p, key_id, &reason);
     }
 }

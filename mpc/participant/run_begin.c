@@ -167,7 +167,8 @@ tdsa_status part_run_begin_keygen(part *p, part_session *s, const char *key_id, 
 }
 
 tdsa_status part_run_begin_presign(part *p, part_session *s, part_key *k, uint32_t count,
-                                   uint64_t op, uint64_t deadline_ms, tdsa_err *err)
+                                   uint32_t members, uint64_t op, uint64_t deadline_ms,
+                                   tdsa_err *err)
 {
     part_run *r = NULL;
     tdsa_status st = part_run_new(p, &r, s, RUN_PRESIGN, s->next_run++, err);
@@ -184,9 +185,10 @@ tdsa_status part_run_begin_presign(part *p, part_session *s, part_key *k, uint32
     r->count = count;
     r->compressed = false;
     memcpy(r->key_id, k->key->pub.key_id, sizeof r->key_id);
-    r->member_count = 2u * k->key->pub.t + 1;
-    for (uint16_t i = 0; i < r->member_count; i++) {
-        r->members[i] = part_committee_member(p, k, i);
+    for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
+        if ((members >> i & 1) != 0) {
+            r->members[r->member_count++] = i;
+        }
     }
     st = new_presign(p, r, err);
     if (st != TDSA_OK) {

@@ -151,6 +151,35 @@ void part_run_asked(part *p, part_session *s, uint16_t from, uint64_t seq, const
     }
 }
 
+/* Members whose message of the current round is not in. */
+static uint32_t missing(const part *p, const part_run *r)
+{
+    uint32_t mask = 0;
+
+    for (size_t i = 0; i < r->member_count; i++) {
+        if (r->members[i] != p->cfg.roster.me && !part_run_has(r, r->members[i])) {
+            mask |= 1u << r->members[i];
+        }
+    }
+    return mask;
+}
+
+/* Whom the failure that `from` tells of speaks against. Silence is that of others: of those who have
+ * not sent me theirs either, if there are any. */
+static uint32_t silent_for(const part *p, const part_run *r, uint16_t from, tdsa_status status)
+{
+    const uint32_t others = missing(p, r) & ~(1u << from);
+
+    if (status == TDSA_E_DENIED || status == TDSA_E_BAD_INPUT || status == TDSA_E_CONFLICT ||
+        status == TDSA_E_PROTOCOL) {
+        return 0;
+    }
+    if (status != TDSA_E_UNAVAILABLE && status != TDSA_E_TIMEOUT && status != TDSA_E_NOT_FOUND) {
+        return 1u << from; /* its own trouble */
+    }
+    return others != 0 ? others : 1u << from;
+}
+
 void part_run_answered(part *p, part_session *s, uint16_t from, uint32_t run, uint32_t round,
                        const part_answer *a)
 {
@@ -165,6 +194,7 @@ void part_run_answered(part *p, part_session *s, uint16_t from, uint32_t run, ui
         return;
     }
     if (a->status != TDSA_OK) {
+        r->silent = silent_for(p, r, from, a->status);
         st = tdsa_err_blame(&err, a->status, from, TDSA_WHERE, "participant %u: %s", from, a->text);
     } else if (round == 0) {
         st = part_begin_parse(&b, r->kind == RUN_KEYGEN ? PART_ASK_KEYGEN : PART_ASK_PRESIGN,
@@ -193,6 +223,7 @@ void part_run_failed(part *p, part_session *s, uint32_t run, const tdsa_err *why
     part_run *r = part_run_find(s, run);
 
     if (r != NULL) {
+        r->silent = why->status == TDSA_E_TIMEOUT ? missing(p, r) : 0;
         part_run_end(p, r, why);
     }
 }
@@ -250,6 +281,7 @@ void part_runs_due(part *p)
 
     while ((r = overdue(p, now)) != NULL) {
         (void)late_err(r, p, &err);
+        r->silent = missing(p, r);
         part_run_end(p, r, &err);
     }
     for (part_parked **at = &p->parked; *at != NULL;) {

@@ -343,6 +343,7 @@ void part_session_opened(part *p, part_session *s, uint16_t peer, const uint8_t 
                          peer);
     } else if (peer_channel_finish(l->channel, body + 2, len - 2, &extra, &err) == TDSA_OK) {
         l->state = LINK_OPEN;
+        part_peer_answered(p, peer);
         part_exchanges_ready(p, s, peer);
         return;
     } else {

@@ -7,6 +7,7 @@
 /* One signature: a presignature, one exchange with each committee member, combine, verify, release. */
 
 #define SIGN_TRIES_MAX 4u /* presignatures that one signature may cost */
+#define FAILOVERS_MAX  3u /* committees that it leaves because they do not answer */
 
 static void clear_attempt(part *p, part_op *op)
 {
@@ -125,7 +126,12 @@ static tdsa_status ask_members(part *p, part_op *op, part_session *s, tdsa_err *
 {
     TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
     const uint16_t *committee = mpc_batch_committee(op->batch->batch);
+    const uint64_t ends_ms = part_attempt_ends(
+        p, op->key, op->batch->members, op->failovers < FAILOVERS_MAX ? ATTEMPT_SIGN : ATTEMPT_LAST,
+        op->deadline_ms);
     tdsa_status st = TDSA_OK;
+
+    op->attempt_ms = part_now(p);
 
     tdsa_stmt_begin(&body, "sign-request");
     tdsa_stmt_uint(&body, op->key->lease_from);
@@ -138,7 +144,7 @@ static tdsa_status ask_members(part *p, part_op *op, part_session *s, tdsa_err *
             .peer = committee[i],
             .op = op->id,
             .for_op = op->id,
-            .deadline_ms = op->deadline_ms,
+            .deadline_ms = ends_ms,
             .ask = {.kind = PART_ASK_SIGN, .body = body.data, .body_len = body.len},
         };
         if (committee[i] == p->cfg.roster.me) {
@@ -204,6 +210,26 @@ static tdsa_status charge(part *p, part_op *op, tdsa_err *err)
     return part_rate_take(p, &op->key->key->pub, err);
 }
 
+/* A presignature and the session to use it in. When a link to its committee is lost, another session
+ * takes the place of the old one, and the lease whose range lived there is gone: once more. */
+static tdsa_status take(part *p, part_op *op, part_session **s, tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    for (unsigned i = 0; i < 2; i++) {
+        st = part_stock_take(p, op->key, &op->batch, &op->request.index, err);
+        if (st == TDSA_OK) {
+            st = part_signing_session(p, op->key, op->batch->members, s, err);
+        }
+        if (st != TDSA_OK || op->key->lease == op->batch) {
+            break;
+        }
+        part_batch_release(p, op->batch);
+        op->batch = NULL;
+    }
+    return st;
+}
+
 void part_sign_go_on(part *p, part_op *op)
 {
     part_session *s = NULL;
@@ -213,10 +239,7 @@ void part_sign_go_on(part *p, part_op *op)
     TDSA_ASSERT(op->state == OP_STOCK);
     st = charge(p, op, &err);
     if (st == TDSA_OK) {
-        st = part_signing_session(p, op->key, &s, &err);
-    }
-    if (st == TDSA_OK) {
-        st = part_stock_take(p, op->key, &op->batch, &op->request.index, &err);
+        st = take(p, op, &s, &err);
     }
     if (st == TDSA_E_NOT_FOUND) {
         st = part_stock_order(p, op->key, 0, op->id, op->deadline_ms, &err);
@@ -237,6 +260,7 @@ static void release(part *p, part_op *op, const mpc_signature *sig)
 {
     part_sign_result *out = &op->result.sign;
 
+    part_committee_proved(p, op->batch->members);
     memcpy(out->rs, sig->bytes, sig->len);
     out->rs_len = sig->len;
     out->recovery_id = sig->recovery_id;
@@ -246,6 +270,27 @@ static void release(part *p, part_op *op, const mpc_signature *sig)
     part_op_end_ok(p, op);
 }
 
+/* What was asked for this attempt is forgotten; another begins. */
+static void attempt_again(part *p, part_op *op)
+{
+    part_exchanges_orphan(p, op->id);
+    clear_attempt(p, op);
+    op->state = OP_STOCK;
+    part_sign_go_on(p, op);
+}
+
+/* Some member does not answer: others may. */
+static bool fail_over(part *p, part_op *op, const tdsa_err *why)
+{
+    if (!part_failover(op->key, why) || op->failovers >= FAILOVERS_MAX ||
+        part_now(p) >= op->deadline_ms) {
+        return false;
+    }
+    op->failovers++;
+    part_say(p, TDSA_LOG_INFO, "key %s: signing with another committee: %s", op->key_id, why->text);
+    return true;
+}
+
 /* What the refusal of a member means for the next attempt. */
 static void refused(part *p, part_op *op, uint16_t from, const part_answer *a)
 {
@@ -253,6 +298,13 @@ static void refused(part *p, part_op *op, uint16_t from, const part_answer *a)
     const bool presignature = a->status == TDSA_E_CONFLICT || a->status == TDSA_E_NOT_FOUND;
 
     (void)tdsa_err_blame(&err, a->status, from, TDSA_WHERE, "participant %u: %s", from, a->text);
+    if (!presignature && part_failover(op->key, &err)) {
+        part_peer_failed(p, from, op->attempt_ms);
+        if (fail_over(p, op, &err)) {
+            attempt_again(p, op);
+            return;
+        }
+    }
     if (!presignature || op->tries >= SIGN_TRIES_MAX) {
         part_op_end(p, op, &err);
         return;
@@ -273,10 +325,29 @@ static void refused(part *p, part_op *op, uint16_t from, const part_answer *a)
     if (op->key->lease == op->batch) {
         part_stock_drop_lease(p, op->key);
     }
-    part_exchanges_orphan(p, op->id);
-    clear_attempt(p, op);
-    op->state = OP_STOCK;
-    part_sign_go_on(p, op);
+    attempt_again(p, op);
+}
+
+/* A member lied. The presignature is burnt and never tried again; where there are other committees,
+ * one of them gets one chance. */
+static void broken(part *p, part_op *op, const tdsa_err *why)
+{
+    const tdsa_err reason = *why;
+
+    if (reason.status == TDSA_E_VERIFY) {
+        p->stats.verify_failures++;
+        part_say(p, TDSA_LOG_ERROR, "ALARM: key %s: %s", op->key_id, reason.text);
+    }
+    if (reason.status == TDSA_E_VERIFY || reason.status == TDSA_E_PROTOCOL) {
+        part_committee_doubt(p, op->batch->members, &reason);
+    }
+    if (op->distrusted || !part_failover(op->key, &reason)) {
+        part_op_end(p, op, &reason);
+        return;
+    }
+    op->distrusted = true;
+    part_say(p, TDSA_LOG_INFO, "key %s: signing with another committee", op->key_id);
+    attempt_again(p, op);
 }
 
 void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *a)
@@ -304,12 +375,7 @@ void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *
         release(p, op, &sig);
         return;
     }
-    if (st == TDSA_E_VERIFY) {
-        /* Burnt, reported, never tried again with this presignature. */
-        p->stats.verify_failures++;
-        part_say(p, TDSA_LOG_ERROR, "ALARM: key %s: %s", op->key_id, err.text);
-    }
-    part_op_end(p, op, &err);
+    broken(p, op, &err);
 }
 
 /* A peer that was started again does not know the session. */
@@ -325,17 +391,17 @@ void part_sign_retry(part *p, part_op *op, const tdsa_err *why)
     if (op->state == OP_DONE) {
         return;
     }
-    if (!session_lost(&reason) || op->second_try) {
+    if (op->state == OP_REPLIES && reason.status == TDSA_E_TIMEOUT) {
+        part_committee_silent(p, op->waiting, op->attempt_ms);
+    }
+    if (session_lost(&reason) && !op->second_try) {
+        op->second_try = true;
+        part_say(p, TDSA_LOG_INFO, "trying once more in another session: %s", reason.text);
+    } else if (!fail_over(p, op, &reason)) {
         part_op_end(p, op, &reason);
         return;
     }
-    op->second_try = true;
-    part_say(p, TDSA_LOG_INFO, "trying once more in another session: %s", reason.text);
-    part_signing_leave_lost(p, op->key);
-    part_exchanges_orphan(p, op->id);
-    clear_attempt(p, op);
-    op->state = OP_STOCK;
-    part_sign_go_on(p, op);
+    attempt_again(p, op);
 }
 
 /* ---- presigning for its own sake ---- */
@@ -347,12 +413,12 @@ void part_presign_go_on(part *p, part_op *op, const tdsa_err *last)
     uint32_t next = 0;
 
     if (last->status == TDSA_OK) {
-        op->count -= op->tries; /* `tries`: the size of the run under way */
-    } else if (!session_lost(last) || op->second_try) {
+        op->count -= op->tries; /* `tries`: the size of the run under way, 0 for another's */
+    } else if (op->tries > 0 && session_lost(last) && !op->second_try) {
+        op->second_try = true;
+    } else if (op->tries > 0 && !fail_over(p, op, last)) {
         part_op_end(p, op, last);
         return;
-    } else {
-        op->second_try = true;
     }
     op->tries = 0;
     if (op->count == 0) {

@@ -25,19 +25,6 @@ uint64_t part_next_seq(part *p)
     return p->seq;
 }
 
-uint16_t part_committee_member(const part *p, const part_key *k, uint16_t place)
-{
-    const mpc_key_public *pub = &k->key->pub;
-    const uint16_t size = (uint16_t)(2 * pub->t + 1);
-
-    TDSA_ASSERT(place < size);
-    /* The lowest members, and myself in the last place when I am not among them. */
-    if (p->cfg.roster.me > pub->members[size - 1].index && place == size - 1) {
-        return p->cfg.roster.me;
-    }
-    return pub->members[place].index;
-}
-
 /* ---- combiner ---- */
 
 void part_stock_drop_lease(part *p, part_key *k)
@@ -97,15 +84,16 @@ static tdsa_status lease_on(part *p, part_key *k, tdsa_err *err)
     return lease(p, k, b, k->lease_end, err);
 }
 
-static tdsa_status lease_anew(part *p, part_key *k, tdsa_err *err)
+static tdsa_status lease_anew(part *p, part_key *k, uint32_t usable, tdsa_err *err)
 {
     ks_batch *row = NULL;
     part_batch *b = NULL;
     /* Also batches that another instance of this participant or an earlier start of it made; those of
      * other participants only their coordinators may use. */
-    const ks_batch_filter mine = part_my_batches(p);
+    ks_batch_filter mine = part_my_batches(p);
     tdsa_status st;
 
+    mine.within = usable;
     st = ks_batch_find(p->cfg.store, k->key->pub.key_id, k->key->pub.epoch, &mine, &row, err);
     if (st == TDSA_OK) {
         st = part_batch_adopt(p, k, row, &b, err);
@@ -121,9 +109,14 @@ static tdsa_status lease_anew(part *p, part_key *k, tdsa_err *err)
 tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *index,
                             tdsa_err *err)
 {
+    const uint32_t usable = part_committee_usable(p, k);
     tdsa_status st = TDSA_OK;
 
     *batch = NULL;
+    if (k->lease != NULL && (k->lease->members & ~usable) != 0) {
+        part_stock_drop_lease(p, k); /* the rest of the range is lost */
+        k->lease_len = 1;
+    }
     while (st == TDSA_OK && !part_lease_has(k, k->lease_next)) {
         if (k->lease_next < k->lease_end) {
             k->lease_next++; /* deleted */
@@ -132,7 +125,7 @@ tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *
         st = lease_on(p, k, err);
         /* CONFLICT: somebody else took that range; read again and try the next. */
         for (unsigned tries = 0; st == TDSA_E_CONFLICT && tries < 16; tries++) {
-            st = lease_anew(p, k, err);
+            st = lease_anew(p, k, usable, err);
         }
     }
     if (st != TDSA_OK) {
@@ -141,10 +134,12 @@ tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *
     }
     *index = k->lease_next++;
     *batch = part_batch_ref(k->lease);
+    part_keeper_look(p, k);
     return TDSA_OK;
 }
 
-tdsa_status part_signing_session(part *p, part_key *k, part_session **out, tdsa_err *err)
+tdsa_status part_signing_session(part *p, part_key *k, uint32_t members, part_session **out,
+                                 tdsa_err *err)
 {
     part_session *s = k->signing;
     const uint64_t now = part_now(p);
@@ -153,7 +148,7 @@ tdsa_status part_signing_session(part *p, part_key *k, part_session **out, tdsa_
     if (s != NULL) {
         bool fresh = now < s->ends_ms;
         for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
-            const part_link *l = s->link[i];
+            const part_link *l = (members >> i & 1) != 0 ? s->link[i] : NULL;
             fresh = fresh &&
                     (l == NULL || (l->state != LINK_LOST && l->next_seq < PART_SIGNING_ASKS_MAX));
         }
@@ -181,26 +176,54 @@ void part_signing_leave(part *p, part_key *k)
     part_stock_drop_lease(p, k);
 }
 
-void part_signing_leave_lost(part *p, part_key *k)
-{
-    bool lost = false;
+/* ---- new batches ---- */
 
-    for (size_t i = 0; k->signing != NULL && i < GRP_PARTIES_MAX; i++) {
-        const part_link *l = k->signing->link[i];
-        lost = lost || (l != NULL && l->state == LINK_LOST);
-    }
-    if (lost) {
-        part_signing_leave(p, k);
-    }
+typedef struct {
+    uint32_t usable;
+    bool found;
+    uint8_t beta[KS_BETA_LEN];
+} worst_batch;
+
+static bool find_worst(void *ctx, const ks_batch_info *b)
+{
+    worst_batch *w = ctx;
+
+    w->found = b->state == KS_BATCH_FREE && b->left > 0 && (b->members & ~w->usable) != 0;
+    memcpy(w->beta, b->beta, sizeof w->beta);
+    return !w->found;
 }
 
-/* The size of a batch that nobody asked for: doubles with demand, within the limits. */
+static tdsa_status void_one(part *p, part_key *k, uint32_t usable, bool *more, tdsa_err *err)
+{
+    const ks_batch_filter mine = part_my_batches(p);
+    worst_batch w = {.usable = usable};
+    tdsa_status st = ks_batch_each(p->cfg.store, k->key->pub.key_id, &mine, find_worst, &w, err);
+
+    *more = st == TDSA_OK && w.found;
+    if (*more) {
+        st = ks_batch_move(p->cfg.store, w.beta, KS_BATCH_FREE, KS_BATCH_VOID, err);
+        part_say(p, TDSA_LOG_INFO, "key %s: a batch of a committee that does not answer makes room",
+                 k->key->pub.key_id);
+    }
+    return st;
+}
+
+/* The size of a batch that nobody asked for: doubles with demand, within the limits. Presignatures
+ * that cannot be used now, because some member does not answer, make room for some that can. */
 static tdsa_status usual_count(part *p, part_key *k, uint32_t *out, tdsa_err *err)
 {
+    const uint32_t usable = part_committee_usable(p, k);
     uint64_t room = 0;
+    bool more = true;
     tdsa_err why;
     tdsa_status st = part_stock_room(p, k->key->pub.key_id, &room, &why, err);
 
+    while (st == TDSA_OK && room == 0 && more) {
+        st = void_one(p, k, usable, &more, err);
+        if (st == TDSA_OK && more) {
+            st = part_stock_room(p, k->key->pub.key_id, &room, &why, err);
+        }
+    }
     if (st == TDSA_OK && room == 0) {
         *err = why;
         st = why.status;
@@ -211,31 +234,48 @@ static tdsa_status usual_count(part *p, part_key *k, uint32_t *out, tdsa_err *er
     return st;
 }
 
+/* Somebody waits for the run that is under way: it ends as early as one of his would. */
+static void hurry(part_key *k, uint64_t ends_ms)
+{
+    for (part_run *r = k->signing == NULL ? NULL : k->signing->runs; r != NULL; r = r->next) {
+        if (r->kind == RUN_PRESIGN && r->key == k && r->deadline_ms > ends_ms) {
+            r->deadline_ms = ends_ms;
+        }
+    }
+}
+
 tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
                              uint64_t deadline_ms, tdsa_err *err)
 {
     part_session *s = NULL;
+    const part_attempt what = count == 0 ? ATTEMPT_BATCH : ATTEMPT_STOCK;
     const uint64_t usual_ms = part_now(p) + p->cfg.deadline_ms;
+    uint32_t members = 0;
     tdsa_status st;
 
+    /* Others wait for the batch as well: it does not end with the one who happened to order it. */
+    if (!part_committee_spare(k)) {
+        deadline_ms = deadline_ms < usual_ms ? usual_ms : deadline_ms;
+    }
     if (k->presigning) {
+        hurry(k, part_attempt_ends(p, k, 0, what, deadline_ms));
         return TDSA_OK;
     }
-    /* Others wait for the batch as well: it does not end with the one who happened to order it. */
-    deadline_ms = deadline_ms < usual_ms ? usual_ms : deadline_ms;
     if (count == 0) {
         st = usual_count(p, k, &count, err);
         if (st != TDSA_OK) {
             return st;
         }
     }
-    st = part_signing_session(p, k, &s, err);
+    members = part_committee_choose(p, k);
+    st = part_signing_session(p, k, members, &s, err);
     if (st != TDSA_OK) {
         return st;
     }
     k->presigning = true;
     part_op_event(p, PART_OP_PRESIGN, PART_EVENT_STARTED, part_now(p));
-    st = part_run_begin_presign(p, s, k, count, op, deadline_ms, err);
+    st = part_run_begin_presign(p, s, k, count, members, op,
+                                part_attempt_ends(p, k, members, what, deadline_ms), err);
     if (st != TDSA_OK) {
         k->presigning = false;
     }
@@ -250,6 +290,7 @@ void part_stock_arrived(part *p, const char *key_id, const tdsa_err *why)
     for (part_key *k = p->keys; k != NULL; k = k->next) {
         if (strcmp(k->key->pub.key_id, key_id) == 0) {
             k->presigning = false;
+            part_keeper_result(p, k, reason.status == TDSA_OK);
             if (reason.status != TDSA_OK) {
                 part_signing_leave(p, k); /* some link of the session may be lost at a peer */
             }

@@ -20,6 +20,7 @@
 #define SOCKETS_MAX    (2u * PEER_REQUESTS_MAX)
 #define RESOLVED_MS    60000u /* how long an address is used before it is looked up again */
 #define CANCEL_POLL_MS 50u
+#define SOURCE_POLL_MS 20u
 #define WAIT_MAX_MS    1000u
 
 /* An easy handle that stays with one URL, so that a request sets next to nothing. */
@@ -536,33 +537,60 @@ static uint32_t left_until(uint64_t deadline_ms)
 
 static void wait_for_sockets(peer_client *c, const peer_run *run, uint32_t left_ms)
 {
-    const uint32_t most = run->cancel != NULL ? CANCEL_POLL_MS : WAIT_MAX_MS;
+    const uint32_t often = run->source->more != NULL ? SOURCE_POLL_MS : CANCEL_POLL_MS;
+    const uint32_t most = run->cancel != NULL ? often : WAIT_MAX_MS;
 
     (void)curl_multi_poll(c->multi, NULL, 0, (int)(left_ms < most ? left_ms : most), NULL);
 }
 
+static void start(peer_client *c, const peer_run *run, peer_request *r, uint64_t deadline_ms)
+{
+    const uint32_t left_ms = left_until(deadline_ms);
+    tdsa_err err;
+
+    r->done = false;
+    /* One ms more than we wait ourselves, so that the verdict is ours; 0 would mean "never". */
+    if (begin(c, r, (uint32_t)capped(r->timeout_ms, left_ms) + 1u, &err) != TDSA_OK) {
+        peer_request_end(r, run, err.status, err.text);
+    }
+}
+
+/* What has come up meanwhile; a later deadline makes the run longer. */
+static void take_more(peer_client *c, const peer_run *run, uint64_t *deadline_ms)
+{
+    while (run->source->more != NULL && c->active < (int)PEER_REQUESTS_MAX) {
+        peer_request *r = run->source->more(run->ctx);
+        const uint64_t until = r == NULL ? 0 : now_ms() + r->timeout_ms;
+
+        if (r == NULL) {
+            break;
+        }
+        *deadline_ms = until > *deadline_ms ? until : *deadline_ms;
+        start(c, run, r, *deadline_ms);
+    }
+}
+
 void peer_client_run(peer_client *c, const peer_run *run)
 {
-    const uint64_t deadline_ms = now_ms() + run->timeout_ms;
+    uint64_t deadline_ms = now_ms() + run->timeout_ms;
     uint32_t left_ms = run->timeout_ms;
     int running = 0;
-    tdsa_err err;
 
     TDSA_ASSERT(c->active == 0);
     for (size_t i = 0; i < run->count; i++) {
-        run->requests[i]->done = false;
-        /* One ms more than we wait ourselves, so that the verdict is ours; 0 would mean "never". */
-        if (begin(c, run->requests[i], left_until(deadline_ms) + 1u, &err) != TDSA_OK) {
-            peer_request_end(run->requests[i], run, err.status, err.text);
-        }
+        start(c, run, run->requests[i], deadline_ms);
     }
     while (c->active > 0) {
         if (curl_multi_perform(c->multi, &running) != CURLM_OK) {
             break;
         }
         harvest(c, run);
+        if (cancelled(run) || (run->source->enough != NULL && run->source->enough(run->ctx))) {
+            break;
+        }
+        take_more(c, run, &deadline_ms);
         left_ms = left_until(deadline_ms);
-        if (c->active == 0 || left_ms == 0 || cancelled(run)) {
+        if (c->active == 0 || left_ms == 0) {
             break;
         }
         wait_for_sockets(c, run, left_ms);

@@ -24,6 +24,7 @@ typedef struct {
     const volatile bool *cancel;
     peer_done_fn done;
     void *ctx;
+    const peer_source *source; /* its functions may be NULL */
 } peer_run;
 void peer_client_run(peer_client *c, const peer_run *run) TDSA_NONNULL;
 /** Ends a request that never started. */

@@ -183,7 +183,16 @@ static void give_client(peer_http *h, peer_client *c)
 void peer_http_run(peer_http *h, peer_request **requests, size_t count, uint32_t timeout_ms,
                    const volatile bool *cancel, peer_done_fn done, void *ctx)
 {
-    const peer_run run = {requests, count, timeout_ms, cancel, done, ctx};
+    const peer_source nothing = {NULL, NULL};
+
+    peer_http_serve(h, requests, count, timeout_ms, cancel, done, &nothing, ctx);
+}
+
+void peer_http_serve(peer_http *h, peer_request **requests, size_t count, uint32_t timeout_ms,
+                     const volatile bool *cancel, peer_done_fn done, const peer_source *source,
+                     void *ctx)
+{
+    const peer_run run = {requests, count, timeout_ms, cancel, done, ctx, source};
     tdsa_status status = TDSA_E_LIMIT;
     peer_client *c = NULL;
 

@@ -28,6 +28,7 @@ typedef struct {
     const char *session_id; /* header Session-Id, see peer_session_id_ok */
     const uint8_t *body;    /* application/octet-stream; lent */
     size_t body_len;
+    uint32_t timeout_ms; /* of its own; 0: that of the run */
     /* results */
     bool done;
     tdsa_status status; /* TDSA_OK: an HTTP answer came; UNAVAILABLE: could not resolve or connect,
@@ -52,5 +53,15 @@ typedef void (*peer_done_fn)(void *ctx, peer_request *r);
  */
 void peer_http_run(peer_http *h, peer_request **requests, size_t count, uint32_t timeout_ms,
                    const volatile bool *cancel, peer_done_fn done, void *ctx);
+
+/** What a run asks its owner while requests are under way: after each that ended, and every 20 ms. */
+typedef struct {
+    peer_request *(*more)(void *ctx); /* another request with a timeout_ms; NULL: none now */
+    bool (*enough)(void *ctx);        /* true: end what is under way with TDSA_E_TIMEOUT */
+} peer_source;
+/** The same run, which goes on as long as `source` has more. At most 64 requests at a time. */
+void peer_http_serve(peer_http *h, peer_request **requests, size_t count, uint32_t timeout_ms,
+                     const volatile bool *cancel, peer_done_fn done, const peer_source *source,
+                     void *ctx);
 
 #endif

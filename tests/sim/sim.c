@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/dh.h"
 #include "sim/sim_internal.h"
+#include "support/roster.h"
 
 #define WALL_START_MS 1700000000000ull
 
@@ -144,44 +144,23 @@ void sim_touch(sim *s, uint16_t node)
     s->node[node].touched = true;
 }
 
-static void make_keys(sim *s, uint8_t x25519[32], uint8_t x448[56], peer_keys *pub)
-{
-    tdsa_err err;
-
-    sim_must(s, rng_fill(s, x25519, 32, &err), "keys", &err);
-    sim_must(s, rng_fill(s, x448, 56, &err), "keys", &err);
-    sim_must(s, tdsa_dh_public(TDSA_DH_X25519, pub->x25519, x25519, &err), "keys", &err);
-    sim_must(s, tdsa_dh_public(TDSA_DH_X448, pub->x448, x448, &err), "keys", &err);
-}
-
 static void make_rosters(sim *s)
 {
-    peer_roster all = {.n = s->cfg.n, .client_index = s->cfg.with_client ? 0 : PEER_NO_CLIENT};
-    uint8_t x25519[GRP_PARTIES_MAX][32];
-    uint8_t x448[GRP_PARTIES_MAX][56];
-    tdsa_err err;
+    const roster_spec spec = {.n = s->cfg.n,
+                              .with_client = s->cfg.with_client,
+                              .group_id = "simulated group",
+                              .rng = {rng_fill, s}};
+    peer_roster *rosters[GRP_PARTIES_MAX] = {NULL};
 
-    (void)snprintf(all.server_group_id, sizeof all.server_group_id, "simulated group");
-    for (uint16_t i = 0; i < s->cfg.n; i++) {
-        peer_entry *e = &all.at[i].entry[0];
-        make_keys(s, x25519[i], x448[i], &e->keys);
-        (void)snprintf(e->id, sizeof e->id, "participant%u", i);
-        (void)snprintf(e->url, sizeof e->url, "http://p%u.example/protocol/round", i);
-        all.at[i].count = 1;
-        if (s->cfg.with_client && i == 0) {
-            all.at[i].count = 0; /* the client's keys come with its first message */
-            e->id[0] = '\0';
-            e->url[0] = '\0';
-        }
+    for (uint16_t i = sim_nodes(s); i > 0; i--) {
+        rosters[s->node[i - 1].index] = &s->node[i - 1].cfg.roster;
     }
-    for (uint16_t i = 0; i < sim_nodes(s); i++) {
-        part_engine_cfg *c = &s->node[i].cfg;
-        const uint16_t index = s->node[i].index;
-        c->roster = all;
-        c->roster.me = index;
-        memcpy(c->roster.my_x25519, x25519[index], 32);
-        memcpy(c->roster.my_x448, x448[index], 56);
-        sim_must(s, peer_roster_check(&c->roster, &err), "roster", &err);
+    roster_make(rosters, &spec);
+    for (uint16_t i = 0; i < sim_nodes(s); i++) { /* other processes of a participant */
+        peer_roster *r = &s->node[i].cfg.roster;
+        if (r != rosters[s->node[i].index]) {
+            *r = *rosters[s->node[i].index];
+        }
     }
 }
 

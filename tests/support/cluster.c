@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/dh.h"
+#include "support/roster.h"
 
 struct cluster_worker {
     pthread_t thread;
@@ -38,16 +38,38 @@ static void reply(void *ctx, const uint8_t *body, size_t len, const tdsa_err *er
 /* Held while engines are made: the ports listen before, because engines must know their numbers. */
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 
-static void on_round(void *ctx, http_request *r)
+static void hand_in(const cluster_node *n, http_request *r)
 {
-    const cluster_node *n = ctx;
     size_t len = 0;
     const uint8_t *body = http_request_body(r, &len);
     const char *session = http_request_header(r, "Session-Id");
 
+    part_engine_handle(n->engine, session == NULL ? "" : session, body, len, reply, r);
+}
+
+/* A frozen participant takes what comes and does not look at it. */
+static bool hold(cluster_node *n, http_request *r)
+{
+    bool frozen = false;
+
+    pthread_mutex_lock(&n->frozen_lock);
+    frozen = n->frozen && n->held_count < CLUSTER_HELD_MAX;
+    if (frozen) {
+        n->held[n->held_count++] = r;
+    }
+    pthread_mutex_unlock(&n->frozen_lock);
+    return frozen;
+}
+
+static void on_round(void *ctx, http_request *r)
+{
+    cluster_node *n = ctx;
+
     pthread_mutex_lock(&starting);
     pthread_mutex_unlock(&starting);
-    part_engine_handle(n->engine, session == NULL ? "" : session, body, len, reply, r);
+    if (!hold(n, r)) {
+        hand_in(n, r);
+    }
 }
 
 static const http_route routes[] = {{.method = "POST",
@@ -91,19 +113,7 @@ static void start_engine(cluster_node *n)
     }
 }
 
-static void make_entry(peer_entry *e, uint16_t index, part_engine_cfg *cfg)
-{
-    const tdsa_rng rng = tdsa_os_rng();
-    tdsa_err err;
-
-    must(tdsa_rng_fill(&rng, cfg->roster.my_x25519, 32, &err), "keys", &err);
-    must(tdsa_rng_fill(&rng, cfg->roster.my_x448, 56, &err), "keys", &err);
-    must(tdsa_dh_public(TDSA_DH_X25519, e->keys.x25519, cfg->roster.my_x25519, &err), "keys", &err);
-    must(tdsa_dh_public(TDSA_DH_X448, e->keys.x448, cfg->roster.my_x448, &err), "keys", &err);
-    (void)snprintf(e->id, sizeof e->id, "participant%u", index);
-}
-
-static void configure(cluster *c, uint16_t i, uint16_t t, bool with_client, const peer_roster *all)
+static void configure(cluster *c, uint16_t i, uint16_t t)
 {
     part_engine_cfg *cfg = &c->node[i].cfg;
     const ks_cfg store = {.backend = "memory",
@@ -115,12 +125,6 @@ static void configure(cluster *c, uint16_t i, uint16_t t, bool with_client, cons
                           .clock = tdsa_os_clock()};
     tdsa_err err;
 
-    memcpy(cfg->roster.at, all->at, sizeof all->at);
-    cfg->roster.n = c->n;
-    cfg->roster.me = i;
-    cfg->roster.client_index = with_client ? 0 : PEER_NO_CLIENT;
-    (void)snprintf(cfg->roster.server_group_id, sizeof cfg->roster.server_group_id, "test group");
-    must(peer_roster_check(&cfg->roster, &err), "roster", &err);
     must(ks_open(&c->node[i].store, &store, &err), "store", &err);
     cfg->t = t;
     cfg->may_generate = true;
@@ -140,35 +144,78 @@ static void configure(cluster *c, uint16_t i, uint16_t t, bool with_client, cons
     cfg->rng = tdsa_os_rng();
 }
 
-void cluster_start(cluster *c, uint16_t n, uint16_t t, bool with_client)
+static void put_url(void *ctx, uint16_t index, char out[PEER_URL_MAX + 1])
 {
-    peer_roster *all = calloc(1, sizeof *all);
+    const cluster *c = ctx;
 
-    if (all == NULL || n > CLUSTER_MAX) {
+    (void)snprintf(out, PEER_URL_MAX + 1, "http://127.0.0.1:%u/protocol/round",
+                   c->node[index].port);
+}
+
+void cluster_start_as(cluster *c, uint16_t n, uint16_t t, bool with_client, cluster_tune tune)
+{
+    const roster_spec spec = {.n = n,
+                              .with_client = with_client,
+                              .group_id = "test group",
+                              .rng = tdsa_os_rng(),
+                              .url = put_url,
+                              .ctx = c};
+    peer_roster *rosters[GRP_PARTIES_MAX];
+
+    if (n > CLUSTER_MAX) {
         abort();
     }
     memset(c, 0, sizeof *c);
     c->n = n;
     pthread_mutex_lock(&starting);
     for (uint16_t i = 0; i < n; i++) {
-        peer_entry *e = &all->at[i].entry[0];
-        make_entry(e, i, &c->node[i].cfg);
-        all->at[i].count = 1;
-        if (with_client && i == 0) {
-            all->at[i].count = 0;
-            memset(e, 0, sizeof *e);
-            continue;
+        c->node[i].client = with_client && i == 0;
+        pthread_mutex_init(&c->node[i].frozen_lock, NULL);
+        rosters[i] = &c->node[i].cfg.roster;
+        if (!c->node[i].client) {
+            listen_on(&c->node[i], 0);
         }
-        listen_on(&c->node[i], 0);
-        (void)snprintf(e->url, sizeof e->url, "http://127.0.0.1:%u/protocol/round",
-                       c->node[i].port);
     }
+    roster_make(rosters, &spec);
     for (uint16_t i = 0; i < n; i++) {
-        configure(c, i, t, with_client, all);
+        configure(c, i, t);
+        if (tune != NULL) {
+            tune(&c->node[i].cfg);
+        }
         start_engine(&c->node[i]);
     }
     pthread_mutex_unlock(&starting);
-    free(all);
+}
+
+void cluster_start(cluster *c, uint16_t n, uint16_t t, bool with_client)
+{
+    cluster_start_as(c, n, t, with_client, NULL);
+}
+
+void cluster_freeze_node(cluster *c, uint16_t index)
+{
+    cluster_node *n = &c->node[index];
+
+    pthread_mutex_lock(&n->frozen_lock);
+    n->frozen = true;
+    pthread_mutex_unlock(&n->frozen_lock);
+}
+
+void cluster_thaw_node(cluster *c, uint16_t index)
+{
+    cluster_node *n = &c->node[index];
+    http_request *held[CLUSTER_HELD_MAX];
+    size_t count = 0;
+
+    pthread_mutex_lock(&n->frozen_lock);
+    n->frozen = false;
+    count = n->held_count;
+    memcpy(held, n->held, count * sizeof held[0]);
+    n->held_count = 0;
+    pthread_mutex_unlock(&n->frozen_lock);
+    for (size_t i = 0; i < count; i++) {
+        hand_in(n, held[i]);
+    }
 }
 
 void cluster_stop_node(cluster *c, uint16_t index)
@@ -178,6 +225,7 @@ void cluster_stop_node(cluster *c, uint16_t index)
     if (n->engine == NULL) {
         return;
     }
+    cluster_thaw_node(c, index);
     part_engine_stop(n->engine);
     if (n->http != NULL) {
         (void)http_server_stop(n->http, 0);
@@ -209,6 +257,7 @@ void cluster_stop(cluster *c)
         cluster_stop_node(c, i);
     }
     for (uint16_t i = 0; i < c->n; i++) {
+        (void)pthread_mutex_destroy(&c->node[i].frozen_lock);
         ks_close(c->node[i].store);
         peer_roster_clear(&c->node[i].cfg.roster);
     }

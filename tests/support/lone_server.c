@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/dh.h"
 #include "base/statement.h"
+#include "support/roster.h"
 
 static void must(tdsa_status st, const tdsa_err *err)
 {
@@ -24,6 +24,14 @@ void lone_server_start(lone_server *s)
 {
     part_engine_cfg *c = &s->cfg;
     const tdsa_rng rng = tdsa_os_rng();
+    peer_roster *rosters[3] = {NULL, &c->roster, NULL};
+    const roster_spec spec = {.n = 3,
+                              .with_client = true,
+                              .group_id = "group",
+                              .rng = rng,
+                              .x25519 = s->x25519,
+                              .x448 = s->x448,
+                              .pub = s->pub};
     const ks_cfg store = {.backend = "memory",
                           .create_tables = true,
                           .encryptor = KS_ENCRYPTOR_AESGCM,
@@ -35,26 +43,7 @@ void lone_server_start(lone_server *s)
 
     memset(s, 0, sizeof *s);
     s->now_ms = 1000000;
-    for (uint16_t i = 0; i < 3; i++) {
-        peer_entry *e = &c->roster.at[i].entry[0];
-        must(tdsa_rng_fill(&rng, s->x25519[i], 32, &err), &err);
-        must(tdsa_rng_fill(&rng, s->x448[i], 56, &err), &err);
-        must(tdsa_dh_public(TDSA_DH_X25519, s->pub[i].x25519, s->x25519[i], &err), &err);
-        must(tdsa_dh_public(TDSA_DH_X448, s->pub[i].x448, s->x448[i], &err), &err);
-        if (i > 0) {
-            c->roster.at[i].count = 1;
-            e->keys = s->pub[i];
-            (void)snprintf(e->id, sizeof e->id, "participant%u", i);
-            (void)snprintf(e->url, sizeof e->url, "http://127.0.0.1:%u/protocol/round", i);
-        }
-    }
-    c->roster.n = 3;
-    c->roster.me = 1;
-    c->roster.client_index = 0;
-    memcpy(c->roster.my_x25519, s->x25519[1], 32);
-    memcpy(c->roster.my_x448, s->x448[1], 56);
-    (void)snprintf(c->roster.server_group_id, sizeof c->roster.server_group_id, "group");
-    must(peer_roster_check(&c->roster, &err), &err);
+    roster_make(rosters, &spec);
     must(ks_open(&s->store, &store, &err), &err);
     c->t = 1;
     c->may_generate = true;

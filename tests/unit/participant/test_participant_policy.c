@@ -73,7 +73,7 @@ static tdsa_status ask_one(sim *s, const char *key_id, uint16_t member, const mp
     assert_non_null(op);
     op->key = k;
     op->state = OP_REPLIES;
-    sim_must(s, part_signing_session(p, k, &session, err), "session", err);
+    sim_must(s, part_signing_session(p, k, 7, &session, err), "session", err);
     sim_must(s, part_stock_take(p, k, &op->batch, &op->request.index, err), "stock", err);
     sim_must(s, mpc_request_for_key(&q, k->key, err), "request", err);
     q.index = op->request.index;
