@@ -8,6 +8,8 @@
 #define TAG_INTEGER  0x02u
 #define TAG_SEQUENCE 0x30u
 
+#define ED25519_KEY_LEN 32u /* SEC 1 forms have odd lengths */
+
 static void append_integer(tdsa_buf *out, const uint8_t *v, size_t len)
 {
     bool pad;
@@ -43,6 +45,10 @@ void svc_der_signature(tdsa_buf *out, const uint8_t *rs, size_t rs_len)
 
 tdsa_status svc_point_compress(tdsa_buf *out, const uint8_t *raw, size_t len, tdsa_err *err)
 {
+    if (len == ED25519_KEY_LEN) {
+        tdsa_buf_append(out, raw, len);
+        return tdsa_buf_check(out, err);
+    }
     if (len < 3 || len > GRP_POINT_RAW_MAX || len % 2 != 1 || raw[0] != 0x04) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "not an uncompressed point: %zu bytes", len);
     }

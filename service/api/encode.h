@@ -8,10 +8,10 @@
 
 /** SEQUENCE { INTEGER r, INTEGER s } of r | s, each half of rs_len bytes (1..GRP_SCALAR_LEN_MAX). */
 void svc_der_signature(tdsa_buf *out, const uint8_t *rs, size_t rs_len) TDSA_NONNULL;
-/** SEC 1 compressed from uncompressed (04 | x | y). Errors: TDSA_E_BAD_INPUT. */
+/** SEC 1 compressed from uncompressed (04 | x | y); the 32 bytes of Ed25519 stay as they are. Errors: TDSA_E_BAD_INPUT. */
 TDSA_MUST_USE tdsa_status svc_point_compress(tdsa_buf *out, const uint8_t *raw, size_t len,
                                              tdsa_err *err) TDSA_NONNULL;
-/** SubjectPublicKeyInfo of an uncompressed point. Errors: TDSA_E_BAD_INPUT (length or curve). */
+/** SubjectPublicKeyInfo of an uncompressed point or of the 32 bytes of Ed25519. Errors: TDSA_E_BAD_INPUT (length or curve). */
 TDSA_MUST_USE tdsa_status svc_spki(tdsa_buf *out, grp_curve curve, const uint8_t *raw, size_t len,
                                    tdsa_err *err) TDSA_NONNULL;
 /** Base64 with the standard alphabet and padding. */

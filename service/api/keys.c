@@ -129,6 +129,7 @@ static tdsa_status register_key(svc_call *c, char key_id[KS_KEY_ID_MAX + 1], tds
     const svc_value *limit = svc_call_value(c, SVC_KEY_LIMIT);
     const svc_value *purpose = svc_call_value(c, SVC_KEY_PURPOSE);
     const svc_value *derivation = svc_call_value(c, SVC_KEY_DERIVATION);
+    const svc_value *scheme = svc_call_value(c, SVC_KEY_SCHEME);
     part_key_spec spec;
 
     memset(&spec, 0, sizeof spec);
@@ -137,11 +138,28 @@ static tdsa_status register_key(svc_call *c, char key_id[KS_KEY_ID_MAX + 1], tds
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "curve is not known to this build");
     }
     spec.label = svc_call_value(c, SVC_KEY_LABEL)->text;
-    spec.policy = part_policy_default(spec.curve, mpc_scheme_default(spec.curve));
-    if (purpose->present && strcmp(purpose->text, "message") == 0) {
-        spec.policy.purpose = MPC_PURPOSE_MESSAGE;
+    spec.scheme = mpc_scheme_default(spec.curve);
+    if (scheme->present && (!mpc_scheme_by_name(&spec.scheme, scheme->text) ||
+                            !mpc_scheme_fits(spec.scheme, spec.curve))) {
+        return svc_call_refuse(c, 422, "INVALID_FIELD", "scheme", TDSA_E_BAD_INPUT, err,
+                               "scheme does not go with the curve: ecdsa on P-256 and secp256k1, "
+                               "bip340 on secp256k1, eddsa on Ed25519");
     }
-    if (!derivation->present || strcmp(derivation->text, "bip32") == 0) {
+    spec.policy = part_policy_default(spec.curve, spec.scheme);
+    if (purpose->present) {
+        spec.policy.purpose =
+            strcmp(purpose->text, "message") == 0 ? MPC_PURPOSE_MESSAGE : MPC_PURPOSE_DIGEST;
+    }
+    if (spec.scheme != MPC_SCHEME_ECDSA && spec.policy.purpose != MPC_PURPOSE_MESSAGE) {
+        return svc_call_refuse(c, 422, "INVALID_FIELD", "purpose", TDSA_E_BAD_INPUT, err,
+                               "purpose must be message for a key of this scheme");
+    }
+    if (spec.curve == GRP_ED25519 && derivation->present && strcmp(derivation->text, "none") != 0) {
+        return svc_call_refuse(c, 422, "INVALID_FIELD", "derivation", TDSA_E_BAD_INPUT, err,
+                               "derivation must be none on Ed25519");
+    }
+    if (spec.curve != GRP_ED25519 &&
+        (!derivation->present || strcmp(derivation->text, "bip32") == 0)) {
         spec.policy.derivation = MPC_DERIVE_BIP32;
         spec.policy.min_path = c->api->cfg.min_path;
         spec.policy.min_path_xpub = c->api->cfg.min_path_xpub;
@@ -295,7 +313,10 @@ static void put_forms(json_t *o, const uint8_t *raw, size_t len, const tdsa_buf 
     if (svc_point_compress(&point, raw, len, &err) == TDSA_OK) {
         svc_put(o, "compressed", hex_json(point.data, point.len));
     }
-    svc_put(o, "uncompressed", hex_json(raw, len));
+    if (len > 1 && len % 2 == 1) { /* Ed25519 has one form */
+        svc_put(o, "uncompressed", hex_json(raw, len));
+        svc_put(o, "x", hex_json(raw + 1, len / 2)); /* what BIP-340 calls the public key */
+    }
     svc_base64(&base64, spki->data, spki->len);
     svc_put(o, "spki", json_stringn((const char *)base64.data, base64.len));
     svc_pem(&pem, spki->data, spki->len);

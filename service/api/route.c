@@ -4,7 +4,8 @@
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
-static const char *const curves[] = {"P-256", "secp256k1", NULL};
+static const char *const curves[] = {"P-256", "secp256k1", "Ed25519", NULL};
+static const char *const schemes[] = {"ecdsa", "eddsa", "bip340", NULL};
 static const char *const purposes[] = {"digest", "message", NULL};
 static const char *const derivations[] = {"bip32", "none", NULL};
 static const char *const algorithms[] = {"SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512", NULL};
@@ -21,7 +22,11 @@ static const svc_field fields_key[SVC_KEY_FIELDS] = {
     [SVC_KEY_PURPOSE] = {"purpose", SVC_FIELD_CHOICE, false, 0, 0, purposes, "\"digest\"",
                          "What is sent to be signed: its digest (default) or the message itself"},
     [SVC_KEY_DERIVATION] = {"derivation", SVC_FIELD_CHOICE, false, 0, 0, derivations, "\"none\"",
-                            "Whether keys are derived from it by a path: bip32 (default) or none"},
+                            "Whether keys are derived from it by a path: bip32 (default; Ed25519: "
+                            "always none) or none"},
+    [SVC_KEY_SCHEME] =
+        {"scheme", SVC_FIELD_CHOICE, false, 0, 0, schemes, "\"ecdsa\"",
+         "Signature scheme: ecdsa (default), bip340 on secp256k1; Ed25519 has eddsa"},
 };
 static const svc_field fields_presign[SVC_PRESIGN_FIELDS] = {
     [SVC_PRESIGN_COUNT] = {"count", SVC_FIELD_INTEGER, true, 1, SVC_PRESIGN_COUNT_MAX, NULL, "64",
@@ -39,7 +44,12 @@ static const svc_field fields_sign[SVC_SIGN_FIELDS] = {
     [SVC_SIGN_PATH] = {"path", SVC_FIELD_TEXT, false, 1, 600, NULL, NULL,
                        "Derivation path m/44/0/0 of a bip32 key"},
     [SVC_SIGN_ENCODING] = {"encoding", SVC_FIELD_CHOICE, false, 0, 0, encodings, "\"der\"",
-                           "Form of signature: der (default), or rs for r and s side by side"},
+                           "Form of an ECDSA signature: der (default), or rs for r and s side by "
+                           "side; Schnorr signatures are 64 bytes"},
+    [SVC_SIGN_TAPROOT] =
+        {"taproot", SVC_FIELD_HEX, false, 0, MPC_MERKLE_ROOT_LEN, NULL, NULL,
+         "BIP-340 keys: sign with the BIP-341 output key of a script tree with this "
+         "Merkle root, or \"\" for none; absent: with the key itself"},
 };
 static const svc_query queries_list[] = {
     {"limit", "Keys of one page: 1..1000; 100 when absent", "100"},

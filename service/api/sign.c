@@ -10,6 +10,7 @@
 typedef struct {
     part_sign_request req;
     tdsa_buf payload;
+    tdsa_buf merkle_root;
     uint32_t path[MPC_PATH_MAX];
     uint8_t public_key[GRP_POINT_RAW_MAX];
     size_t public_key_len;
@@ -64,7 +65,10 @@ static tdsa_status read_message(svc_call *c, job *j, tdsa_err *err)
         return svc_call_refuse(c, 422, "INVALID_FIELD", "message", TDSA_E_BAD_INPUT, err,
                                "message must be base64 of at most 65536 bytes");
     }
-    (void)find_algorithm(&j->req.digest_alg, name != NULL ? name : "SHA-256", 0);
+    j->req.digest_alg = TDSA_HASH_NONE;
+    if (c->key.scheme == MPC_SCHEME_ECDSA) {
+        (void)find_algorithm(&j->req.digest_alg, name != NULL ? name : "SHA-256", 0);
+    }
     return TDSA_OK;
 }
 
@@ -85,6 +89,32 @@ static tdsa_status read_payload(svc_call *c, job *j, tdsa_err *err)
                                        : "the key signs digests: send hash, not message");
     }
     return message ? read_message(c, j, err) : read_hash(c, j, err);
+}
+
+/* algorithm and encoding are for ECDSA, taproot is for BIP-340. */
+static tdsa_status read_options(svc_call *c, job *j, tdsa_err *err)
+{
+    const svc_value *taproot = svc_call_value(c, SVC_SIGN_TAPROOT);
+
+    if (c->key.scheme != MPC_SCHEME_ECDSA && (svc_call_value(c, SVC_SIGN_ALGORITHM)->present ||
+                                              svc_call_value(c, SVC_SIGN_ENCODING)->present)) {
+        return svc_call_refuse(
+            c, 422, "INVALID_FIELD",
+            svc_call_value(c, SVC_SIGN_ALGORITHM)->present ? "algorithm" : "encoding",
+            TDSA_E_BAD_INPUT, err, "algorithm and encoding are for ECDSA keys only");
+    }
+    if (!taproot->present) {
+        return TDSA_OK;
+    }
+    if (c->key.scheme != MPC_SCHEME_BIP340 ||
+        tdsa_hex_decode(&j->merkle_root, taproot->text, err) != TDSA_OK ||
+        (j->merkle_root.len != 0 && j->merkle_root.len != MPC_MERKLE_ROOT_LEN)) {
+        return svc_call_refuse(c, 422, "INVALID_FIELD", "taproot", TDSA_E_BAD_INPUT, err,
+                               "taproot is for keys of scheme bip340: \"\", or hex of 32 bytes");
+    }
+    j->req.taproot = true;
+    j->req.merkle_root = j->merkle_root.len > 0 ? j->merkle_root.data : NULL;
+    return TDSA_OK;
 }
 
 static tdsa_status read_path(svc_call *c, job *j, tdsa_err *err)
@@ -121,6 +151,7 @@ static void put_hex(json_t *o, const char *name, const uint8_t *bytes, size_t le
 static tdsa_status show(svc_call *c, const job *j, const part_sign_result *result, tdsa_err *err)
 {
     const char *encoding = svc_call_value(c, SVC_SIGN_ENCODING)->text;
+    bool schnorr = c->key.scheme != MPC_SCHEME_ECDSA;
     bool rs = encoding != NULL && strcmp(encoding, "rs") == 0;
     TDSA_SCOPED_BUF der = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF point = TDSA_BUF_EMPTY;
@@ -130,18 +161,20 @@ static tdsa_status show(svc_call *c, const job *j, const part_sign_result *resul
     if (st != TDSA_OK) {
         return st;
     }
-    svc_der_signature(&der, result->rs, result->rs_len);
     c->reply = json_object();
     svc_put(c->reply, "keyId", json_string(c->key.key_id));
-    if (rs) {
+    if (schnorr || rs) {
         put_hex(c->reply, "signature", result->rs, result->rs_len);
     } else {
+        svc_der_signature(&der, result->rs, result->rs_len);
         put_hex(c->reply, "signature", der.data, der.len);
     }
-    svc_put(c->reply, "encoding", json_string(rs ? "rs" : "der"));
-    put_hex(c->reply, "r", result->rs, half);
-    put_hex(c->reply, "s", result->rs + half, half);
-    svc_put(c->reply, "recoveryId", json_integer(result->recovery_id));
+    svc_put(c->reply, "encoding", json_string(schnorr ? "raw" : rs ? "rs" : "der"));
+    if (!schnorr) {
+        put_hex(c->reply, "r", result->rs, half);
+        put_hex(c->reply, "s", result->rs + half, half);
+        svc_put(c->reply, "recoveryId", json_integer(result->recovery_id));
+    }
     put_hex(c->reply, "publicKey", point.data, point.len);
     svc_put(c->reply, "sessionId", json_string(result->session_id));
     return TDSA_OK;
@@ -177,11 +210,15 @@ tdsa_status svc_api_do_SIGN(svc_call *c, tdsa_err *err)
     memset(&j, 0, sizeof j);
     st = read_payload(c, &j, err);
     if (st == TDSA_OK) {
+        st = read_options(c, &j, err);
+    }
+    if (st == TDSA_OK) {
         st = read_path(c, &j, err);
     }
     if (st == TDSA_OK) {
         st = sign(c, &j, err);
     }
     tdsa_buf_clear(&j.payload);
+    tdsa_buf_clear(&j.merkle_root);
     return st;
 }
