@@ -104,7 +104,7 @@ static tdsa_status parse_registration(part_registration *out, const uint8_t *in,
     if (!grp_curve_by_name(&out->curve, curve)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "unknown curve '%s'", curve);
     }
-    if (!mpc_scheme_fits(MPC_SCHEME_ECDSA, out->curve)) {
+    if (!mpc_scheme_fits(out->scheme, out->curve)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "no %s keys on %s", scheme, curve);
     }
     out->n = (uint16_t)n;

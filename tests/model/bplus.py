@@ -494,10 +494,10 @@ class Participant:
         return dict(s=s, rec=rec, mu=mu, nu=nu, c=c)
 
 # ------------------------------------------------------------------ key generation, R0..R4
-def keygen(parts, curve, keyid, t, policy):
+def keygen(parts, curve, keyid, t, policy, scheme="ecdsa"):
     """-> the round messages {round: {(sender, receiver): bytes}}; every participant gets its key.
     The participants are honest here: the negative cases are tests of the C code."""
-    g = GROUPS[curve]; q = g.q; N = sorted(parts); n = len(N); epoch = 0; scheme = "ecdsa"
+    g = GROUPS[curve]; q = g.q; N = sorted(parts); n = len(N); epoch = 0
     need(n >= 2*t+1 and 1 <= t <= 4 and n <= 9, "n, t")
     SETS, PAIRS = sets_of(N, t), pairs_of(N)
     KEYS = [("prss", tuple(A)) for A in SETS] + [("pair", tuple(A)) for A in PAIRS]

@@ -109,7 +109,7 @@ mpc_policy part_policy_default(grp_curve curve, mpc_scheme scheme)
     mpc_policy p;
 
     memset(&p, 0, sizeof p);
-    p.purpose = MPC_PURPOSE_DIGEST;
+    p.purpose = scheme == MPC_SCHEME_ECDSA ? MPC_PURPOSE_DIGEST : MPC_PURPOSE_MESSAGE;
     p.derivation = MPC_DERIVE_NONE;
     p.prepare = true;
     p.reshare = true;

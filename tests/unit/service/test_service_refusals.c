@@ -9,62 +9,76 @@
 #include "api/route.h"
 #include "api_rig.h"
 
+static const struct {
+    const char *target, *body;
+    unsigned status;
+    const char *code, *message;
+} bad_bodies[] = {
+    {"/v1/keys", "", 422, "MISSING_FIELD", "curve is missing"},
+    {"/v1/keys", "{}", 422, "MISSING_FIELD", "curve is missing"},
+    {"/v1/keys", "[]", 400, "INVALID_JSON", "not a JSON object"},
+    {"/v1/keys", "\"x\"", 400, "INVALID_JSON", NULL},
+    {"/v1/keys", "{\"curve\":\"P-256\"", 400, "INVALID_JSON", "line 1"},
+    {"/v1/keys", "{\"curve\":\"P-256\"} x", 400, "INVALID_JSON", NULL},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"curve\":\"P-256\"}", 400, "INVALID_JSON", "duplicate"},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"x\":1}", 400, "UNKNOWN_FIELD", "\"x\""},
+    {"/v1/keys", "{\"curve\":[[[[[[[[[[1]]]]]]]]]]}", 400, "INVALID_JSON", "deeper"},
+    {"/v1/keys", "{\"curve\":\"P-257\"}", 422, "INVALID_FIELD", "\"P-256\", \"secp256k1\""},
+    {"/v1/keys", "{\"curve\":256}", 422, "INVALID_FIELD", "curve"},
+    {"/v1/keys", "{\"curve\":null}", 422, "INVALID_FIELD", "curve"},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"\"}", 422, "INVALID_FIELD", "keyId"},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"a b\"}", 422, "INVALID_FIELD", "keyId"},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\".\"}", 422, "INVALID_FIELD", "keyId"},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"..\"}", 422, "INVALID_FIELD", "not . or .."},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"a\\u0000b\"}", 400, "INVALID_JSON", NULL},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"label\":\"\xff\"}", 400, "INVALID_JSON", NULL},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"presignatureLimit\":1.5}", 422, "INVALID_FIELD",
+     "presignatureLimit"},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"presignatureLimit\":-2}", 422, "INVALID_FIELD",
+     "integer of -1"},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"presignatureLimit\":99999999999999999999}", 400,
+     "INVALID_JSON", NULL},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"derivation\":\"slip10\"}", 422, "INVALID_FIELD",
+     "derivation"},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"scheme\":\"rsa\"}", 422, "INVALID_FIELD", "bip340"},
+    {"/v1/keys", "{\"curve\":\"P-256\",\"scheme\":\"bip340\"}", 422, "INVALID_FIELD",
+     "bip340 on secp256k1"},
+    {"/v1/keys", "{\"curve\":\"Ed25519\",\"scheme\":\"ecdsa\"}", 422, "INVALID_FIELD",
+     "eddsa on Ed25519"},
+    {"/v1/keys", "{\"curve\":\"Ed25519\",\"purpose\":\"digest\"}", 422, "INVALID_FIELD",
+     "purpose must be message"},
+    {"/v1/keys", "{\"curve\":\"Ed25519\",\"derivation\":\"bip32\"}", 422, "INVALID_FIELD",
+     "none on Ed25519"},
+    {"/v1/keys/k/share", "{\"x\":1}", 400, "UNKNOWN_FIELD", "\"x\""},
+    {"/v1/keys/k/presignatures", "{}", 422, "MISSING_FIELD", "count"},
+    {"/v1/keys/k/presignatures", "{\"count\":0}", 422, "INVALID_FIELD", "1..1000"},
+    {"/v1/keys/k/presignatures", "{\"count\":1001}", 422, "INVALID_FIELD", "1..1000"},
+    {"/v1/keys/k/presignatures", "{\"count\":\"5\"}", 422, "INVALID_FIELD", "count"},
+    {"/v1/keys/k/sign", "{}", 422, "MISSING_FIELD", "hash"},
+    {"/v1/keys/k/sign", "{\"hash\":\"abc\"}", 422, "INVALID_FIELD", "hash"},
+    {"/v1/keys/k/sign", "{\"hash\":\"zz" DIGEST "\"}", 422, "INVALID_FIELD", "hash"},
+    {"/v1/keys/k/sign", "{\"hash\":\"" DIGEST "00\"}", 422, "INVALID_FIELD", "hash"},
+    {"/v1/keys/k/sign", "{\"hash\":\"" DIGEST "\",\"taproot\":\"\"}", 422, "INVALID_FIELD",
+     "scheme bip340"},
+    {"/v1/keys/k/sign", "{\"hash\":\"" DIGEST "\",\"taproot\":\"zz\"}", 422, "INVALID_FIELD",
+     "taproot"},
+    {"/v1/keys/k/sign", "{\"hash\":\"" DIGEST "\",\"encoding\":\"pem\"}", 422, "INVALID_FIELD",
+     "encoding"},
+};
+
 static void bad_bodies_are_refused_with_the_name_of_the_field(void **state)
 {
-    static const struct {
-        const char *target, *body;
-        unsigned status;
-        const char *code, *message;
-    } rows[] = {
-        {"/v1/keys", "", 422, "MISSING_FIELD", "curve is missing"},
-        {"/v1/keys", "{}", 422, "MISSING_FIELD", "curve is missing"},
-        {"/v1/keys", "[]", 400, "INVALID_JSON", "not a JSON object"},
-        {"/v1/keys", "\"x\"", 400, "INVALID_JSON", NULL},
-        {"/v1/keys", "{\"curve\":\"P-256\"", 400, "INVALID_JSON", "line 1"},
-        {"/v1/keys", "{\"curve\":\"P-256\"} x", 400, "INVALID_JSON", NULL},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"curve\":\"P-256\"}", 400, "INVALID_JSON", "duplicate"},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"x\":1}", 400, "UNKNOWN_FIELD", "\"x\""},
-        {"/v1/keys", "{\"curve\":[[[[[[[[[[1]]]]]]]]]]}", 400, "INVALID_JSON", "deeper"},
-        {"/v1/keys", "{\"curve\":\"P-257\"}", 422, "INVALID_FIELD", "\"P-256\", \"secp256k1\""},
-        {"/v1/keys", "{\"curve\":256}", 422, "INVALID_FIELD", "curve"},
-        {"/v1/keys", "{\"curve\":null}", 422, "INVALID_FIELD", "curve"},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"\"}", 422, "INVALID_FIELD", "keyId"},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"a b\"}", 422, "INVALID_FIELD", "keyId"},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\".\"}", 422, "INVALID_FIELD", "keyId"},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"..\"}", 422, "INVALID_FIELD", "not . or .."},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"keyId\":\"a\\u0000b\"}", 400, "INVALID_JSON", NULL},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"label\":\"\xff\"}", 400, "INVALID_JSON", NULL},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"presignatureLimit\":1.5}", 422, "INVALID_FIELD",
-         "presignatureLimit"},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"presignatureLimit\":-2}", 422, "INVALID_FIELD",
-         "integer of -1"},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"presignatureLimit\":99999999999999999999}", 400,
-         "INVALID_JSON", NULL},
-        {"/v1/keys", "{\"curve\":\"P-256\",\"derivation\":\"slip10\"}", 422, "INVALID_FIELD",
-         "derivation"},
-        {"/v1/keys/k/share", "{\"x\":1}", 400, "UNKNOWN_FIELD", "\"x\""},
-        {"/v1/keys/k/presignatures", "{}", 422, "MISSING_FIELD", "count"},
-        {"/v1/keys/k/presignatures", "{\"count\":0}", 422, "INVALID_FIELD", "1..1000"},
-        {"/v1/keys/k/presignatures", "{\"count\":1001}", 422, "INVALID_FIELD", "1..1000"},
-        {"/v1/keys/k/presignatures", "{\"count\":\"5\"}", 422, "INVALID_FIELD", "count"},
-        {"/v1/keys/k/sign", "{}", 422, "MISSING_FIELD", "hash"},
-        {"/v1/keys/k/sign", "{\"hash\":\"abc\"}", 422, "INVALID_FIELD", "hash"},
-        {"/v1/keys/k/sign", "{\"hash\":\"zz" DIGEST "\"}", 422, "INVALID_FIELD", "hash"},
-        {"/v1/keys/k/sign", "{\"hash\":\"" DIGEST "00\"}", 422, "INVALID_FIELD", "hash"},
-        {"/v1/keys/k/sign", "{\"hash\":\"" DIGEST "\",\"encoding\":\"pem\"}", 422, "INVALID_FIELD",
-         "encoding"},
-    };
     rig r;
     fake_calls calls;
 
     (void)state;
     rig_start(&r, PEER_NO_CLIENT, 0);
     rig_make_key(&r, "{\"keyId\":\"k\",\"curve\":\"P-256\"}");
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof bad_bodies / sizeof bad_bodies[0]; i++) {
         test_answer a;
 
-        test_json(&a, r.port, "POST", rows[i].target, rows[i].body);
-        expect_error(&a, rows[i].status, rows[i].code, rows[i].message);
+        test_json(&a, r.port, "POST", bad_bodies[i].target, bad_bodies[i].body);
+        expect_error(&a, bad_bodies[i].status, bad_bodies[i].code, bad_bodies[i].message);
     }
     fake_engine_calls(r.engine, &calls);
     assert_int_equal(calls.registered, 1); /* nothing of it reached the engine */
