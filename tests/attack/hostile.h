@@ -39,6 +39,7 @@ void honest_run_still_signs(protocol_run *r, uint64_t seq);
 typedef struct {
     mpc_context ctx;
     grp_scalar mu, nu, y; /* y = h + r*epsilon */
+    grp_scalar z;         /* of Schnorr keys, instead of the three */
     tdsa_buf bytes;
 } hostile_answer;
 

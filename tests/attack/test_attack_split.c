@@ -403,10 +403,11 @@ static bool forges_with_another_r(protocol_run *r, bool *honest_signature)
     grp_scalar lambda[3];
     grp_scalar r_hat;
     grp_point hat;
-    hostile_answer a = {0};
+    hostile_answer a;
 
     weak.r = pt_add(g, real, pt_base(g, sc_pick(g, "another R", 1)));
     grp_lagrange(g, lambda, r->committee, 3);
+    memset(&a, 0, sizeof a);
     for (uint16_t i = 0; i < 3; i++) {
         a = hostile_must_ask(r, i, &q);
         mu = sc_add(g, mu, sc_mul(g, lambda[i], a.mu));

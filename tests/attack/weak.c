@@ -121,7 +121,8 @@ tdsa_status __wrap_batch_points(grp_point out[PRESIGN_POINTS_MAX], const mpc_bat
 tdsa_status __wrap_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char *tag,
                                       const uint8_t *fields, size_t len, tdsa_err *err)
 {
-    if (weak.delta_by_key && strcmp(tag, "delta") == 0) {
+    if ((weak.delta_by_key && strcmp(tag, "delta") == 0) ||
+        (weak.rho_by_key && strcmp(tag, "bind") == 0)) {
         return __real_grp_hash_to_scalar(g, out, tag, weak.key, sizeof weak.key, err);
     }
     return __real_grp_hash_to_scalar(g, out, tag, fields, len, err);

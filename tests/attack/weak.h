@@ -22,6 +22,7 @@ typedef struct {
     uint16_t outsider; /* WEAK_PADS_OUTSIDER: index of the corrupt participant */
     grp_point r;       /* WEAK_R_FROM_REQUEST */
     bool delta_by_key; /* delta = H2S('delta', key): not bound to the request */
+    bool rho_by_key;   /* rho = H2S('bind', key): not bound to the request */
     bool short_values; /* 48 bytes whatever the curve */
     size_t reductions; /* calls of grp_scalar_reduce so far */
     size_t narrow;     /* of these, with fewer bytes than L(q) */
