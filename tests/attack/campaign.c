@@ -16,7 +16,7 @@
 
 #define KEY_ID "HostileKey000000000000000000"
 
-enum { LIAR = 1, ROUNDS_MAX = 8 };
+enum { LIAR = 1, ROUNDS_MAX = 8, WHOLE = FIELDS_MAX /* the message instead of a field */ };
 
 typedef struct {
     protocol_run r;
@@ -45,6 +45,16 @@ static void record(void *ctx, run_step step, unsigned round, uint16_t from, uint
     }
 }
 
+/* The whole message of another sender or session. */
+static bool replay(const campaign *c, const tdsa_buf *m, tdsa_buf *out)
+{
+    const tdsa_buf *from =
+        c->change == CHANGE_OTHER_SENDER ? &c->other[c->round] : &c->earlier[c->round];
+
+    tdsa_buf_append(out, from->data, from->len);
+    return from->len != 0 && (from->len != m->len || memcmp(from->data, m->data, m->len) != 0);
+}
+
 static void change(void *ctx, run_step step, unsigned round, uint16_t from, uint16_t to,
                    tdsa_buf *m)
 {
@@ -54,8 +64,9 @@ static void change(void *ctx, run_step step, unsigned round, uint16_t from, uint
     if (step != c->step || round != c->round || from != LIAR || (!c->to_all && to != 0)) {
         return;
     }
-    if (field_apply(&changed, c->r.g, m, c->which, c->change, &c->other[round],
-                    &c->earlier[round])) {
+    if (c->which == WHOLE ? replay(c, m, &changed)
+                          : field_apply(&changed, c->r.g, m, c->which, c->change, &c->other[round],
+                                        &c->earlier[round])) {
         c->applied = true;
         tdsa_buf_reset(m);
         tdsa_buf_append(m, changed.data, changed.len);
@@ -224,8 +235,9 @@ static void every_change(campaign *c, unsigned rounds, void (*run)(campaign *c))
     for (c->round = 0; c->round < rounds; c->round++) {
         const size_t count = fields_of(all, c->r.g, &c->mine[c->round]);
 
-        for (c->which = 0; c->which < count; c->which++) {
-            for (int k = 0; k < CHANGE_END; k++) {
+        for (size_t i = 0; i <= count; i++) {
+            c->which = i < count ? i : WHOLE;
+            for (int k = i < count ? 0 : CHANGE_OTHER_SENDER; k < CHANGE_END; k++) {
                 c->change = (field_change)k;
                 c->to_all = false;
                 run(c);

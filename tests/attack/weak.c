@@ -26,6 +26,8 @@ tdsa_status __wrap_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char 
                                       const uint8_t *fields, size_t len, tdsa_err *err);
 void __real_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len);
 void __wrap_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len);
+void __real_grp_point_x_mod_q(const grp *g, grp_scalar *out, const grp_point *p);
+void __wrap_grp_point_x_mod_q(const grp *g, grp_scalar *out, const grp_point *p);
 /* NOLINTEND */
 
 /* The pad of a transcript that is not T. */
@@ -130,7 +132,17 @@ tdsa_status __wrap_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char 
 
 void __wrap_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len)
 {
-    weak.reductions++;
-    weak.narrow += len < grp_get_info(g)->wide_len ? 1 : 0;
+    const bool wide = len >= grp_get_info(g)->wide_len;
+
     __real_grp_scalar_reduce(g, out, bytes, weak.short_values && len > 48 ? 48 : len);
+    weak.reductions += weak.coordinate ? 0 : 1;
+    weak.narrow += wide || weak.coordinate ? 0 : 1;
+    weak.high += wide && grp_scalar_is_high_vartime(g, out) ? 1 : 0;
+}
+
+void __wrap_grp_point_x_mod_q(const grp *g, grp_scalar *out, const grp_point *p)
+{
+    weak.coordinate = true;
+    __real_grp_point_x_mod_q(g, out, p);
+    weak.coordinate = false;
 }

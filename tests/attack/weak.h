@@ -24,8 +24,10 @@ typedef struct {
     bool delta_by_key; /* delta = H2S('delta', key): not bound to the request */
     bool rho_by_key;   /* rho = H2S('bind', key): not bound to the request */
     bool short_values; /* 48 bytes whatever the curve */
-    size_t reductions; /* calls of grp_scalar_reduce so far */
-    size_t narrow;     /* of these, with fewer bytes than L(q) */
+    /* what grp_scalar_reduce was asked since weak_off */
+    size_t reductions, narrow; /* calls; of these with fewer bytes than L(q) */
+    bool coordinate;           /* within grp_point_x_mod_q: x of a point is as long as it is */
+    size_t high;               /* results of wide calls above (q-1)/2 */
 } weak_state;
 
 /** One test at a time: the state of this program. */
