@@ -33,7 +33,7 @@ def main(build):
             return done.stdout
 
         def the_api_page_works_as_written():
-            need("Verified OK" in commands_work("api.md", 5), "openssl did not verify")
+            need("Verified OK" in commands_work("api.md", 6), "openssl did not verify")
 
         def the_operations_page_works_as_written():
             commands_work("operations.md", 3)
