@@ -80,16 +80,30 @@ static CK_RV give(p11_value *out, const void *data, size_t len)
     return CKR_OK;
 }
 
+/* Tag and length of a DER element of up to 255 bytes; gives where its contents begin. */
+static uint8_t *put_head(uint8_t *p, uint8_t tag, size_t len)
+{
+    TDSA_ASSERT(len <= 0xff);
+    *p++ = tag;
+    if (len >= 0x80) { /* P-521 */
+        *p++ = 0x81;
+    }
+    *p++ = (uint8_t)len;
+    return p;
+}
+
+static size_t head_len(size_t len)
+{
+    return len >= 0x80 ? 3 : 2;
+}
+
 /* X9.62: the point as a DER OCTET STRING. */
 static CK_RV give_point(const p11_key *key, p11_value *out)
 {
-    uint8_t *p = out->scratch.bytes;
+    uint8_t *p = put_head(out->scratch.bytes, 0x04, key->facts.point_len);
 
-    TDSA_ASSERT(key->facts.point_len < 0x80);
-    p[0] = 0x04;
-    p[1] = (uint8_t)key->facts.point_len;
-    memcpy(p + 2, key->facts.point, key->facts.point_len);
-    return give(out, p, key->facts.point_len + 2);
+    memcpy(p, key->facts.point, key->facts.point_len);
+    return give(out, out->scratch.bytes, head_len(key->facts.point_len) + key->facts.point_len);
 }
 
 /* RFC 5480: SubjectPublicKeyInfo { { id-ecPublicKey, namedCurve }, BIT STRING point }. */
@@ -98,23 +112,21 @@ static CK_RV give_key_info(const grp_info *curve, const p11_key *key, p11_value 
     static const uint8_t ec_public_key[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
     const size_t algorithm_len = sizeof ec_public_key + curve->oid_len;
     const size_t bits_len = key->facts.point_len + 1;
-    const size_t inner_len = 2 + algorithm_len + 2 + bits_len;
+    const size_t inner_len =
+        head_len(algorithm_len) + algorithm_len + head_len(bits_len) + bits_len;
     uint8_t *p = out->scratch.bytes;
 
-    TDSA_ASSERT(inner_len < 0x80);
-    *p++ = 0x30;
-    *p++ = (uint8_t)inner_len;
-    *p++ = 0x30;
-    *p++ = (uint8_t)algorithm_len;
+    TDSA_ASSERT(head_len(inner_len) + inner_len <= sizeof out->scratch.bytes);
+    p = put_head(p, 0x30, inner_len);
+    p = put_head(p, 0x30, algorithm_len);
     memcpy(p, ec_public_key, sizeof ec_public_key);
     p += sizeof ec_public_key;
     memcpy(p, curve->oid, curve->oid_len);
     p += curve->oid_len;
-    *p++ = 0x03;
-    *p++ = (uint8_t)bits_len;
+    p = put_head(p, 0x03, bits_len);
     *p++ = 0x00; /* no unused bits */
     memcpy(p, key->facts.point, key->facts.point_len);
-    return give(out, out->scratch.bytes, inner_len + 2);
+    return give(out, out->scratch.bytes, head_len(inner_len) + inner_len);
 }
 
 static CK_RV give_unique_id(const p11_key *key, p11_class cls, p11_value *out)
@@ -172,6 +184,7 @@ static CK_RV give_kind(const p11_core *core, const p11_key *key, p11_class cls,
 }
 
 _Static_assert(P11_SIGN_MECHS_MAX <= 8, "the allowed mechanisms fit the scratch");
+_Static_assert(GRP_POINT_RAW_MAX + 32u <= P11_SCRATCH_LEN, "the public key of each curve fits");
 _Static_assert(KS_KEY_ID_MAX + 16u <= P11_SCRATCH_LEN, "a unique id fits the scratch");
 
 static const attribute_row *find_row(p11_class cls, CK_ATTRIBUTE_TYPE type)

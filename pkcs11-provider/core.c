@@ -116,11 +116,10 @@ static tdsa_status open_parts(p11_core *core, tdsa_err *err)
     if (st == TDSA_OK) {
         st = make_serial(core, err);
     }
-    if (st == TDSA_OK) {
-        st = grp_open(&core->p256, GRP_P256, err);
-    }
-    if (st == TDSA_OK) {
-        st = grp_open(&core->secp256k1, GRP_SECP256K1, err);
+    for (unsigned i = GRP_P256; st == TDSA_OK && i < GRP_CURVE_END; i++) {
+        if (i != GRP_ED25519) {
+            st = grp_open(&core->curves[i], (grp_curve)i, err);
+        }
     }
     if (st == TDSA_OK) {
         st = open_store(core, err);
@@ -160,8 +159,9 @@ void p11_core_close(p11_core *core)
     p11_objects_clear(&core->objects);
     part_engine_free(core->engine);
     ks_close(core->store);
-    grp_close(core->p256);
-    grp_close(core->secp256k1);
+    for (unsigned i = GRP_P256; i < GRP_CURVE_END; i++) {
+        grp_close(core->curves[i]);
+    }
     cfg_participant_free(core->participant);
     cfg_free(core->config);
     (void)pthread_mutex_destroy(&core->login_lock);
@@ -228,16 +228,19 @@ CK_RV p11_core_random(p11_call *call, CK_BYTE *out, CK_ULONG len)
 
 const grp *p11_core_curve(const p11_core *core, grp_curve curve)
 {
-    switch (curve) {
-    case GRP_P256:
-        return core->p256;
-    case GRP_SECP256K1:
-        return core->secp256k1;
-    case GRP_P384:
-    case GRP_P521:
-    case GRP_ED25519:
-        break; /* the module shows no such key */
+    TDSA_ASSERT((unsigned)curve < GRP_CURVE_END);
+    TDSA_ASSERT(core->curves[curve] != NULL); /* object.c leaves other keys out */
+    return core->curves[curve];
+}
+
+const grp *p11_core_curve_by_oid(const p11_core *core, const void *oid, size_t len)
+{
+    for (unsigned i = GRP_P256; i < GRP_CURVE_END; i++) {
+        const grp_info *info = core->curves[i] != NULL ? grp_get_info(core->curves[i]) : NULL;
+
+        if (info != NULL && info->oid_len == len && memcmp(info->oid, oid, len) == 0) {
+            return core->curves[i];
+        }
     }
-    TDSA_ASSERT(false);
     return NULL;
 }

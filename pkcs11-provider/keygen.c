@@ -106,21 +106,19 @@ static CK_RV take_bool(p11_call *call, const CK_ATTRIBUTE *a, template_rule rule
 /* CKA_EC_PARAMS: the OID of a curve we have. */
 static CK_RV take_curve(p11_call *call, const CK_ATTRIBUTE *a, wish *w)
 {
-    static const grp_curve curves[] = {GRP_P256, GRP_SECP256K1};
+    const grp *g = NULL;
 
     if (a->pValue == NULL || a->ulValueLen == 0) {
         return p11_fail(call, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_PARAMS is empty");
     }
-    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++) {
-        const grp_info *info = grp_get_info(p11_core_curve(call->core, curves[i]));
-
-        if (info->oid_len == a->ulValueLen && memcmp(info->oid, a->pValue, info->oid_len) == 0) {
-            w->has_curve = true;
-            w->curve = curves[i];
-            return CKR_OK;
-        }
+    g = p11_core_curve_by_oid(call->core, a->pValue, a->ulValueLen);
+    if (g == NULL) {
+        return p11_fail(call, CKR_CURVE_NOT_SUPPORTED,
+                        "the curves are P-256, P-384, P-521 and secp256k1, by OID");
     }
-    return p11_fail(call, CKR_CURVE_NOT_SUPPORTED, "the curves are P-256 and secp256k1, by OID");
+    w->has_curve = true;
+    w->curve = grp_get_info(g)->curve;
+    return CKR_OK;
 }
 
 static CK_RV take_mechanisms(p11_call *call, const CK_ATTRIBUTE *a, wish *w)

@@ -1,7 +1,8 @@
 #include "pkcs11-provider/mechanism.h"
 
-#define KEY_BITS 256u /* every curve so far */
-#define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+#define KEY_BITS_MIN 256u /* P-256, secp256k1 */
+#define KEY_BITS_MAX 521u /* P-521 */
+#define EC_FLAGS     (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
 
 static const p11_mech mechs[] = {
     {CKM_EC_KEY_PAIR_GEN, P11_MECH_KEYGEN, TDSA_HASH_SHA256},
@@ -65,7 +66,7 @@ CK_RV p11_mech_info(bool sha1, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
     if (m == NULL) {
         return CKR_MECHANISM_INVALID;
     }
-    *info = (CK_MECHANISM_INFO){KEY_BITS, KEY_BITS, EC_FLAGS};
+    *info = (CK_MECHANISM_INFO){KEY_BITS_MIN, KEY_BITS_MAX, EC_FLAGS};
     switch (m->kind) {
     case P11_MECH_KEYGEN:
         info->flags |= CKF_GENERATE_KEY_PAIR;

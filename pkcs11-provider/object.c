@@ -232,6 +232,9 @@ static bool take_row(void *ctx, const part_key_info *info)
 
     run->rows++;
     memcpy(run->last, info->key_id, sizeof run->last);
+    if (info->scheme != MPC_SCHEME_ECDSA) { /* the module has no mechanism for such a key */
+        return true;
+    }
     run->status = put_locked(run->objects, info, &index, run->err);
     if (run->status == TDSA_E_BAD_INPUT) { /* one odd key must not hide the others */
         tdsa_logf(run->log, TDSA_LOG_WARN, "objects", "key %s is left out: %s", info->key_id,

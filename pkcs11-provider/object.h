@@ -37,7 +37,8 @@ typedef struct {
 typedef enum { P11_PUBLIC_KEY, P11_PRIVATE_KEY } p11_class;
 
 /**
- * The key objects of the token: a cache of the keystore's ACTIVE keys, read again only when the
+ * The key objects of the token: a cache of the keystore's ACTIVE ECDSA keys (keys of other schemes,
+ * which other clients of the keystore may make, are left out), read again only when the
  * keystore's change counter moves. A handle is 2 * (index + 1) for the public and one more for the
  * private key object; indices are never used twice in the life of the process.
  * Nothing here touches the network.

@@ -26,8 +26,8 @@ struct p11_core {
     cfg_participant *participant;
     ks *store;
     part_engine *engine;
-    grp *p256, *secp256k1;
-    char serial[17]; /* of the token: hex of a hash of our public keys */
+    grp *curves[GRP_CURVE_END]; /* those of ECDSA; NULL: the module has no such keys */
+    char serial[17];            /* of the token: hex of a hash of our public keys */
     pthread_mutex_t login_lock;
     atomic_bool logged_in;
     p11_objects objects;
@@ -49,6 +49,8 @@ CK_RV p11_core_rename(p11_call *call, const char *key_id, const p11_names *names
 CK_RV p11_core_random(p11_call *call, CK_BYTE *out, CK_ULONG len) __attribute__((nonnull(1)));
 /** The curve, opened; of any key in the table of objects. */
 const grp *p11_core_curve(const p11_core *core, grp_curve curve) TDSA_NONNULL;
+/** The curve of a DER OBJECT IDENTIFIER; NULL when the module has no such keys. */
+const grp *p11_core_curve_by_oid(const p11_core *core, const void *oid, size_t len) TDSA_NONNULL;
 
 static inline bool p11_logged_in(const p11_core *core)
 {

@@ -66,6 +66,11 @@ static fake_key *add(const char *key_id)
     return NULL;
 }
 
+static mpc_scheme scheme_of(grp_curve curve)
+{
+    return curve == GRP_ED25519 ? MPC_SCHEME_EDDSA : MPC_SCHEME_ECDSA;
+}
+
 static void make_active(fake_key *k)
 {
     const tdsa_rng rng = tdsa_os_rng();
@@ -122,7 +127,8 @@ void fake_other_process_adds(const char *key_id, grp_curve curve, const char *la
     k = add(key_id);
     TDSA_ASSERT(k != NULL);
     k->info.curve = curve;
-    k->info.policy = part_policy_default(curve, MPC_SCHEME_ECDSA);
+    k->info.scheme = scheme_of(curve);
+    k->info.policy = part_policy_default(curve, k->info.scheme);
     (void)snprintf(k->info.label, sizeof k->info.label, "%s", label);
     make_active(k);
     pthread_mutex_unlock(&lock);
@@ -271,6 +277,7 @@ tdsa_status part_engine_register(part_engine *e, const part_key_spec *spec, uint
     if (k != NULL) {
         k->info.state = KS_KEY_REGISTERED;
         k->info.curve = spec->curve;
+        k->info.scheme = scheme_of(spec->curve);
         k->info.policy = spec->policy;
         fake.last_policy = spec->policy;
         (void)snprintf(k->info.label, sizeof k->info.label, "%s", spec->label);

@@ -33,7 +33,7 @@ def the_general_suite_finds_no_errors():
 
 
 def the_suite_for_curves_passes():
-    for curve in ("prime256v1", "secp256k1"):
+    for curve in ("prime256v1", "secp256k1", "secp384r1", "secp521r1"):
         need(tool("--session-rw", "--test-ec", "--key-type", f"EC:{curve}", "--id", "07", "--label", "t"), "==> OK")
 
 

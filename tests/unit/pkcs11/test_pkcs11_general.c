@@ -262,6 +262,7 @@ static void mechanisms_are_listed_and_described(void **state)
     }
     P11_OK(C_GetMechanismInfo(0, CKM_ECDSA, &info));
     assert_int_equal(info.ulMinKeySize, 256);
+    assert_int_equal(info.ulMaxKeySize, 521);
     assert_true((info.flags & CKF_SIGN) != 0 && (info.flags & CKF_HW) == 0);
     P11_OK(C_GetMechanismInfo(0, CKM_SHA256, &info));
     assert_int_equal(info.flags, CKF_DIGEST);

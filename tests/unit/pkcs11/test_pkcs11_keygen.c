@@ -11,6 +11,7 @@ static CK_KEY_TYPE type_ec = CKK_EC, type_rsa = CKK_RSA;
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_BYTE p256[10], k256[7];
 static CK_BYTE p384[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22};
+static CK_BYTE p521[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23};
 
 static int setup(void **state)
 {
@@ -37,8 +38,16 @@ static CK_RV generate_with(CK_SESSION_HANDLE s, const CK_ATTRIBUTE *pub, const C
                              priv != NULL ? 1 : 0, &a, &b);
 }
 
-static void both_curves_are_made_and_others_refused(void **state)
+static void four_curves_are_made_and_others_refused(void **state)
 {
+    static struct {
+        CK_BYTE oid[16];
+        CK_ULONG len;
+    } others[] = {
+        {{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21}, 7},                          /* P-224 */
+        {{0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x07}, 11}, /* brainpool */
+        {{0x06, 0x03, 0x2b, 0x65, 0x70}, 5}, /* Ed25519: no ECDSA */
+    };
     const CK_SESSION_HANDLE s = p11_open_user();
     CK_OBJECT_HANDLE pub = 0;
     CK_OBJECT_HANDLE priv = 0;
@@ -55,8 +64,15 @@ static void both_curves_are_made_and_others_refused(void **state)
     assert_true(fake.last_policy.low_s);
     P11_OK(generate_with(s, NULL, NULL));
     a = (CK_ATTRIBUTE){CKA_EC_PARAMS, p384, sizeof p384};
-    assert_int_equal(C_GenerateKeyPair(s, &ec, &a, 1, NULL, 0, &pub, &priv),
-                     CKR_CURVE_NOT_SUPPORTED);
+    P11_OK(C_GenerateKeyPair(s, &ec, &a, 1, NULL, 0, &pub, &priv));
+    a = (CK_ATTRIBUTE){CKA_EC_PARAMS, p521, sizeof p521};
+    P11_OK(C_GenerateKeyPair(s, &ec, &a, 1, NULL, 0, &pub, &priv));
+    assert_false(fake.last_policy.low_s);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        a = (CK_ATTRIBUTE){CKA_EC_PARAMS, others[i].oid, others[i].len};
+        assert_int_equal(C_GenerateKeyPair(s, &ec, &a, 1, NULL, 0, &pub, &priv),
+                         CKR_CURVE_NOT_SUPPORTED);
+    }
     a = (CK_ATTRIBUTE){CKA_EC_PARAMS, explicit_params, sizeof explicit_params};
     assert_int_equal(C_GenerateKeyPair(s, &ec, &a, 1, NULL, 0, &pub, &priv),
                      CKR_CURVE_NOT_SUPPORTED);
@@ -65,7 +81,7 @@ static void both_curves_are_made_and_others_refused(void **state)
                      CKR_ATTRIBUTE_VALUE_INVALID);
     assert_int_equal(C_GenerateKeyPair(s, &ec, NULL, 0, NULL, 0, &pub, &priv),
                      CKR_TEMPLATE_INCOMPLETE);
-    assert_int_equal(fake_key_count(), 2);
+    assert_int_equal(fake_key_count(), 4);
 }
 
 static void arguments_and_session_are_checked_first(void **state)
@@ -242,7 +258,7 @@ static void a_failed_generation_shows_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(both_curves_are_made_and_others_refused),
+        TEST(four_curves_are_made_and_others_refused),
         TEST(arguments_and_session_are_checked_first),
         TEST(template_values_are_judged_one_by_one),
         TEST(label_and_id_are_kept_and_shared),

@@ -75,38 +75,81 @@ static void every_boolean_is_answered(void **state)
     }
 }
 
-static void the_public_key_info_is_what_openssl_reads(void **state)
+/* An object of the key pair whose label is `label`. */
+static CK_OBJECT_HANDLE find_labelled(CK_SESSION_HANDLE s, CK_OBJECT_CLASS cls, const char *label)
 {
-    const CK_SESSION_HANDLE s = p11_open_user();
-    CK_BYTE info[128];
-    CK_BYTE point[80];
-    CK_BYTE params[16];
-    CK_OBJECT_HANDLE both[2];
+    CK_BYTE name[16];
+    CK_ATTRIBUTE templ[] = {{CKA_CLASS, &cls, sizeof cls}, {CKA_LABEL, name, strlen(label)}};
+    CK_OBJECT_HANDLE found = 0;
+    CK_ULONG count = 0;
+
+    memcpy(name, label, strlen(label));
+    P11_OK(C_FindObjectsInit(s, templ, 2));
+    P11_OK(C_FindObjects(s, &found, 1, &count));
+    P11_OK(C_FindObjectsFinal(s));
+    assert_int_equal(count, 1);
+    return found;
+}
+
+static void check_public_key(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, const char *group)
+{
+    CK_BYTE info[192];
+    CK_BYTE point[160];
+    CK_ATTRIBUTE a[] = {{CKA_PUBLIC_KEY_INFO, info, sizeof info},
+                        {CKA_EC_POINT, point, sizeof point}};
     const unsigned char *p = info;
-    unsigned char raw[80];
+    const unsigned char *q = point;
+    unsigned char raw[160];
+    char name[32];
     size_t raw_len = 0;
+    EVP_PKEY *key = NULL;
+    ASN1_OCTET_STRING *octets = NULL;
+
+    P11_OK(C_GetAttributeValue(s, object, a, 2));
+    key = d2i_PUBKEY(NULL, &p, (long)a[0].ulValueLen);
+    assert_non_null(key);
+    assert_ptr_equal(p, info + a[0].ulValueLen);
+    assert_int_equal(EVP_PKEY_get_group_name(key, name, sizeof name, NULL), 1);
+    assert_string_equal(name, group);
+    assert_int_equal(EVP_PKEY_get_octet_string_param(key, "pub", raw, sizeof raw, &raw_len), 1);
+    octets = d2i_ASN1_OCTET_STRING(NULL, &q, (long)a[1].ulValueLen);
+    assert_non_null(octets);
+    assert_ptr_equal(q, point + a[1].ulValueLen);
+    assert_int_equal(ASN1_STRING_length(octets), raw_len);
+    assert_memory_equal(ASN1_STRING_get0_data(octets), raw, raw_len);
+    ASN1_OCTET_STRING_free(octets);
+    EVP_PKEY_free(key);
+}
+
+static void the_public_key_is_what_openssl_reads_on_every_curve(void **state)
+{
+    static const struct {
+        grp_curve curve;
+        const char *group;
+    } curves[] = {{GRP_P256, "prime256v1"},
+                  {GRP_SECP256K1, "secp256k1"},
+                  {GRP_P384, "secp384r1"},
+                  {GRP_P521, "secp521r1"}};
+    const CK_SESSION_HANDLE s = p11_open_user();
 
     (void)state;
-    p11_make_pair(s, "a", &both[0], &both[1]);
-    for (size_t i = 0; i < 2; i++) {
-        CK_ATTRIBUTE a[] = {{CKA_PUBLIC_KEY_INFO, info, sizeof info},
-                            {CKA_EC_POINT, point, sizeof point},
-                            {CKA_EC_PARAMS, params, sizeof params}};
-        EVP_PKEY *key = NULL;
-
-        P11_OK(C_GetAttributeValue(s, both[i], a, 3));
-        p = info;
-        key = d2i_PUBKEY(NULL, &p, (long)a[0].ulValueLen);
-        assert_non_null(key);
-        assert_ptr_equal(p, info + a[0].ulValueLen);
-        assert_int_equal(EVP_PKEY_get_octet_string_param(key, "pub", raw, sizeof raw, &raw_len), 1);
-        assert_int_equal(a[1].ulValueLen, raw_len + 2);
-        assert_int_equal(point[0], 0x04);
-        assert_int_equal(point[1], 65);
-        assert_memory_equal(point + 2, raw, raw_len);
-        assert_memory_equal(params, p11_oid_p256, sizeof p11_oid_p256);
-        EVP_PKEY_free(key);
+    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++) {
+        fake_other_process_adds(curves[i].group, curves[i].curve, curves[i].group);
+        check_public_key(s, find_labelled(s, CKO_PUBLIC_KEY, curves[i].group), curves[i].group);
+        check_public_key(s, find_labelled(s, CKO_PRIVATE_KEY, curves[i].group), curves[i].group);
     }
+}
+
+static void keys_of_other_schemes_are_left_out(void **state)
+{
+    const CK_SESSION_HANDLE s = p11_open_user();
+    CK_OBJECT_HANDLE found[8];
+
+    (void)state;
+    fake_other_process_adds("ed", GRP_ED25519, "ed");
+    fake_other_process_adds("p384", GRP_P384, "p384");
+    assert_int_equal(find_class(s, CKO_PUBLIC_KEY, found, 8), 1);
+    assert_int_equal(find_class(s, CKO_PRIVATE_KEY, found, 8), 1);
 }
 
 static void the_whole_template_is_worked_through(void **state)
@@ -382,7 +425,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_boolean_is_answered),
-        TEST(the_public_key_info_is_what_openssl_reads),
+        TEST(the_public_key_is_what_openssl_reads_on_every_curve),
+        TEST(keys_of_other_schemes_are_left_out),
         TEST(the_whole_template_is_worked_through),
         TEST(allowed_mechanisms_are_those_of_the_policy),
         TEST(private_objects_hide_before_login),

@@ -38,7 +38,7 @@ static CK_RV verify_init(CK_MECHANISM_TYPE type)
 /* OpenSSL's opinion of an r | s over `data`. */
 static bool openssl_verifies(const CK_BYTE *rs, const CK_BYTE *data, size_t len)
 {
-    CK_BYTE info[128];
+    CK_BYTE info[192];
     CK_ATTRIBUTE a = {CKA_PUBLIC_KEY_INFO, info, sizeof info};
     const unsigned char *p = info;
     unsigned char *der = NULL;
@@ -46,11 +46,14 @@ static bool openssl_verifies(const CK_BYTE *rs, const CK_BYTE *data, size_t len)
     ECDSA_SIG *sig = ECDSA_SIG_new();
     EVP_PKEY *key = NULL;
     int der_len = 0;
+    int half = 0;
     bool ok = false;
 
     P11_OK(C_GetAttributeValue(s, pub, &a, 1));
     key = d2i_PUBKEY(NULL, &p, (long)a.ulValueLen);
-    assert_int_equal(ECDSA_SIG_set0(sig, BN_bin2bn(rs, 32, NULL), BN_bin2bn(rs + 32, 32, NULL)), 1);
+    half = (EVP_PKEY_get_bits(key) + 7) / 8;
+    assert_int_equal(
+        ECDSA_SIG_set0(sig, BN_bin2bn(rs, half, NULL), BN_bin2bn(rs + half, half, NULL)), 1);
     der_len = i2d_ECDSA_SIG(sig, &der);
     ok = EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
          EVP_DigestVerify(ctx, der, (size_t)der_len, data, len) == 1;
@@ -289,6 +292,42 @@ static void a_message_key_sends_the_message_itself(void **state)
     assert_true(openssl_verifies(sig, message, 0));
 }
 
+static void the_long_curves_sign_and_verify(void **state)
+{
+    static struct {
+        CK_BYTE oid[7];
+        CK_ULONG sig_len;
+    } curves[] = {{{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}, 96},   /* P-384 */
+                  {{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23}, 132}}; /* P-521 */
+    CK_MECHANISM gen = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
+    CK_BYTE message[] = "message";
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        CK_ATTRIBUTE curve = {CKA_EC_PARAMS, curves[i].oid, sizeof curves[i].oid};
+        CK_BYTE sig[140];
+        CK_ULONG len = 0;
+
+        P11_OK(C_GenerateKeyPair(s, &gen, &curve, 1, NULL, 0, &pub, &priv));
+        P11_OK(sign_init(CKM_ECDSA_SHA256));
+        P11_OK(C_Sign(s, message, 7, NULL, &len));
+        assert_int_equal(len, curves[i].sig_len);
+        P11_OK(C_Sign(s, message, 7, sig, &len));
+        assert_int_equal(len, curves[i].sig_len);
+        assert_true(openssl_verifies(sig, message, 7));
+        P11_OK(verify_init(CKM_ECDSA_SHA256));
+        P11_OK(C_Verify(s, message, 7, sig, len));
+        P11_OK(verify_init(CKM_ECDSA_SHA256));
+        assert_int_equal(C_Verify(s, message, 7, sig, 64), CKR_SIGNATURE_LEN_RANGE);
+        P11_OK(verify_init(CKM_ECDSA_SHA512)); /* longer than the order of P-384 */
+        assert_int_equal(C_Verify(s, message, 7, sig, len), CKR_SIGNATURE_INVALID);
+        P11_OK(sign_init(CKM_ECDSA_SHA512));
+        P11_OK(C_Sign(s, message, 7, sig, &len));
+        P11_OK(verify_init(CKM_ECDSA_SHA512));
+        P11_OK(C_Verify(s, message, 7, sig, len));
+    }
+}
+
 static void verification_accepts_the_right_and_refuses_the_wrong(void **state)
 {
     CK_BYTE message[] = "message";
@@ -464,6 +503,7 @@ int main(void)
         TEST(sign_init_refuses_what_cannot_work),
         TEST(signing_after_logout_needs_a_login),
         TEST(a_message_key_sends_the_message_itself),
+        TEST(the_long_curves_sign_and_verify),
         TEST(verification_accepts_the_right_and_refuses_the_wrong),
         TEST(verification_checks_its_arguments),
         TEST(the_signature_may_come_first),
