@@ -15,8 +15,8 @@
 
 /* Bytes of a grp_scalar that are in use: the limbs above the order's are 0. */
 #define SCALAR_BYTES 32u
-#define ROUND_COMMIT 2u
-#define ROUND_DEAL   3u
+#define ROUND_COMMIT 1u
+#define ROUND_DEAL   2u
 #define MESSAGE_MAX  4096u
 
 static tdsa_err err;
