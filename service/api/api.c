@@ -170,10 +170,18 @@ static void reply_json(http_request *r, unsigned status, json_t *doc)
     free(text);
 }
 
+/* A key with a rate gets one more signature after 60/rate seconds at the latest. */
+static unsigned retry_after_s(const svc_call *c, const tdsa_err *err)
+{
+    const uint32_t rate = c->key.policy.rate;
+
+    return part_is_rate_limited(err) && rate > 0 ? (60 + rate - 1) / rate : 1;
+}
+
 static void reply_failure(svc_call *c, const tdsa_err *err)
 {
     svc_failure f = {
-        .http = c->fail_http != 0 ? c->fail_http : svc_http_status(err->status),
+        .http = c->fail_http != 0 ? c->fail_http : svc_http_status(err),
         .code = c->fail_code != NULL ? c->fail_code : svc_error_code(err),
         .details = c->fail_details[0] != '\0' ? c->fail_details : NULL,
         .request_id = http_request_id(c->request),
@@ -181,8 +189,11 @@ static void reply_failure(svc_call *c, const tdsa_err *err)
     json_t *doc = svc_failure_json(&f, err);
 
     log_failure(c, &f, err);
-    if (svc_error_is_passing(err->status)) {
-        http_set_header(c->request, "Retry-After", "1");
+    if (svc_error_is_passing(err->status) || part_is_rate_limited(err)) {
+        char seconds[16];
+
+        (void)snprintf(seconds, sizeof seconds, "%u", retry_after_s(c, err));
+        http_set_header(c->request, "Retry-After", seconds);
     }
     reply_json(c->request, f.http, doc);
     json_decref(doc);

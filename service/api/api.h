@@ -27,6 +27,7 @@ typedef struct {
     bool may_generate;
     int64_t default_presignature_limit;
     uint32_t min_path, min_path_xpub; /* of new bip32 keys */
+    uint32_t presign_request_max;     /* presignatures in one request; 0: no cap */
     const char *base_path; /* prefix of every route, "" or "/tdsa"; for the documentation; lent */
     unsigned methods;      /* bit (1 << svc_method) per allowed method; 0: all */
     svc_api_done_fn done;  /* may be NULL */

@@ -44,6 +44,16 @@ const svc_value *svc_call_value(const svc_call *c, unsigned i) TDSA_NONNULL;
 /** What GET /v1/keys/{id} shows. */
 json_t *svc_key_json(const part_key_info *k) TDSA_NONNULL;
 
+/** What a new key may be used for, from the body of a registration: curve, scheme and policy.
+ * Errors: TDSA_E_BAD_INPUT. */
+tdsa_status svc_policy_read(svc_call *c, part_key_spec *spec, tdsa_err *err) TDSA_NONNULL;
+/** The same as a key's document shows it. */
+void svc_policy_put(json_t *o, const part_key_info *k) TDSA_NONNULL;
+/** "m/44/0" */
+json_t *svc_path_json(const uint32_t *path, size_t len) __attribute__((nonnull(1)));
+/** The compressed form of a public key in hex. NULL: no memory, no point. */
+json_t *svc_point_json(const uint8_t *raw, size_t len) TDSA_NONNULL;
+
 /* The documents made from the table (document.c). NULL: no memory. Free with free(). */
 char *svc_openapi_make(const svc_api_cfg *cfg) TDSA_NONNULL;
 char *svc_docs_make(const svc_api_cfg *cfg) TDSA_NONNULL;

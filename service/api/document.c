@@ -8,43 +8,84 @@
 
 #define PATH_MAX_LEN 256u
 
+/* What the holes of a path are called, in their order. */
+static const struct {
+    const char *name, *text;
+} holes[] = {{"keyId", "Name of the key"}, {"presignatureId", "Name of the presignature"}};
+
+#define HOLES_MAX (sizeof holes / sizeof holes[0])
+
 /* "/v1/keys/{}" becomes "/v1/keys/{keyId}" */
 static void doc_path(const svc_api_cfg *cfg, const svc_row *row, char out[PATH_MAX_LEN])
 {
-    const char *hole = strstr(row->path, "{}");
+    const char *rest = row->path;
+    size_t used = (size_t)snprintf(out, PATH_MAX_LEN, "%s", cfg->base_path);
 
-    if (hole == NULL) {
-        (void)snprintf(out, PATH_MAX_LEN, "%s%s", cfg->base_path, row->path);
-    } else {
-        (void)snprintf(out, PATH_MAX_LEN, "%s%.*s{keyId}%s", cfg->base_path,
-                       (int)(hole - row->path), row->path, hole + 2);
+    for (size_t i = 0; i < HOLES_MAX && strstr(rest, "{}") != NULL && used < PATH_MAX_LEN; i++) {
+        const char *hole = strstr(rest, "{}");
+
+        used += (size_t)snprintf(out + used, PATH_MAX_LEN - used, "%.*s{%s}", (int)(hole - rest),
+                                 rest, holes[i].name);
+        rest = hole + 2;
+    }
+    if (used < PATH_MAX_LEN) {
+        (void)snprintf(out + used, PATH_MAX_LEN - used, "%s", rest);
+    }
+}
+
+static json_t *choices_json(const svc_field *f)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; f->choices[i] != NULL; i++) {
+        (void)json_array_append_new(list, json_string(f->choices[i]));
+    }
+    return list;
+}
+
+static void put_bounds(json_t *o, const svc_field *f)
+{
+    const int64_t unit = f->type == SVC_FIELD_HEX ? 2 : 1;
+
+    switch (f->type) {
+    case SVC_FIELD_INTEGER:
+        svc_put(o, "minimum", json_integer((json_int_t)f->min));
+        svc_put(o, "maximum", json_integer((json_int_t)f->max));
+        break;
+    case SVC_FIELD_CHOICE:
+        svc_put(o, "enum", choices_json(f));
+        break;
+    case SVC_FIELD_INTEGERS:
+        svc_put(o, "maxItems", json_integer(SVC_LIST_MAX));
+        svc_put(o, "items",
+                json_pack("{s:s,s:I,s:I}", "type", "integer", "minimum", (json_int_t)f->min,
+                          "maximum", (json_int_t)f->max));
+        break;
+    case SVC_FIELD_CHOICES:
+        svc_put(o, "uniqueItems", json_true());
+        svc_put(o, "items", json_pack("{s:s,s:o}", "type", "string", "enum", choices_json(f)));
+        break;
+    case SVC_FIELD_TEXT:
+    case SVC_FIELD_ID:
+    case SVC_FIELD_HEX:
+        svc_put(o, "minLength", json_integer((json_int_t)(f->min * unit)));
+        svc_put(o, "maxLength", json_integer((json_int_t)(f->max * unit)));
+        break;
+    case SVC_FIELD_BASE64:
+    case SVC_FIELD_BOOLEAN:
+        break;
     }
 }
 
 static json_t *field_schema(const svc_field *f)
 {
     json_t *o = json_object();
-    char rule[160];
+    char rule[240];
 
     svc_field_rule(f, rule, sizeof rule);
     svc_put(o, "type", json_string(svc_field_json_type(f)));
     svc_put(o, "description", json_sprintf("%s: %s", f->text, rule));
-    if (f->type == SVC_FIELD_INTEGER) {
-        svc_put(o, "minimum", json_integer((json_int_t)f->min));
-        svc_put(o, "maximum", json_integer((json_int_t)f->max));
-    } else if (f->type == SVC_FIELD_CHOICE) {
-        json_t *list = json_array();
-
-        for (size_t i = 0; f->choices[i] != NULL; i++) {
-            (void)json_array_append_new(list, json_string(f->choices[i]));
-        }
-        svc_put(o, "enum", list);
-    } else if (f->type != SVC_FIELD_BASE64) {
-        int64_t unit = f->type == SVC_FIELD_HEX ? 2 : 1;
-
-        svc_put(o, "minLength", json_integer((json_int_t)(f->min * unit)));
-        svc_put(o, "maxLength", json_integer((json_int_t)(f->max * unit)));
-    }
+    put_bounds(o, f);
     if (f->example != NULL) {
         svc_put(o, "example", json_loads(f->example, JSON_DECODE_ANY, NULL));
     }
@@ -84,9 +125,10 @@ static json_t *parameter(const char *name, const char *in, bool required, const 
 static json_t *parameters(const svc_row *row)
 {
     json_t *list = json_array();
+    const char *hole = row->path;
 
-    if (strstr(row->path, "{}") != NULL) {
-        (void)json_array_append_new(list, parameter("keyId", "path", true, "Name of the key"));
+    for (size_t i = 0; i < HOLES_MAX && (hole = strstr(hole, "{}")) != NULL; i++, hole += 2) {
+        (void)json_array_append_new(list, parameter(holes[i].name, "path", true, holes[i].text));
     }
     for (size_t i = 0; i < row->query_count; i++) {
         (void)json_array_append_new(
@@ -162,7 +204,7 @@ char *svc_openapi_make(const svc_api_cfg *cfg)
 
 static void add_field(tdsa_buf *out, const svc_field *f)
 {
-    char rule[160];
+    char rule[240];
 
     svc_field_rule(f, rule, sizeof rule);
     tdsa_buf_appendf(out, "<tr><td><code>%s</code></td><td>%s</td><td>%s. %s</td></tr>\n", f->name,

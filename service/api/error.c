@@ -4,10 +4,11 @@
 
 #define CLIENT_PARTICIPATES "CLIENT_PARTICIPATES"
 #define WAS_DELETED         "was deleted"
+#define TOO_MANY_REQUESTS   429u
 
-unsigned svc_http_status(tdsa_status status)
+unsigned svc_http_status(const tdsa_err *err)
 {
-    switch (status) {
+    switch (err->status) {
     case TDSA_OK:
         return 200;
     case TDSA_E_BAD_INPUT:
@@ -16,8 +17,9 @@ unsigned svc_http_status(tdsa_status status)
         return 404;
     case TDSA_E_DENIED:
         return 403;
-    case TDSA_E_CONFLICT:
     case TDSA_E_LIMIT:
+        return part_is_rate_limited(err) ? TOO_MANY_REQUESTS : 409;
+    case TDSA_E_CONFLICT:
         return 409;
     case TDSA_E_PROTOCOL:
     case TDSA_E_VERIFY:
@@ -43,6 +45,9 @@ const char *svc_error_code(const tdsa_err *err)
 {
     if (err->status == TDSA_E_CONFLICT && strstr(err->text, CLIENT_PARTICIPATES) != NULL) {
         return CLIENT_PARTICIPATES;
+    }
+    if (part_is_rate_limited(err)) {
+        return PART_RATE_LIMITED;
     }
     return tdsa_status_name(err->status);
 }

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "participant/engine.h"
 
 /**
  * How a failure looks on the API port; the only place that maps tdsa_status to HTTP. The stable
@@ -18,9 +18,9 @@ typedef struct {
     const char *request_id;
 } svc_failure;
 
-/** HTTP status of a tdsa_status. */
-unsigned svc_http_status(tdsa_status status);
-/** Finer name of an error of the engine, else tdsa_status_name: CLIENT_PARTICIPATES. */
+/** HTTP status of a failure. */
+unsigned svc_http_status(const tdsa_err *err) TDSA_NONNULL;
+/** Finer name of an error of the engine, else tdsa_status_name: CLIENT_PARTICIPATES, RATE_LIMITED. */
 const char *svc_error_code(const tdsa_err *err) TDSA_NONNULL;
 /** True when the key was there and was deleted: 410 rather than 404. */
 bool svc_error_is_tombstone(const tdsa_err *err) TDSA_NONNULL;

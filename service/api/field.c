@@ -1,8 +1,12 @@
 #include "api/field.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#define NAME_MAX_LEN 64u
+#define NEAR_MAX     3u /* letters that a suggestion may differ by */
 
 static void fault_of(svc_body_fault *fault, unsigned http, const char *code, const char *field)
 {
@@ -13,12 +17,27 @@ static void fault_of(svc_body_fault *fault, unsigned http, const char *code, con
 
 const char *svc_field_json_type(const svc_field *f)
 {
-    return f->type == SVC_FIELD_INTEGER ? "integer" : "string";
+    switch (f->type) {
+    case SVC_FIELD_INTEGER:
+        return "integer";
+    case SVC_FIELD_BOOLEAN:
+        return "boolean";
+    case SVC_FIELD_INTEGERS:
+    case SVC_FIELD_CHOICES:
+        return "array";
+    case SVC_FIELD_TEXT:
+    case SVC_FIELD_ID:
+    case SVC_FIELD_HEX:
+    case SVC_FIELD_BASE64:
+    case SVC_FIELD_CHOICE:
+        break;
+    }
+    return "string";
 }
 
-static void choices_rule(const svc_field *f, char *out, size_t cap)
+static void choices_rule(const svc_field *f, const char *before, char *out, size_t cap)
 {
-    size_t used = (size_t)snprintf(out, cap, "one of");
+    size_t used = (size_t)snprintf(out, cap, "%s", before);
 
     for (size_t i = 0; f->choices[i] != NULL && used < cap; i++) {
         int n = snprintf(out + used, cap - used, "%s \"%s\"", i == 0 ? "" : ",", f->choices[i]);
@@ -48,19 +67,30 @@ void svc_field_rule(const svc_field *f, char *out, size_t cap)
         (void)snprintf(out, cap, "an integer of %" PRId64 "..%" PRId64, f->min, f->max);
         break;
     case SVC_FIELD_CHOICE:
-        choices_rule(f, out, cap);
+        choices_rule(f, "one of", out, cap);
+        break;
+    case SVC_FIELD_BOOLEAN:
+        (void)snprintf(out, cap, "true or false");
+        break;
+    case SVC_FIELD_INTEGERS:
+        (void)snprintf(out, cap, "a list of at most %u ascending integers of %" PRId64 "..%" PRId64,
+                       SVC_LIST_MAX, f->min, f->max);
+        break;
+    case SVC_FIELD_CHOICES:
+        choices_rule(f, "a list, without repetition, of", out, cap);
         break;
     }
 }
 
-static bool is_choice(const svc_field *f, const char *text)
+/* The place of a word among the choices; -1: not there. */
+static int64_t choice_of(const svc_field *f, const char *text)
 {
     for (size_t i = 0; f->choices[i] != NULL; i++) {
         if (strcmp(f->choices[i], text) == 0) {
-            return true;
+            return (int64_t)i;
         }
     }
-    return false;
+    return -1;
 }
 
 static bool length_ok(const svc_field *f, size_t len, size_t unit)
@@ -88,15 +118,65 @@ static bool text_ok(const svc_field *f, const char *text, size_t len)
     case SVC_FIELD_BASE64: /* the handler decodes; here only the length is bounded */
         return len <= ((size_t)f->max + 2) / 3 * 4 + 2;
     case SVC_FIELD_CHOICE:
-        return is_choice(f, text);
+        return choice_of(f, text) >= 0;
     case SVC_FIELD_INTEGER:
+    case SVC_FIELD_BOOLEAN:
+    case SVC_FIELD_INTEGERS:
+    case SVC_FIELD_CHOICES:
         break;
     }
     return false;
 }
 
+static bool item_ok(const svc_field *f, const json_t *item, svc_value *out)
+{
+    int64_t v = -1;
+
+    if (f->type == SVC_FIELD_INTEGERS) {
+        if (!json_is_integer(item)) {
+            return false;
+        }
+        v = json_integer_value(item);
+        if (v < f->min || v > f->max || (out->list_len > 0 && v <= out->list[out->list_len - 1])) {
+            return false;
+        }
+    } else {
+        v = json_is_string(item) ? choice_of(f, json_string_value(item)) : -1;
+        for (size_t i = 0; i < out->list_len; i++) {
+            v = out->list[i] == v ? -1 : v;
+        }
+        if (v < 0) {
+            return false;
+        }
+    }
+    out->list[out->list_len++] = v;
+    return true;
+}
+
+static bool list_ok(const svc_field *f, const json_t *v, svc_value *out)
+{
+    const size_t count = json_array_size(v);
+
+    if (!json_is_array(v) || count > SVC_LIST_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!item_ok(f, json_array_get(v, i), out)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool value_ok(const svc_field *f, const json_t *v, svc_value *out)
 {
+    if (f->type == SVC_FIELD_INTEGERS || f->type == SVC_FIELD_CHOICES) {
+        return list_ok(f, v, out);
+    }
+    if (f->type == SVC_FIELD_BOOLEAN) {
+        out->number = json_is_true(v) ? 1 : 0;
+        return json_is_boolean(v);
+    }
     if (f->type == SVC_FIELD_INTEGER) {
         if (!json_is_integer(v)) {
             return false;
@@ -167,6 +247,51 @@ static tdsa_status parse(json_t **out, const uint8_t *bytes, size_t len, svc_bod
     return TDSA_OK;
 }
 
+/* Levenshtein's distance of two short words, cut at NEAR_MAX + 1. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[NAME_MAX_LEN + 1];
+    const size_t a_len = strnlen(a, NAME_MAX_LEN + 1);
+    const size_t b_len = strnlen(b, NAME_MAX_LEN + 1);
+
+    if (a_len > NAME_MAX_LEN || b_len > NAME_MAX_LEN) {
+        return NEAR_MAX + 1;
+    }
+    for (size_t i = 0; i <= b_len; i++) {
+        row[i] = i;
+    }
+    for (size_t i = 0; i < a_len; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i + 1;
+        for (size_t k = 0; k < b_len; k++) {
+            const size_t change =
+                diagonal + (tolower((unsigned char)a[i]) == tolower((unsigned char)b[k]) ? 0 : 1);
+            const size_t gap = (row[k] < row[k + 1] ? row[k] : row[k + 1]) + 1;
+
+            diagonal = row[k + 1];
+            row[k + 1] = change < gap ? change : gap;
+        }
+    }
+    return row[b_len];
+}
+
+const char *svc_field_near(const svc_field *fields, size_t count, const char *name)
+{
+    const char *best = NULL;
+    size_t best_at = NEAR_MAX + 1;
+
+    for (size_t i = 0; i < count; i++) {
+        const size_t d = distance(fields[i].name, name);
+
+        if (d < best_at && d < strlen(name)) {
+            best = fields[i].name;
+            best_at = d;
+        }
+    }
+    return best;
+}
+
 static const svc_field *field_of(const svc_field *fields, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++) {
@@ -185,8 +310,12 @@ static tdsa_status refuse_unknown(svc_body *out, const svc_field *fields, size_t
         const char *name = json_object_iter_key(it);
 
         if (field_of(fields, count, name) == NULL) {
+            const char *near = svc_field_near(fields, count, name);
+
             fault_of(fault, 400, "UNKNOWN_FIELD", name);
-            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "unknown field \"%.64s\"", name);
+            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "unknown field \"%.64s\"%s%s%s", name,
+                             near != NULL ? ": did you mean \"" : "", near != NULL ? near : "",
+                             near != NULL ? "\"?" : "");
         }
     }
     return TDSA_OK;
@@ -197,7 +326,7 @@ static tdsa_status read_fields(svc_body *out, const svc_field *fields, size_t co
 {
     for (size_t i = 0; i < count; i++) {
         const json_t *v = json_object_get(out->doc, fields[i].name);
-        char rule[160];
+        char rule[240];
 
         if (v == NULL && !fields[i].required) {
             continue;

@@ -12,7 +12,8 @@
  * Request bodies: flat JSON objects, described field by field. The same description checks the
  * body and writes the documentation.
  */
-#define SVC_FIELDS_MAX     8u
+#define SVC_FIELDS_MAX     20u
+#define SVC_LIST_MAX       16u
 #define SVC_JSON_DEPTH_MAX 8u
 
 typedef enum {
@@ -21,7 +22,10 @@ typedef enum {
     SVC_FIELD_HEX,     /* string of hex digits for min..max bytes */
     SVC_FIELD_BASE64,  /* string of base64 for at most max bytes */
     SVC_FIELD_INTEGER, /* min..max */
-    SVC_FIELD_CHOICE   /* string, one of `choices` */
+    SVC_FIELD_CHOICE,  /* string, one of `choices` */
+    SVC_FIELD_BOOLEAN,
+    SVC_FIELD_INTEGERS, /* list of at most SVC_LIST_MAX integers of min..max, ascending */
+    SVC_FIELD_CHOICES   /* list of strings, each one of `choices` and none twice */
 } svc_field_type;
 
 typedef struct {
@@ -38,7 +42,9 @@ typedef struct {
     bool present;
     const char *text; /* strings; lent from the document */
     size_t text_len;
-    int64_t number;
+    int64_t number;             /* a boolean: 0 or 1 */
+    int64_t list[SVC_LIST_MAX]; /* integers, or places in `choices` */
+    size_t list_len;
 } svc_value;
 
 /** A checked body: values[i] belongs to fields[i]. */
@@ -65,7 +71,9 @@ TDSA_MUST_USE tdsa_status svc_body_read(svc_body *out, const svc_field *fields, 
                                         tdsa_err *err) __attribute__((nonnull(1, 6, 7)));
 void svc_body_clear(svc_body *b) TDSA_NONNULL;
 
-/** "string", "integer": the JSON type of a field. */
+/** Of the names of fields, the one that was probably meant; NULL when none is near. */
+const char *svc_field_near(const svc_field *fields, size_t count, const char *name);
+/** "string", "integer", "array": the JSON type of a field. */
 const char *svc_field_json_type(const svc_field *f) TDSA_NONNULL;
 /** One line that says what the field may hold: "integer of 1..1024". */
 void svc_field_rule(const svc_field *f, char *out, size_t cap) TDSA_NONNULL;

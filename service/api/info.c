@@ -6,10 +6,13 @@ static json_t *limits_json(const svc_api_cfg *cfg)
 {
     json_t *o = json_object();
 
-    svc_put(o, "presignaturesPerRequest", json_integer(SVC_PRESIGN_COUNT_MAX));
+    svc_put(o, "presignaturesPerRequest",
+            json_integer(cfg->presign_request_max != 0 ? (json_int_t)cfg->presign_request_max
+                                                       : SVC_PRESIGN_COUNT_MAX));
     svc_put(o, "defaultPresignatureLimit",
             json_integer((json_int_t)cfg->default_presignature_limit));
     svc_put(o, "minPathLength", json_integer((json_int_t)cfg->min_path));
+    svc_put(o, "minPathLengthXPub", json_integer((json_int_t)cfg->min_path_xpub));
     svc_put(o, "messageBytes", json_integer(SVC_MESSAGE_LEN_MAX));
     return o;
 }
@@ -20,8 +23,9 @@ tdsa_status svc_api_do_INFO(svc_call *c, tdsa_err *err)
     json_t *curves = json_array();
 
     (void)err;
-    (void)json_array_append_new(curves, json_string(grp_curve_name(GRP_P256)));
-    (void)json_array_append_new(curves, json_string(grp_curve_name(GRP_SECP256K1)));
+    for (unsigned i = GRP_P256; i < GRP_CURVE_END; i++) {
+        (void)json_array_append_new(curves, json_string(grp_curve_name((grp_curve)i)));
+    }
     c->reply = json_object();
     svc_put(c->reply, "service", json_string("tdsa-service"));
     svc_put(c->reply, "version", json_string(cfg->version));

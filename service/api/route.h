@@ -23,32 +23,40 @@ typedef enum {
 #define SVC_SERVER_KEY_RULES (SVC_RULE_KEY | SVC_RULE_NO_CLIENT | SVC_RULE_ACTIVE)
 
 /** X(OP, method, path, rules, body fields, query, success status, operation name, summary) */
-#define SVC_API_ROUTES(X)                                                                         \
-    X(INFO, SVC_GET, "/v1/info", SVC_RULE_NONE, none, none, 200, "info",                          \
-      "Who this participant is and what it can do")                                               \
-    X(REGISTER, SVC_POST, "/v1/keys", SVC_RULE_NO_CLIENT, key, none, 201, "register",             \
-      "Registers a key at every participant; the same again changes nothing")                     \
-    X(GENERATE, SVC_POST, "/v1/keys:generate", SVC_RULE_NO_CLIENT, key, none, 201, "generate",    \
-      "Registers a key and generates its shares")                                                 \
-    X(LIST, SVC_GET, "/v1/keys", SVC_RULE_NONE, none, list, 200, "list",                          \
-      "Lists keys in the order of their ids, page by page")                                       \
-    X(KEY, SVC_GET, "/v1/keys/{}", SVC_KEY_RULES, none, none, 200, "key", "Shows one key")        \
-    X(DELETE, SVC_DELETE, "/v1/keys/{}", SVC_SERVER_RULES, none, none, 204, "delete",             \
-      "Deletes the shares of a key at every participant")                                         \
-    X(SHARE, SVC_POST, "/v1/keys/{}/share", SVC_SERVER_RULES, none, none, 200, "share",           \
-      "Generates the shares of a registered key")                                                 \
-    X(PUBLIC_KEY, SVC_GET, "/v1/keys/{}/public-key", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, path, \
-      200, "publicKey", "The public key in all its forms")                                        \
-    X(PRESIGN, SVC_POST, "/v1/keys/{}/presignatures", SVC_SERVER_KEY_RULES, presign, none, 200,   \
-      "presign", "Makes presignatures: all or none")                                              \
-    X(STOCK, SVC_GET, "/v1/keys/{}/presignatures", SVC_KEY_RULES, none, none, 200, "stock",       \
-      "Counts the presignatures in stock here")                                                   \
-    X(PURGE, SVC_DELETE, "/v1/keys/{}/presignatures", SVC_KEY_RULES, none, none, 200, "purge",    \
-      "Drops the stock of a key here: before a backup, after a restore")                          \
-    X(SIGN, SVC_POST, "/v1/keys/{}/sign", SVC_SERVER_KEY_RULES, sign, none, 200, "sign",          \
-      "Signs a digest (or a message, for keys made so) and verifies the signature")               \
-    X(OPENAPI, SVC_GET, "/openapi.json", SVC_RULE_NONE, none, none, 200, "openapi",               \
-      "This API as an OpenAPI document")                                                          \
+#define SVC_API_ROUTES(X)                                                                          \
+    X(INFO, SVC_GET, "/v1/info", SVC_RULE_NONE, none, none, 200, "info",                           \
+      "Who this participant is and what it can do")                                                \
+    X(REGISTER, SVC_POST, "/v1/keys", SVC_RULE_NO_CLIENT, key, none, 201, "register",              \
+      "Registers a key at every participant; the same again changes nothing")                      \
+    X(GENERATE, SVC_POST, "/v1/keys:generate", SVC_RULE_NO_CLIENT, key, none, 201, "generate",     \
+      "Registers a key and generates its shares")                                                  \
+    X(LIST, SVC_GET, "/v1/keys", SVC_RULE_NONE, none, list, 200, "list",                           \
+      "Lists keys in the order of their ids, page by page")                                        \
+    X(KEY, SVC_GET, "/v1/keys/{}", SVC_KEY_RULES, none, none, 200, "key", "Shows one key")         \
+    X(DELETE, SVC_DELETE, "/v1/keys/{}", SVC_SERVER_RULES, none, none, 204, "delete",              \
+      "Deletes the shares of a key at every participant")                                          \
+    X(SHARE, SVC_POST, "/v1/keys/{}/share", SVC_SERVER_RULES, none, none, 200, "share",            \
+      "Generates the shares of a registered key")                                                  \
+    X(PUBLIC_KEY, SVC_GET, "/v1/keys/{}/public-key", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, path,  \
+      200, "publicKey", "The public key in all its forms")                                         \
+    X(XPUB, SVC_GET, "/v1/keys/{}/xpub", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, xpub, 200, "xpub", \
+      "The extended public key of a bip32 key")                                                    \
+    X(PRESIGN, SVC_POST, "/v1/keys/{}/presignatures", SVC_SERVER_KEY_RULES, presign, none, 200,    \
+      "presign", "Makes presignatures: all or none")                                               \
+    X(STOCK, SVC_GET, "/v1/keys/{}/presignatures", SVC_KEY_RULES, none, stock, 200, "stock",       \
+      "Counts the presignatures that are coordinated here")                                        \
+    X(PURGE, SVC_DELETE, "/v1/keys/{}/presignatures", SVC_KEY_RULES, none, none, 200, "purge",     \
+      "Drops the stock of a key here: before a backup, after a restore")                           \
+    X(PURGE_ONE, SVC_DELETE, "/v1/keys/{}/presignatures/{}", SVC_KEY_RULES, none, none, 204,       \
+      "purgeOne", "Deletes one presignature here")                                                 \
+    X(PURGE_ALL, SVC_DELETE, "/v1/presignatures", SVC_RULE_NONE, none, none, 200, "purgeAll",      \
+      "Drops the stock of every key here")                                                         \
+    X(LIMIT, SVC_PUT, "/v1/keys/{}/presignature-limit", SVC_KEY_RULES, limit, none, 200, "limit",  \
+      "Changes how many presignatures of a key may be in stock here")                              \
+    X(SIGN, SVC_POST, "/v1/keys/{}/sign", SVC_SERVER_KEY_RULES, sign, none, 200, "sign",           \
+      "Signs a digest (or a message, for keys made so) and verifies the signature")                \
+    X(OPENAPI, SVC_GET, "/openapi.json", SVC_RULE_NONE, none, none, 200, "openapi",                \
+      "This API as an OpenAPI document")                                                           \
     X(DOCS, SVC_GET, "/docs", SVC_RULE_NONE, none, none, 200, "docs", "This API as a page")
 
 #define SVC_API_OP(op, ...) SVC_OP_##op,
@@ -82,25 +90,36 @@ extern const svc_row svc_rows[SVC_OP_COUNT];
 enum {
     SVC_KEY_ID,
     SVC_KEY_CURVE,
+    SVC_KEY_SCHEME,
     SVC_KEY_LABEL,
     SVC_KEY_LIMIT,
     SVC_KEY_PURPOSE,
+    SVC_KEY_DIGESTS,
+    SVC_KEY_LOW_S,
+    SVC_KEY_RATE,
+    SVC_KEY_RESHARE,
     SVC_KEY_DERIVATION,
-    SVC_KEY_SCHEME,
+    SVC_KEY_MIN_PATH,
+    SVC_KEY_MIN_PATH_XPUB,
+    SVC_KEY_MAX_PATH,
+    SVC_KEY_PREFIX,
     SVC_KEY_FIELDS
 };
 enum { SVC_PRESIGN_COUNT, SVC_PRESIGN_FIELDS };
+enum { SVC_LIMIT_LIMIT, SVC_LIMIT_FIELDS };
 enum {
     SVC_SIGN_HASH,
     SVC_SIGN_MESSAGE,
     SVC_SIGN_ALGORITHM,
     SVC_SIGN_PATH,
     SVC_SIGN_ENCODING,
+    SVC_SIGN_LOW_S,
     SVC_SIGN_TAPROOT,
     SVC_SIGN_FIELDS
 };
 
-#define SVC_PRESIGN_COUNT_MAX 1000
+#define SVC_PRESIGN_COUNT_MAX 1000000 /* tdsaLibrary.presignatureRequestLimit says less */
+#define SVC_LIMIT_MAX         INT64_C(1000000000000)
 #define SVC_MESSAGE_LEN_MAX   65536
 #define SVC_BODY_MAX          (16u * 1024u)
 #define SVC_SIGN_BODY_MAX     (128u * 1024u) /* a message of 64 KiB in base64 */

@@ -65,10 +65,14 @@ static tdsa_status read_message(svc_call *c, job *j, tdsa_err *err)
         return svc_call_refuse(c, 422, "INVALID_FIELD", "message", TDSA_E_BAD_INPUT, err,
                                "message must be base64 of at most 65536 bytes");
     }
-    j->req.digest_alg = TDSA_HASH_NONE;
-    if (c->key.scheme == MPC_SCHEME_ECDSA) {
-        (void)find_algorithm(&j->req.digest_alg, name != NULL ? name : "SHA-256", 0);
+    if (c->key.scheme != MPC_SCHEME_ECDSA) {
+        j->req.digest_alg = TDSA_HASH_NONE;
+        return name == NULL
+                   ? TDSA_OK
+                   : svc_call_refuse(c, 422, "INVALID_FIELD", "algorithm", TDSA_E_BAD_INPUT, err,
+                                     "eddsa and bip340 sign the message itself");
     }
+    (void)find_algorithm(&j->req.digest_alg, name != NULL ? name : "SHA-256", 0);
     return TDSA_OK;
 }
 
@@ -89,32 +93,6 @@ static tdsa_status read_payload(svc_call *c, job *j, tdsa_err *err)
                                        : "the key signs digests: send hash, not message");
     }
     return message ? read_message(c, j, err) : read_hash(c, j, err);
-}
-
-/* algorithm and encoding are for ECDSA, taproot is for BIP-340. */
-static tdsa_status read_options(svc_call *c, job *j, tdsa_err *err)
-{
-    const svc_value *taproot = svc_call_value(c, SVC_SIGN_TAPROOT);
-
-    if (c->key.scheme != MPC_SCHEME_ECDSA && (svc_call_value(c, SVC_SIGN_ALGORITHM)->present ||
-                                              svc_call_value(c, SVC_SIGN_ENCODING)->present)) {
-        return svc_call_refuse(
-            c, 422, "INVALID_FIELD",
-            svc_call_value(c, SVC_SIGN_ALGORITHM)->present ? "algorithm" : "encoding",
-            TDSA_E_BAD_INPUT, err, "algorithm and encoding are for ECDSA keys only");
-    }
-    if (!taproot->present) {
-        return TDSA_OK;
-    }
-    if (c->key.scheme != MPC_SCHEME_BIP340 ||
-        tdsa_hex_decode(&j->merkle_root, taproot->text, err) != TDSA_OK ||
-        (j->merkle_root.len != 0 && j->merkle_root.len != MPC_MERKLE_ROOT_LEN)) {
-        return svc_call_refuse(c, 422, "INVALID_FIELD", "taproot", TDSA_E_BAD_INPUT, err,
-                               "taproot is for keys of scheme bip340: \"\", or hex of 32 bytes");
-    }
-    j->req.taproot = true;
-    j->req.merkle_root = j->merkle_root.len > 0 ? j->merkle_root.data : NULL;
-    return TDSA_OK;
 }
 
 static tdsa_status read_path(svc_call *c, job *j, tdsa_err *err)
@@ -140,6 +118,37 @@ static tdsa_status read_path(svc_call *c, job *j, tdsa_err *err)
     return TDSA_OK;
 }
 
+/* lowS, der and rs are for ECDSA, taproot is for BIP-340. */
+static tdsa_status read_options(svc_call *c, job *j, tdsa_err *err)
+{
+    const svc_value *low_s = svc_call_value(c, SVC_SIGN_LOW_S);
+    const svc_value *taproot = svc_call_value(c, SVC_SIGN_TAPROOT);
+    const svc_value *encoding = svc_call_value(c, SVC_SIGN_ENCODING);
+    const bool ecdsa = c->key.scheme == MPC_SCHEME_ECDSA;
+
+    j->req.low_s = c->key.policy.low_s || low_s->number != 0;
+    if (low_s->number != 0 && !ecdsa) {
+        return svc_call_refuse(c, 422, "INVALID_FIELD", "lowS", TDSA_E_BAD_INPUT, err,
+                               "lowS is for ecdsa keys");
+    }
+    if (encoding->present && ecdsa == (strcmp(encoding->text, "raw") == 0)) {
+        return svc_call_refuse(c, 422, "INVALID_FIELD", "encoding", TDSA_E_BAD_INPUT, err,
+                               "encoding must be der or rs for ecdsa keys, raw for the others");
+    }
+    if (!taproot->present) {
+        return TDSA_OK;
+    }
+    if (c->key.scheme != MPC_SCHEME_BIP340 ||
+        tdsa_hex_decode(&j->merkle_root, taproot->text, err) != TDSA_OK ||
+        (j->merkle_root.len != 0 && j->merkle_root.len != MPC_MERKLE_ROOT_LEN)) {
+        return svc_call_refuse(c, 422, "INVALID_FIELD", "taproot", TDSA_E_BAD_INPUT, err,
+                               "taproot is for keys of scheme bip340: \"\", or hex of 32 bytes");
+    }
+    j->req.taproot = true;
+    j->req.merkle_root = j->merkle_root.len > 0 ? j->merkle_root.data : NULL;
+    return TDSA_OK;
+}
+
 static void put_hex(json_t *o, const char *name, const uint8_t *bytes, size_t len)
 {
     TDSA_SCOPED_BUF hex = TDSA_BUF_EMPTY;
@@ -148,36 +157,37 @@ static void put_hex(json_t *o, const char *name, const uint8_t *bytes, size_t le
     svc_put(o, name, json_stringn((const char *)hex.data, hex.len));
 }
 
-static tdsa_status show(svc_call *c, const job *j, const part_sign_result *result, tdsa_err *err)
+static void put_ecdsa(svc_call *c, const part_sign_result *result)
 {
     const char *encoding = svc_call_value(c, SVC_SIGN_ENCODING)->text;
-    bool schnorr = c->key.scheme != MPC_SCHEME_ECDSA;
-    bool rs = encoding != NULL && strcmp(encoding, "rs") == 0;
+    const bool rs = encoding != NULL && strcmp(encoding, "rs") == 0;
     TDSA_SCOPED_BUF der = TDSA_BUF_EMPTY;
-    TDSA_SCOPED_BUF point = TDSA_BUF_EMPTY;
-    size_t half = result->rs_len / 2;
-    tdsa_status st = svc_point_compress(&point, j->public_key, j->public_key_len, err);
+    const size_t half = result->rs_len / 2;
 
-    if (st != TDSA_OK) {
-        return st;
-    }
-    c->reply = json_object();
-    svc_put(c->reply, "keyId", json_string(c->key.key_id));
-    if (schnorr || rs) {
+    svc_der_signature(&der, result->rs, result->rs_len);
+    if (rs) {
         put_hex(c->reply, "signature", result->rs, result->rs_len);
     } else {
-        svc_der_signature(&der, result->rs, result->rs_len);
         put_hex(c->reply, "signature", der.data, der.len);
     }
-    svc_put(c->reply, "encoding", json_string(schnorr ? "raw" : rs ? "rs" : "der"));
-    if (!schnorr) {
-        put_hex(c->reply, "r", result->rs, half);
-        put_hex(c->reply, "s", result->rs + half, half);
-        svc_put(c->reply, "recoveryId", json_integer(result->recovery_id));
+    svc_put(c->reply, "encoding", json_string(rs ? "rs" : "der"));
+    put_hex(c->reply, "r", result->rs, half);
+    put_hex(c->reply, "s", result->rs + half, half);
+    svc_put(c->reply, "recoveryId", json_integer(result->recovery_id));
+}
+
+static void show(svc_call *c, const job *j, const part_sign_result *result)
+{
+    c->reply = json_object();
+    svc_put(c->reply, "keyId", json_string(c->key.key_id));
+    if (c->key.scheme == MPC_SCHEME_ECDSA) {
+        put_ecdsa(c, result);
+    } else {
+        put_hex(c->reply, "signature", result->rs, result->rs_len);
+        svc_put(c->reply, "encoding", json_string("raw"));
     }
-    put_hex(c->reply, "publicKey", point.data, point.len);
+    svc_put(c->reply, "publicKey", svc_point_json(j->public_key, j->public_key_len));
     svc_put(c->reply, "sessionId", json_string(result->session_id));
-    return TDSA_OK;
 }
 
 static tdsa_status sign(svc_call *c, job *j, tdsa_err *err)
@@ -188,7 +198,6 @@ static tdsa_status sign(svc_call *c, job *j, tdsa_err *err)
     j->req.key_id = c->key.key_id;
     j->req.payload = j->payload.data;
     j->req.payload_len = j->payload.len;
-    j->req.low_s = c->key.policy.low_s;
     j->public_key_len = sizeof j->public_key;
     memset(&result, 0, sizeof result);
     st = part_engine_public_key(c->api->cfg.engine, c->key.key_id, j->req.path, j->req.path_len,
@@ -199,7 +208,10 @@ static tdsa_status sign(svc_call *c, job *j, tdsa_err *err)
     if (st == TDSA_OK && http_request_header(c->request, "Session-Id") == NULL) {
         http_set_header(c->request, "Session-Id", result.session_id);
     }
-    return st == TDSA_OK ? show(c, j, &result, err) : st;
+    if (st == TDSA_OK) {
+        show(c, j, &result);
+    }
+    return st;
 }
 
 tdsa_status svc_api_do_SIGN(svc_call *c, tdsa_err *err)
@@ -210,10 +222,10 @@ tdsa_status svc_api_do_SIGN(svc_call *c, tdsa_err *err)
     memset(&j, 0, sizeof j);
     st = read_payload(c, &j, err);
     if (st == TDSA_OK) {
-        st = read_options(c, &j, err);
+        st = read_path(c, &j, err);
     }
     if (st == TDSA_OK) {
-        st = read_path(c, &j, err);
+        st = read_options(c, &j, err);
     }
     if (st == TDSA_OK) {
         st = sign(c, &j, err);

@@ -85,6 +85,22 @@ static tdsa_status fill_threshold(part_engine_cfg *e, const cfg *c, tdsa_err *er
     return TDSA_OK;
 }
 
+static tdsa_status fill_stock(part_engine_cfg *e, const cfg *c, tdsa_err *err)
+{
+    const int64_t low = cfg_int(c, "tdsaLibrary.presignatureLowWater");
+    const int64_t high = cfg_int(c, "tdsaLibrary.presignatureHighWater");
+
+    e->presign_low = (uint32_t)low;
+    e->presign_high = (uint32_t)(high == 0 ? 2 * low : high);
+    e->presign_request_max = (uint32_t)cfg_int(c, "tdsaLibrary.presignatureRequestLimit");
+    e->presign_global_max = (uint64_t)cfg_int(c, "tdsaLibrary.presignatureGlobalLimit");
+    if (e->presign_high < e->presign_low) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "tdsaLibrary.presignatureLowWater is greater than presignatureHighWater");
+    }
+    return TDSA_OK;
+}
+
 static tdsa_status fill_engine(part_engine_cfg *e, const cfg *c, tdsa_err *err)
 {
     const bool i_am_client = (int)e->roster.me == e->roster.client_index;
@@ -102,6 +118,10 @@ static tdsa_status fill_engine(part_engine_cfg *e, const cfg *c, tdsa_err *err)
     if (e->presign_batch_min > e->presign_batch_max) {
         return TDSA_FAIL(err, TDSA_E_CONFIG,
                          "tdsaLibrary.presignatureBatchMin is greater than presignatureBatchMax");
+    }
+    e->disable_reshare = cfg_bool(c, "tdsaLibrary.disableReshare");
+    if (fill_stock(e, c, err) != TDSA_OK) {
+        return err->status;
     }
     return fill_threshold(e, c, err);
 }

@@ -99,9 +99,8 @@ static const cfg_row library[] = {
      .help = "Pause before each retry."},
     {.name = "disableReshare",
      .type = CFG_BOOL,
-     .handling = CFG_LATER,
      .fallback = "false",
-     .help = "Refuses reshare on this participant. This version offers no reshare."},
+     .help = "Refuses reshare on this participant, asked or asking."},
     {.name = "threshold",
      .type = CFG_INT,
      .min = 1,
@@ -134,6 +133,35 @@ static const cfg_row library[] = {
      .min = 1,
      .max = 1024,
      .help = "Own key. Largest batch; batches grow with demand."},
+    {.name = "presignatureLowWater",
+     .type = CFG_INT,
+     .fallback = "0",
+     .min = 0,
+     .max = 1000000000,
+     .help = "Own key. The stock keeper makes presignatures when a key in use has fewer; 0: off. "
+             "Servers only."},
+    {.name = "presignatureHighWater",
+     .type = CFG_INT,
+     .fallback = "0",
+     .min = 0,
+     .max = 1000000000,
+     .help =
+         "Own key. Up to how many the stock keeper makes them, within the key's limit; 0: twice "
+         "the low-water mark."},
+    {.name = "presignatureRequestLimit",
+     .type = CFG_INT,
+     .fallback = "1000",
+     .min = 0,
+     .max = 1000000,
+     .help = "Own key. Presignatures that one request may ask for; 0: no cap."},
+    {.name = "presignatureGlobalLimit",
+     .type = CFG_INT,
+     .fallback = "0",
+     .min = 0,
+     .max = INT64_C(1000000000000),
+     .help =
+         "Own key. Presignatures in stock over all keys that this participant coordinates; 0: no "
+         "cap."},
 };
 
 const cfg_section cfg_table_library = {"tdsaLibrary", "tdsaLibrary\0", CFG_ROWS(library)};

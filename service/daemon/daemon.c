@@ -158,6 +158,7 @@ static tdsa_status make_adapters(svc_daemon *d, tdsa_err *err)
         .default_presignature_limit = e->default_presignature_limit,
         .min_path = e->min_path,
         .min_path_xpub = e->min_path_xpub,
+        .presign_request_max = e->presign_request_max,
         .base_path = d->settings.listeners[SVC_API].prefix,
         .methods = d->settings.methods,
         .done = on_api_done,

@@ -5,7 +5,7 @@
 #include "http/http.h"
 
 /** One port with the routes of its module, put below the configured prefix. */
-#define SVC_ROUTES_MAX 32u
+#define SVC_ROUTES_MAX 64u
 
 typedef struct {
     http_server *server; /* NULL: not started */

@@ -1,11 +1,9 @@
 #ifndef TEST_API_RIG_H
 #define TEST_API_RIG_H
 
-#include <jansson.h>
-
+#include "answers.h"
 #include "api/api.h"
 #include "fake_server.h"
-#include "http_client.h"
 
 /** One API on a port of its own over a fake engine. */
 typedef struct {
@@ -24,12 +22,5 @@ void rig_start(rig *r, int client_index, unsigned methods);
 void rig_stop(rig *r);
 /** POST /v1/keys:generate, which must succeed. */
 void rig_make_key(rig *r, const char *body);
-
-/** The body as an object; decref it. */
-json_t *answer_object(const test_answer *a);
-/** A string member; it must be there. */
-const char *text_of(json_t *o, const char *name);
-/** The answer is an error of this status and code; message may be part of the text, or NULL. */
-void expect_error(const test_answer *a, unsigned status, const char *code, const char *message);
 
 #endif

@@ -234,7 +234,7 @@ static void fill_info(part_engine *e, part_key_info *k, const part_key_spec *spe
     k->state = KS_KEY_REGISTERED;
     k->created_ms = UINT64_C(1790000000123);
     k->curve = spec->curve;
-    k->scheme = MPC_SCHEME_ECDSA;
+    k->scheme = spec->scheme != 0 ? spec->scheme : MPC_SCHEME_ECDSA;
     k->n = e->n;
     k->t = e->t;
     k->epoch = 1;
@@ -352,14 +352,16 @@ tdsa_status part_engine_presign(part_engine *e, const char *key_id, uint32_t cou
     return st;
 }
 
-tdsa_status part_engine_available(part_engine *e, const char *key_id, uint64_t *out, tdsa_err *err)
+tdsa_status part_engine_stock(part_engine *e, const char *key_id, part_stock_info *out,
+                              tdsa_err *err)
 {
     fake_key *k;
     tdsa_status st = enter(e, key_id, &k, err);
 
-    *out = 0;
+    memset(out, 0, sizeof *out);
     if (st == TDSA_OK) {
-        *out = k->stock;
+        out->total.available = k->stock;
+        out->limit = k->info.presignature_limit;
         (void)pthread_mutex_unlock(&e->lock);
     }
     return st;
@@ -367,12 +369,11 @@ tdsa_status part_engine_available(part_engine *e, const char *key_id, uint64_t *
 
 tdsa_status part_engine_purge(part_engine *e, const char *key_id, uint64_t *dropped, tdsa_err *err)
 {
-    fake_key *k;
-    tdsa_status st = enter(e, key_id, &k, err);
+    fake_key *k = NULL;
+    const tdsa_status st = enter(e, key_id, &k, err);
 
-    *dropped = 0;
+    *dropped = st == TDSA_OK ? k->stock : 0;
     if (st == TDSA_OK) {
-        *dropped = k->stock;
         k->stock = 0;
         (void)pthread_mutex_unlock(&e->lock);
     }
@@ -442,7 +443,6 @@ tdsa_status part_engine_list(part_engine *e, const char *after, size_t limit, bo
 
 /* ---- signing ---- */
 
-/* s = (h + r x) / k; plain, since the fake holds the whole key */
 static tdsa_status sign_scalar(part_engine *e, const fake_key *k, const grp_scalar *h, bool low_s,
                                part_sign_result *out, tdsa_err *err)
 {

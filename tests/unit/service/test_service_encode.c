@@ -108,7 +108,13 @@ static void every_status_has_its_http_status(void **state)
     (void)state;
     assert_int_equal(sizeof rows / sizeof rows[0], TDSA_E_INTERNAL + 1);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_int_equal(svc_http_status(rows[i].status), rows[i].http);
+        tdsa_err err;
+
+        (void)tdsa_err_set(&err, rows[i].status, "test", "%s", "text");
+        assert_int_equal(svc_http_status(&err), rows[i].http);
+        (void)tdsa_err_set(&err, rows[i].status, "test", "%s", PART_RATE_LIMITED ": so");
+        assert_int_equal(svc_http_status(&err),
+                         rows[i].status == TDSA_E_LIMIT ? 429 : rows[i].http);
     }
 }
 

@@ -1,0 +1,50 @@
+#include "participant/engine.h"
+
+/* What the stand-in for the engine does not do; test_service_group.c has the real one. */
+
+#define REFUSED TDSA_FAIL(err, TDSA_E_DENIED, "the fake engine does not do this")
+
+tdsa_status part_engine_xpub(part_engine *e, const char *key_id, const uint32_t *path,
+                             uint16_t path_len, char *out, tdsa_err *err)
+{
+    (void)e;
+    (void)key_id;
+    (void)path;
+    (void)path_len;
+    out[0] = '\0';
+    return REFUSED;
+}
+
+tdsa_status part_engine_purge_all(part_engine *e, uint64_t *dropped, tdsa_err *err)
+{
+    (void)e;
+    *dropped = 0;
+    return REFUSED;
+}
+
+tdsa_status part_engine_set_limit(part_engine *e, const char *key_id, int64_t limit, tdsa_err *err)
+{
+    (void)e;
+    (void)key_id;
+    (void)limit;
+    return REFUSED;
+}
+
+tdsa_status part_engine_presignatures(part_engine *e, const char *key_id, part_presig_fn fn,
+                                      void *ctx, tdsa_err *err)
+{
+    (void)e;
+    (void)key_id;
+    (void)fn;
+    (void)ctx;
+    return REFUSED;
+}
+
+tdsa_status part_engine_delete_presignature(part_engine *e, const char *key_id,
+                                            const part_presig_id *id, tdsa_err *err)
+{
+    (void)e;
+    (void)key_id;
+    (void)id;
+    return REFUSED;
+}
