@@ -196,6 +196,9 @@ void part_run_answered(part *p, part_session *s, uint16_t from, uint32_t run, ui
     if (a->status != TDSA_OK) {
         r->silent = silent_for(p, r, from, a->status);
         st = tdsa_err_blame(&err, a->status, from, TDSA_WHERE, "participant %u: %s", from, a->text);
+        if (st == TDSA_E_PROTOCOL) { /* it reports a fault, perhaps of a third */
+            err.participant = TDSA_NOBODY;
+        }
     } else if (round == 0) {
         st = part_begin_parse(&b, r->kind == RUN_KEYGEN ? PART_ASK_KEYGEN : PART_ASK_PRESIGN,
                               a->body, a->body_len, &err);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/keygen_internal.h"
 #include "protocol/presign_internal.h"
 #include "sim/sim_internal.h"
 #include "sim/sim_wrap.h"
@@ -94,7 +95,7 @@ tdsa_status __wrap_mpc_keygen_send(mpc_keygen *run, uint16_t to, tdsa_buf *out, 
     const size_t from = out->len;
     const tdsa_status st = __real_mpc_keygen_send(run, to, out, err);
 
-    if (st == TDSA_OK && out->len > from && s->liars != 0 && lies(s, sim_liar_of(s))) {
+    if (st == TDSA_OK && out->len > from && lies(s, run->key->pub.me)) {
         out->data[from + sim_random(s, out->len - from)] ^= 1;
     }
     return st;
