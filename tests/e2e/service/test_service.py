@@ -14,6 +14,7 @@ from rig import DIGEST, expect, make_key, sign, verify
 from cluster import Cluster, need, run_facts, wait_for
 
 SECRETS = {index: "canary" + secrets.token_urlsafe(32) for index in range(3)}
+CURVES = {"P-256": 32, "secp256k1": 32, "P-384": 48, "P-521": 66}  # and bytes of r and of s
 
 
 def main(build):
@@ -34,15 +35,15 @@ def main(build):
 def facts_of(cluster):
     pem = {}
 
-    def a_key_is_made_stocked_used_and_verified_on_both_curves():
-        for curve in ("P-256", "secp256k1"):
+    def a_key_is_made_stocked_used_and_verified_on_every_curve():
+        for curve, width in CURVES.items():
             key = f"k-{curve}"
             pem[key] = make_key(cluster, 0, key, curve, label="Ünïcode")
             made = expect(cluster.call("POST", 0, "api", f"/v1/keys/{key}/presignatures", {"count": 20}), 200)
             need(made["made"] == 20 and made["available"] == 20, f"stock: {made}")
             done = expect(sign(cluster, 0, key), 200)
             verify(cluster.home, pem[key], done["signature"])
-            need(len(done["r"]) == 64 and len(done["s"]) == 64, "r and s have fixed width")
+            need(len(done["r"]) == len(done["s"]) == 2 * width, "r and s have fixed width")
             rs = expect(sign(cluster, 0, key, encoding="rs"), 200)
             need(rs["signature"] == rs["r"] + rs["s"], "rs is r and s side by side")
 
@@ -295,7 +296,7 @@ def facts_of(cluster):
         core = [line for line in limits.splitlines() if line.startswith("Max core file size")][0].split()
         need(core[4:6] == ["0", "0"], f"core limits {core}")
 
-    return [a_key_is_made_stocked_used_and_verified_on_both_curves, every_server_shows_and_uses_the_same_key,
+    return [a_key_is_made_stocked_used_and_verified_on_every_curve, every_server_shows_and_uses_the_same_key,
             a_message_key_hashes_at_every_participant, a_bip32_key_signs_below_its_root_only_as_far_as_it_may, no_two_signatures_share_r,
             registering_again_changes_nothing_and_another_curve_is_refused, a_limit_is_kept_all_or_nothing,
             pages_go_through_all_keys, a_deleted_key_is_gone_everywhere, operations_are_counted,
