@@ -4,8 +4,8 @@
 #
 # usage: tests/run.sh [--long] [--no-install]
 #   short (default): under 20 minutes on two cores
-#   --long: adds the thread sanitizer for everything, long fuzzing, long kill campaigns and 10,000
-#           signatures; hours
+#   --long: adds the thread sanitizer for everything, long fuzzing, 100,000 simulated lives, long kill
+#           campaigns and 10,000 signatures; hours
 #   --no-install: packages are there already
 #
 # TDSA_VECTORS may name a folder with public test vectors. JOBS sets the number of parallel jobs.
@@ -116,12 +116,17 @@ long_fuzzing() {
     done
 }
 
+simulate_long() {
+    TDSA_SIM_COUNT=100000 check dev -R '^test_sim_random$' --timeout 28800
+}
+
 long_steps() {
     export TDSA_TEST_LONG=1
     run_step "thread sanitizer: every test" build_and_check tsan tsan "" -LE 'lint|self|bench'
     run_step "address sanitizer: every test" build_and_check asan asan "" -LE 'lint|self|bench'
     run_step "undefined behaviour sanitizer: every test" build_and_check ubsan ubsan "" -LE 'lint|self|bench'
     run_step "dev: the long forms" check dev -L 'sim|e2e' --timeout 14400 -j 1
+    run_step "dev: 100,000 simulated lives" simulate_long
     run_step "kills at failpoints, 10,000 signatures" check fault -L fault --timeout 14400 -j 1
     run_step "fuzzing, long" long_fuzzing
 }

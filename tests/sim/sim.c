@@ -8,8 +8,18 @@
 
 #define WALL_START_MS 1700000000000ull
 
+static char *fail_into;
+
+void sim_fail_into(char *why)
+{
+    fail_into = why;
+}
+
 _Noreturn void sim_fail(const sim *s, const char *what, const char *detail)
 {
+    if (fail_into != NULL) {
+        (void)snprintf(fail_into, SIM_WHY_MAX, "%s: %s", what, detail);
+    }
     (void)fprintf(stderr, "SEED=%" PRIu64 " event %" PRIu64 " at %" PRIu64 " ms: %s: %s\n",
                   s->cfg.seed, s->events, s->now_ms, what, detail);
     abort();
@@ -334,6 +344,7 @@ void sim_heal(sim *s)
 {
     s->healed = true;
     s->liars = 0;
+    s->cfg.delay_max_ms = s->cfg.delay_max_ms < 20 ? s->cfg.delay_max_ms : 20;
     memset(s->cut, 0, sizeof s->cut);
     for (uint16_t i = 0; i < sim_nodes(s); i++) {
         tdsa_err err;

@@ -202,6 +202,42 @@ static bool eddsa_verifies(const uint8_t *point, const part_sign_request *req,
     return ok;
 }
 
+/* BIP-340: R = s*G - e*P has even y and the x that the signature begins with. */
+static bool bip340_verifies(const grp *g, const uint8_t *point, const part_sign_request *req,
+                            const part_sign_result *sig)
+{
+    static const char tag[] = "BIP0340/challenge";
+    uint8_t tag_hash[64];
+    uint8_t even[33] = {2};
+    uint8_t e_hash[32];
+    uint8_t r[33];
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    grp_scalar e;
+    grp_scalar s;
+    grp_point p;
+    tdsa_err err;
+
+    memcpy(even + 1, point + 1, 32);
+    (void)EVP_Digest(tag, sizeof tag - 1, tag_hash, NULL, EVP_sha256(), NULL);
+    memcpy(tag_hash + 32, tag_hash, 32);
+    (void)EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+    (void)EVP_DigestUpdate(ctx, tag_hash, sizeof tag_hash);
+    (void)EVP_DigestUpdate(ctx, sig->rs, 32);
+    (void)EVP_DigestUpdate(ctx, even + 1, 32);
+    (void)EVP_DigestUpdate(ctx, req->payload, req->payload_len);
+    (void)EVP_DigestFinal_ex(ctx, e_hash, NULL);
+    EVP_MD_CTX_free(ctx);
+    grp_scalar_reduce(g, &e, e_hash, sizeof e_hash);
+    grp_scalar_neg(g, &e, &e);
+    if (sig->rs_len != 64 || grp_point_decode(g, &p, even, sizeof even, &err) != TDSA_OK ||
+        grp_scalar_decode(g, &s, sig->rs + 32, 32, &err) != TDSA_OK ||
+        grp_mul_add_vartime(g, &p, &s, &e, &p, &err) != TDSA_OK || grp_point_is_identity(&p)) {
+        return false;
+    }
+    grp_point_encode(g, r, &p);
+    return r[0] == 2 && memcmp(r + 1, sig->rs, 32) == 0;
+}
+
 /* No two signatures of one key share r (I1). */
 static void note_r(sim *s, const char *key_id, const part_sign_result *sig)
 {
@@ -240,6 +276,8 @@ void sim_check_signature_at(sim *s, uint16_t index, const part_sign_request *req
     s->cfg.store_permille = disk;
     if (info.curve == GRP_ED25519) {
         ok = eddsa_verifies(point, req, sig);
+    } else if (info.scheme == MPC_SCHEME_BIP340) {
+        ok = bip340_verifies(s->groups[info.curve], point, req, sig);
     } else {
         key = ec_key(info.curve, point, point_len);
         ok = key != NULL && ecdsa_verifies(key, req, sig);
@@ -261,25 +299,7 @@ void sim_check_signature(sim *s, uint16_t index, const char *key_id, const uint8
     sim_check_signature_at(s, index, &req, sig);
 }
 
-/* ---- I5 and blame ---- */
-
-void sim_check_blame(sim *s)
-{
-    for (uint16_t i = 0; i < sim_nodes(s) && !s->lied && s->dishonest == 0; i++) {
-        part_stats stats;
-        if (s->node[i].part == NULL) {
-            continue;
-        }
-        part_get_stats(s->node[i].part, &stats);
-        for (uint16_t j = 0; j < s->cfg.n; j++) {
-            if (stats.aborted_by_peer[j] != 0) {
-                char what[64];
-                (void)snprintf(what, sizeof what, "participant %u by node %u", j, i);
-                sim_fail(s, "an honest participant was blamed", what);
-            }
-        }
-    }
-}
+/* ---- I5 ---- */
 
 void sim_check_bounds(sim *s)
 {

@@ -137,6 +137,9 @@ void sim_touch(sim *s, uint16_t node);
 void sim_note(sim *s, uint64_t value);
 /** Aborts with the seed unless st is TDSA_OK. */
 void sim_must(const sim *s, tdsa_status st, const char *what, const tdsa_err *err);
+/** Where sim_fail also writes what it found, or NULL; room for SIM_WHY_MAX. */
+#define SIM_WHY_MAX 96u
+void sim_fail_into(char *why);
 /** Memory of the simulator itself, which is not counted (sim_memory.c). */
 void *sim_take(size_t size);
 void sim_give(void *memory);
@@ -182,8 +185,6 @@ void sim_check_keys(sim *s);
 sim_key *sim_key_of(sim *s, const char *key_id);
 /** Everybody is idle and nothing stays behind (I5). */
 void sim_check_bounds(sim *s);
-/** Nobody honest was blamed, and no verification failed, when nobody lied. */
-void sim_check_blame(sim *s);
 void sim_check_free(sim *s);
 
 /* sim_plant.c */

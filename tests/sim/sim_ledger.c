@@ -338,3 +338,43 @@ tdsa_status __wrap_mpc_combine_finish(mpc_combine *c, mpc_signature *out, tdsa_e
     }
     return st;
 }
+
+/* ---- honest messages are taken ---- */
+
+static tdsa_status honest(tdsa_status st, const tdsa_err *err)
+{
+    const sim *s = ledger.s;
+
+    if (st == TDSA_E_PROTOCOL && !s->lied && s->dishonest == 0) {
+        sim_fail(s, "an honest message is refused", err->text);
+    }
+    return st;
+}
+
+tdsa_status __wrap_mpc_combine_take(mpc_combine *c, uint16_t from, const uint8_t *in, size_t len,
+                                    tdsa_err *err)
+{
+    return honest(__real_mpc_combine_take(c, from, in, len, err), err);
+}
+
+tdsa_status __wrap_mpc_presign_take(mpc_presign *run, uint16_t from, const uint8_t *in, size_t len,
+                                    tdsa_err *err)
+{
+    return honest(__real_mpc_presign_take(run, from, in, len, err), err);
+}
+
+tdsa_status __wrap_mpc_presign_advance(mpc_presign *run, tdsa_err *err)
+{
+    return honest(__real_mpc_presign_advance(run, err), err);
+}
+
+tdsa_status __wrap_mpc_keygen_take(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
+                                   tdsa_err *err)
+{
+    return honest(__real_mpc_keygen_take(run, from, in, len, err), err);
+}
+
+tdsa_status __wrap_mpc_keygen_advance(mpc_keygen *run, tdsa_err *err)
+{
+    return honest(__real_mpc_keygen_advance(run, err), err);
+}

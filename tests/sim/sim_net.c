@@ -303,6 +303,19 @@ static void note(sim *s, const sim_message *m)
     sim_note(s, h);
 }
 
+/* TDSA_SIM_LOG=2: every message that arrives. */
+static void tell(const sim *s, const sim_message *m)
+{
+    const char *log = getenv("TDSA_SIM_LOG");
+
+    if (log != NULL && log[0] == '2') {
+        (void)fprintf(stderr, "%8llu   %u %s %u exchange %llu, %zu bytes, %s %ld\n",
+                      (unsigned long long)s->now_ms, m->from, m->reply ? "<-" : "->", m->to,
+                      (unsigned long long)m->exchange, m->body.len, tdsa_status_name(m->status),
+                      m->code);
+    }
+}
+
 static void deliver_request(sim *s, const sim_message *m)
 {
     sim_node *n = &s->node[m->to];
@@ -347,6 +360,7 @@ static void deliver(sim *s, const sim_message *m)
     const sim_node *asker = &s->node[m->from];
 
     note(s, m);
+    tell(s, m);
     if (!m->reply) {
         deliver_request(s, m);
     } else if (m->exchange != 0 && asker->part != NULL && asker->life == m->life) {

@@ -24,6 +24,14 @@ SIM_WRAPPED(tdsa_status, mpc_combine_new, mpc_combine **out, const mpc_key *key,
             const mpc_batch *batch, const mpc_context *ctx, tdsa_err *err);
 SIM_WRAPPED(void, mpc_combine_free, mpc_combine *c);
 SIM_WRAPPED(tdsa_status, mpc_combine_finish, mpc_combine *c, mpc_signature *out, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, mpc_combine_take, mpc_combine *c, uint16_t from, const uint8_t *in,
+            size_t len, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, mpc_presign_take, mpc_presign *run, uint16_t from, const uint8_t *in,
+            size_t len, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, mpc_presign_advance, mpc_presign *run, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, mpc_keygen_take, mpc_keygen *run, uint16_t from, const uint8_t *in,
+            size_t len, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, mpc_keygen_advance, mpc_keygen *run, tdsa_err *err);
 SIM_WRAPPED(tdsa_status, mpc_presign_send, mpc_presign *run, uint16_t to, tdsa_buf *out,
             tdsa_err *err);
 SIM_WRAPPED(tdsa_status, mpc_keygen_send, mpc_keygen *run, uint16_t to, tdsa_buf *out,
