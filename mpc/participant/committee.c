@@ -161,7 +161,9 @@ uint32_t part_committee_usable(part *p, part_key *k)
             mask |= 1u << index;
         }
     }
-    return size_of(mask) < committee_size(k) ? mask | part_committee_choose(p, k) : mask;
+    /* A new batch goes to the committee that is chosen now: what it brings must be usable, or the
+     * signatures that wait for it would order one after the other. */
+    return mask | part_committee_choose(p, k);
 }
 
 /* ---- one attempt ---- */
