@@ -9,7 +9,7 @@
 
 #include "sim/sim.h"
 
-static void run_quietly(const sim_cfg *cfg, grp_curve curve, uint16_t coordinator)
+static void run_some(const sim_cfg *cfg, grp_curve curve, uint16_t coordinator, uint8_t count)
 {
     sim *s = sim_new(cfg);
     char key_id[KS_KEY_ID_MAX + 1];
@@ -20,7 +20,7 @@ static void run_quietly(const sim_cfg *cfg, grp_curve curve, uint16_t coordinato
     if (sim_keygen(s, coordinator, curve, key_id, &err) != TDSA_OK) {
         sim_fail(s, "keygen", err.text);
     }
-    for (uint8_t i = 0; i < 40; i++) {
+    for (uint8_t i = 0; i < count; i++) {
         digest[31] = i;
         if (sim_sign(s, coordinator, key_id, digest, &sig, &err) != TDSA_OK) {
             sim_fail(s, "sign", err.text);
@@ -28,6 +28,11 @@ static void run_quietly(const sim_cfg *cfg, grp_curve curve, uint16_t coordinato
         sim_check_signature(s, coordinator, key_id, digest, &sig);
     }
     sim_free(s);
+}
+
+static void run_quietly(const sim_cfg *cfg, grp_curve curve, uint16_t coordinator)
+{
+    run_some(cfg, curve, coordinator, 40);
 }
 
 static void a_client_and_two_servers_sign(void **state)
@@ -66,6 +71,15 @@ static void the_long_curves_sign(void **state)
     run_quietly(&cfg, GRP_P521, 0);
 }
 
+/* The longest records and messages that there are fit every limit of store and wire. */
+static void nine_participants_sign_on_the_longest_curve(void **state)
+{
+    const sim_cfg cfg = {.seed = 5, .n = 9, .t = 4, .delay_max_ms = 1};
+
+    (void)state;
+    run_some(&cfg, GRP_P521, 3, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -73,6 +87,7 @@ int main(void)
         cmocka_unit_test(any_server_of_three_can_coordinate),
         cmocka_unit_test(five_participants_sign),
         cmocka_unit_test(the_long_curves_sign),
+        cmocka_unit_test(nine_participants_sign_on_the_longest_curve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
