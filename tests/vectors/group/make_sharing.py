@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Prints sharing.json from the primitives of the reference model of the protocol.
 
-  python3 make_sharing.py FOLDER-OF-bplus.py > sharing.json
+  python3 make_sharing.py vectors > sharing.json
 """
 import json
+import pathlib
 import sys
 
-sys.path.insert(0, sys.argv[1])
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "model"))
 import bplus as b  # noqa: E402
 
 INDICES = [0, 1, 63, 64, 65, 1000]
@@ -28,6 +29,7 @@ def case(curve, n, t, committee):
     members = []
     for j in committee:
         p = b.Participant(j, "unused")
+        p.key = k
         c = b.Key()
         c.k, c.g, c.C, c.T = k, g, committee, transcript
         factors = []
@@ -39,7 +41,7 @@ def case(curve, n, t, committee):
                         f = f * (m - j) * pow(m + 1, -1, g.q) % g.q
                 factors.append(dict(set=a, f=sc(f)))
         members.append(dict(index=j, lam=sc(lam[j + 1]), share=sc(b.poly(coeff, j + 1, g.q)), factors=factors,
-                            prss={nm: [sc(p.prss(k, committee, beta, nm, i)) for i in INDICES] for nm in ("k", "a")},
+                            prss={nm: [sc(p.prss(committee, beta, nm, i)) for i in INDICES] for nm in ("k", "a")},
                             pads={w: sc(p.pad(c, w)) for w in ("mu", "nu", "z")}))
     return dict(curve=curve, n=n, t=t, committee=committee, beta=hx(beta), transcript=hx(transcript),
                 indices=INDICES, sets=[dict(set=a, key=hx(k.kset[tuple(a)])) for a in sets],
@@ -51,6 +53,7 @@ def case(curve, n, t, committee):
 
 CASES = [("P-256", 3, 1, [0, 1, 2]), ("P-256", 4, 1, [0, 1, 3]), ("secp256k1", 4, 1, [0, 2, 3]),
          ("secp256k1", 5, 2, [0, 1, 2, 3, 4]), ("P-256", 6, 2, [0, 2, 3, 4, 5]),
-         ("secp256k1", 7, 3, [0, 1, 2, 3, 4, 5, 6]), ("P-256", 9, 4, list(range(9)))]
+         ("secp256k1", 7, 3, [0, 1, 2, 3, 4, 5, 6]), ("P-256", 9, 4, list(range(9))),
+         ("P-384", 4, 1, [0, 2, 3]), ("P-521", 5, 2, [0, 1, 2, 3, 4])]
 json.dump([case(*c) for c in CASES], sys.stdout, indent=1)
 print()
