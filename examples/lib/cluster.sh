@@ -1,11 +1,13 @@
 # shellcheck shell=bash
-# A cluster of three participants on loopback: keys, wrapping tokens, configurations, daemons.
+# A cluster of participants on loopback: keys, wrapping tokens, configurations, daemons. Three of them,
+# of which one may be corrupt, unless CLUSTER_SIZE and CLUSTER_THRESHOLD say otherwise.
 # To be sourced after common.sh. ROOT: the source tree. TDSA_BUILD: the build folder with the programs.
 #
 # Folder of a cluster: ports (one line per participant: protocol api admin), keyN.* and one folder
 # participantN each with config.yml, softhsm/ (its own token), pin, tdsa.db; logs/participantN.log.
 
-CLUSTER_SIZE=3
+CLUSTER_SIZE=${CLUSTER_SIZE:-3}
+CLUSTER_THRESHOLD=${CLUSTER_THRESHOLD:-1}
 CLUSTER_TOKEN=${CLUSTER_TOKEN:-TDSA}
 
 cluster_daemon_program() {
@@ -64,8 +66,13 @@ cluster_first_server() {
     fi
 }
 
+# cluster_size DIR: participants of a cluster that is there.
+cluster_size() {
+    wc -l <"$1/ports"
+}
+
 cluster_servers() {
-    seq "$(cluster_first_server "$1")" $((CLUSTER_SIZE - 1))
+    seq "$(cluster_first_server "$1")" $(($(cluster_size "$1") - 1))
 }
 
 # The list of remote participants, the same in every configuration.
@@ -92,6 +99,7 @@ cluster_write_roster() {
         fi
     done
     [ "$first" -eq 0 ] || printf '  clientIndex: 0\n'
+    [ "$CLUSTER_SIZE" -eq 3 ] || printf '  threshold: %s\n' "$CLUSTER_THRESHOLD"
 }
 
 # The wrapping key by RFC 7512 URI. A daemon reads its PIN from a file; the module gets it from C_Login.
@@ -257,7 +265,8 @@ cluster_start_all() {
 cluster_stop() {
     local dir=$1 index pid
     shift
-    [ $# -gt 0 ] || set -- 0 1 2
+    # shellcheck disable=SC2046 # one word per index
+    [ $# -gt 0 ] || set -- $(seq 0 $(($(cluster_size "$dir") - 1)))
     for index in "$@"; do
         pid=$(cluster_pid "$dir" "$index") && kill "$pid" 2>/dev/null
     done

@@ -296,7 +296,7 @@ void part_engine_handle(part_engine *e, const char *session_id, const uint8_t *b
  * requests caused (server to server) and the due tasks. */
 void part_engine_work(part_engine *e) TDSA_NONNULL;
 /** Asks every server peer whether it is there. ok[index] for 0..n-1 (self and client: true).
- * Errors: TDSA_E_UNAVAILABLE naming the first that is not. */
+ * Errors: TDSA_E_UNAVAILABLE naming the first that is not, when fewer than 2t+1 are. */
 TDSA_MUST_USE tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms, bool *ok,
                                            tdsa_err *err) TDSA_NONNULL;
 

@@ -61,10 +61,11 @@ struct part_key {
     part_session *signing; /* my signing session for this key, or NULL */
     part_batch *lease;     /* batch that my lease is from, or NULL */
     uint32_t lease_from, lease_next, lease_end, lease_len;
-    uint64_t lease_burnt; /* of its block: deleted one by one before they were used */
-    uint32_t batch_len;   /* size of the next batch: grows with demand */
-    uint32_t committee;   /* of new batches, bit per participantIndex; 0: not chosen */
-    bool presigning;      /* a run of mine is under way */
+    uint32_t lease_members; /* the committee of the last lease */
+    uint64_t lease_burnt;   /* of its block: deleted one by one before they were used */
+    uint32_t batch_len;     /* size of the next batch: grows with demand */
+    uint32_t committee;     /* of new batches, bit per participantIndex; 0: not chosen */
+    bool presigning;        /* a run of mine is under way */
     /* stock keeper */
     bool filling;         /* below the high mark, on the way up */
     unsigned keep_fails;  /* in a row */

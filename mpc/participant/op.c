@@ -245,6 +245,26 @@ static part_ask_kind kind_of(const part_op *op)
     return PART_ASK_PING;
 }
 
+/* A committee can be had; else the first that is missing. */
+static tdsa_status enough_alive(const part *p, const part_op *op, tdsa_err *err)
+{
+    uint16_t alive = 0;
+    uint16_t missing = p->cfg.roster.n;
+
+    for (uint16_t i = p->cfg.roster.n; i > 0; i--) {
+        if (op->result.alive[i - 1]) {
+            alive++;
+        } else {
+            missing = i - 1;
+        }
+    }
+    if (alive >= 2u * p->cfg.t + 1) {
+        return TDSA_OK;
+    }
+    return tdsa_err_blame(err, TDSA_E_UNAVAILABLE, missing, TDSA_WHERE,
+                          "participant %u does not answer", missing);
+}
+
 static void all_answered(part *p, part_op *op)
 {
     tdsa_err err;
@@ -255,11 +275,8 @@ static void all_answered(part *p, part_op *op)
         st = ks_key_delete(p->cfg.store, op->key_id, true, &err);
         st = st == TDSA_E_NOT_FOUND ? TDSA_OK : st;
     }
-    for (uint16_t i = 0; op->kind == PART_OP_PING && st == TDSA_OK && i < p->cfg.roster.n; i++) {
-        if (!op->result.alive[i]) {
-            st = tdsa_err_blame(&err, TDSA_E_UNAVAILABLE, i, TDSA_WHERE,
-                                "participant %u does not answer", i);
-        }
+    if (op->kind == PART_OP_PING) {
+        st = enough_alive(p, op, &err);
     }
     if (st == TDSA_OK) {
         part_op_end_ok(p, op);
@@ -348,6 +365,10 @@ static void time_out(part *p, part_op *op)
 {
     tdsa_err err;
 
+    if (op->kind == PART_OP_PING && enough_alive(p, op, &err) == TDSA_OK) {
+        part_op_end_ok(p, op);
+        return;
+    }
     for (uint16_t i = 0; i < p->cfg.roster.n; i++) {
         if ((op->waiting & (1u << i)) != 0) {
             (void)tdsa_err_blame(&err, TDSA_E_TIMEOUT, i, TDSA_WHERE,

@@ -48,9 +48,15 @@ static uint32_t range_end(uint32_t from, uint32_t len, uint32_t count)
 
 static tdsa_status lease(part *p, part_key *k, part_batch *b, uint32_t from, tdsa_err *err)
 {
-    const uint32_t to = range_end(from, k->lease_len, mpc_batch_count(b->batch));
     uint64_t burnt = 0;
+    uint32_t to = 0;
     tdsa_status st;
+
+    if (b->members != k->lease_members) {
+        k->lease_len = 1; /* it may not answer: little is lost */
+        k->lease_members = b->members;
+    }
+    to = range_end(from, k->lease_len, mpc_batch_count(b->batch));
 
     TDSA_FAILPOINT("sign.before_lease");
     st = ks_lease(p->cfg.store, mpc_batch_beta(b->batch), from, to, err);
@@ -115,7 +121,7 @@ tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *
     *batch = NULL;
     if (k->lease != NULL && (k->lease->members & ~usable) != 0) {
         part_stock_drop_lease(p, k); /* the rest of the range is lost */
-        k->lease_len = 1;
+        k->lease_members = 0;
     }
     while (st == TDSA_OK && !part_lease_has(k, k->lease_next)) {
         if (k->lease_next < k->lease_end) {

@@ -22,7 +22,7 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PORTS_FIRST, PORTS_BLOCK, PORTS_BLOCKS = 25300, 10, 60
+PORTS_FIRST, PORTS_BLOCK, PORTS_BLOCKS = 25300, 12, 58
 
 
 class Problem(Exception):
@@ -73,16 +73,18 @@ class Ports:
 
 
 class Cluster:
-    """Three participants; kind "client": the module is 0, daemons 1 and 2; "servers": daemons 0, 1, 2."""
+    """n participants of which t may be corrupt; kind "client": the module is 0, daemons are the others;
+    "servers": all are daemons."""
 
-    def __init__(self, build, kind="client"):
+    def __init__(self, build, kind="client", n=3, t=1):
         self.build = pathlib.Path(build).resolve()
         self.kind = kind
         self.ports_lock = Ports()
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="tdsa-cluster-"))
         self.dir = self.home / "c"
         self.keep = False
-        self.servers = [1, 2] if kind == "client" else [0, 1, 2]
+        self.size, self.threshold = n, t
+        self.servers = list(range(1 if kind == "client" else 0, n))
         self.process = {}
         self.shell(f'cluster_make "{self.dir}" {kind} {self.ports_lock.first}')
         self.ports = [line.split() for line in (self.dir / "ports").read_text().splitlines()]
@@ -95,7 +97,8 @@ class Cluster:
 
     def shell(self, script):
         """Runs a line of bash with the functions of examples/lib."""
-        env = dict(os.environ, TDSA_BUILD=str(self.build), ROOT=str(ROOT))
+        env = dict(os.environ, TDSA_BUILD=str(self.build), ROOT=str(ROOT), CLUSTER_SIZE=str(self.size),
+                   CLUSTER_THRESHOLD=str(self.threshold))
         text = ('set -euo pipefail; . "$ROOT/examples/lib/common.sh"; . "$ROOT/examples/lib/cluster.sh"; '
                 + script)
         done = subprocess.run(["bash", "-c", text], env=env, stdin=subprocess.DEVNULL, text=True,

@@ -142,9 +142,9 @@ static void one_that_is_back_is_used_again(void **state)
     signs(c.node[0].engine, key_id, 2);
     cluster_start_node(&c, 1);
     before = of(c.node[0].engine, key_id, 0x7).available;
-    for (unsigned i = 0; i < 40 && of(c.node[0].engine, key_id, 0x7).available == before; i++) {
+    for (unsigned i = 0; i < 400 && of(c.node[0].engine, key_id, 0x7).available == before; i++) {
         signs(c.node[0].engine, key_id, 1);
-        (void)usleep(100000);
+        (void)usleep(10000);
     }
     assert_true(of(c.node[0].engine, key_id, 0x7).available < before);
     cluster_stop(&c);
@@ -319,9 +319,9 @@ static void the_keeper_finds_those_that_are_back(void **state)
     signs(c.node[0].engine, key_id, 3);
     before = of(c.node[0].engine, key_id, 0x7).available;
     cluster_start_node(&c, 2);
-    for (unsigned i = 0; i < 100 && of(c.node[0].engine, key_id, 0x7).available == before; i++) {
+    for (unsigned i = 0; i < 400 && of(c.node[0].engine, key_id, 0x7).available == before; i++) {
         signs(c.node[0].engine, key_id, 1);
-        (void)usleep(50000);
+        (void)usleep(10000);
     }
     assert_true(of(c.node[0].engine, key_id, 0x7).available < before);
     cluster_stop(&c);
