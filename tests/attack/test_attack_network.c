@@ -26,8 +26,7 @@ static sim *network(uint64_t seed, uint16_t n, uint16_t t)
 
 static void let_lie(sim *s, bool yes)
 {
-    s->liars = yes ? 1u << LIAR : 0;
-    s->lied = false;
+    s->liars = yes ? 1u << LIAR : 0; /* s->lied stays: lies may be under way */
 }
 
 static void must_sign(sim *s, const char *key_id, uint8_t tag)
