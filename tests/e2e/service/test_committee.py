@@ -16,7 +16,7 @@ def main(build):
         for index in cluster.servers:
             rig.use_aesgcm(cluster, index, f"secret of {index}")
             rig.change(cluster, index, "sessionTimeout: 60",
-                       f"sessionTimeout: 10\n  presignatureStockLow: {LOW}\n  presignatureStockHigh: {HIGH}")
+                       f"sessionTimeout: 10\n  presignatureLowWater: {LOW}\n  presignatureHighWater: {HIGH}")
         cluster.start_all()
         return run_facts(facts_of(cluster))
 
