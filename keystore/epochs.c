@@ -69,7 +69,7 @@ tdsa_status ks_key_get_epoch(ks *s, const char *key_id, uint32_t epoch, ks_key *
         return st;
     }
     ks_enter(s);
-    st = s->backend->ops->key_rows(s->backend, key_id, 0, take_epoch, &g, err);
+    st = s->backend->ops->key_rows(s->backend, key_id, (ks_key_state)0, take_epoch, &g, err);
     ks_leave(s);
     if (st == TDSA_OK) {
         st = g.st;
@@ -189,7 +189,7 @@ tdsa_status ks_key_open(ks *s, const char *key_id, uint32_t epoch, tdsa_secret *
     ks_enter(s);
     st = s->backend->ops->key_get(s->backend, key_id, open_share, &o, err);
     if (st == TDSA_OK && o.other) {
-        st = s->backend->ops->key_rows(s->backend, key_id, 0, open_share, &o, err);
+        st = s->backend->ops->key_rows(s->backend, key_id, (ks_key_state)0, open_share, &o, err);
     }
     ks_leave(s);
     if (st == TDSA_OK) {

@@ -11,6 +11,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 LINT = HERE.parent / "lint"
 STYLE = ["python3", LINT / "check_style.py"]
+FUZZ = ["python3", LINT / "check_fuzz.py"]
 LAYERS = ["python3", LINT / "check_layers.py"]
 
 
@@ -56,6 +57,10 @@ CASES = {
                               ["C_Sign belongs into an entry_*.c"]),
     "test_in_document": (STYLE, {"docs/protocol.md": "| 1 | a | b | `no_such_test_here` |\n"}, ["docs"],
                          ["names the test no_such_test_here"]),
+    "parser_without_fuzz": (FUZZ, {"mpc/peer/a.h": "int peer_a_parse(const char *t);\n"}, [],
+                            ["mpc/peer/a.h: no fuzz target names peer_a_parse"]),
+    "fuzz_without_corpus": (FUZZ, {"tests/fuzz/peer/fuzz_a.c": "int a;\n"}, [],
+                            ["fuzz_a.c: not built", "no corpus in tests/fuzz/corpus/fuzz_a"]),
     "shell_without_name": (STYLE, {"examples/a.sh": "echo\n"}, ["shell"], ["neither its interpreter"]),
     "layer": (LAYERS, {"mpc/protocol/a.c": '#include "peer/channel.h"\n'}, [],
               ['mpc/protocol/a.c: may not include "peer/channel.h"']),

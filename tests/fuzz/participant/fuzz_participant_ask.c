@@ -9,7 +9,8 @@
 /*
  * Bytes as the protocol port gets them: bit 0 of the first byte chooses between a raw body and the
  * body of a properly sealed ask (kind in the second byte, run and round in the next two), which gets
- * past the channel to every handler and parser behind it.
+ * past the channel (part_inbound_take) to every handler and parser behind it: registration, status,
+ * delete, begin of a run.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static grp *curve_of(grp_curve curve)
 {
-    static grp *open[3];
+    static grp *open[GRP_CURVE_END];
     tdsa_err err;
 
     if (open[curve] == NULL && grp_open(&open[curve], curve, &err) != TDSA_OK) {

@@ -24,7 +24,8 @@ static void change_message(void *ctx, run_step step, unsigned round, uint16_t fr
     one->same = before.len == m->len && memcmp(before.data, m->data, m->len) == 0;
 }
 
-/* One message of one round from participant 1 to participant 0 is changed: 0 must not end with a
+/* mpc_keygen_take and in round 2 keygen_deal_take behind it: one message of one round from participant
+ * 1 to participant 0 is changed: 0 must not end with a
  * key unless nothing changed. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

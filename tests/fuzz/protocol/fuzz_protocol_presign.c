@@ -23,7 +23,7 @@ static void change_message(void *ctx, run_step step, unsigned round, uint16_t fr
     one->same = before.len == m->len && memcmp(before.data, m->data, m->len) == 0;
 }
 
-/* One message from 1 to 0 is changed: 0 must not end with a batch unless nothing changed. The keys
+/* mpc_presign_take: one message from 1 to 0 is changed: 0 must not end with a batch unless nothing changed. The keys
  * are made once, one of each kind; uncompressed points every other time. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

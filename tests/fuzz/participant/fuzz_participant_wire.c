@@ -1,0 +1,97 @@
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "participant/engine.h"
+#include "participant/internal.h"
+#include "participant/run_internal.h"
+#include "participant/wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool ok)
+{
+    if (!ok) {
+        __builtin_trap();
+    }
+}
+
+static void same(const tdsa_buf *b, const uint8_t *data, size_t size)
+{
+    require(!b->failed && b->len == size && memcmp(b->data, data, size) == 0);
+}
+
+static void frame(const uint8_t *data, size_t size)
+{
+    TDSA_SCOPED_BUF again = TDSA_BUF_EMPTY;
+    part_frame f;
+    tdsa_err err;
+
+    if (part_frame_parse(&f, data, size, &err) != TDSA_OK) {
+        return;
+    }
+    if (f.type == PART_FRAME_HANDSHAKE) {
+        part_frame_put_handshake(&again, &f);
+    } else {
+        part_frame_put_sealed_head(&again, f.from, f.to, f.seq);
+    }
+    tdsa_buf_append(&again, f.rest, f.rest_len);
+    same(&again, data, size);
+}
+
+static void ask_and_answer(const uint8_t *data, size_t size)
+{
+    TDSA_SCOPED_BUF again = TDSA_BUF_EMPTY;
+    part_ask a;
+    part_answer r;
+    tdsa_err err;
+
+    if (part_ask_parse(&a, data, size, &err) == TDSA_OK) {
+        require(a.kind >= PART_ASK_REGISTER && a.kind < PART_ASK_END);
+        part_ask_put(&again, &a);
+        same(&again, data, size);
+    }
+    if (part_answer_parse(&r, data, size, &err) == TDSA_OK) {
+        require(strnlen(r.text, sizeof r.text) < sizeof r.text);
+        tdsa_buf_reset(&again);
+        part_answer_put(&again, &r);
+        same(&again, data, size);
+    }
+}
+
+static void begin(const uint8_t *data, size_t size)
+{
+    for (unsigned kind = PART_ASK_REGISTER; kind < PART_ASK_END; kind++) {
+        part_begin *b = calloc(1, sizeof *b);
+        tdsa_err err;
+
+        require(b != NULL);
+        (void)!part_begin_parse(b, (part_ask_kind)kind, data, size, &err);
+        free(b);
+    }
+}
+
+static void presignature_name(const uint8_t *data, size_t size)
+{
+    char *text = strndup((const char *)data, size);
+    char again[PART_PRESIG_ID_MAX];
+    part_presig_id id;
+
+    require(text != NULL);
+    if (part_presig_id_parse(&id, text)) {
+        part_presig_id_put(again, &id);
+        require(strcmp(again, text) == 0);
+    }
+    free(text);
+}
+
+/* Every parser of what participants send each other: what is taken comes back byte by byte. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    frame(data, size);
+    ask_and_answer(data, size);
+    begin(data, size);
+    presignature_name(data, size);
+    return 0;
+}
