@@ -212,7 +212,7 @@ tdsa_status mpc_keygen_new(mpc_keygen **out, const mpc_keygen_cfg *cfg, tdsa_err
 
     *out = NULL;
     st = keygen_check_cfg(cfg, err);
-    if (st == TDSA_OK && (keygen_member_bits(cfg->members, cfg->n) >> cfg->me & 1u) == 0) {
+    if (st == TDSA_OK && (keygen_member_bits(cfg->members, cfg->n) & 1u << cfg->me) == 0) {
         st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "participant %u is not among the members", cfg->me);
     }
     if (st == TDSA_OK && cfg->epoch != 0) {

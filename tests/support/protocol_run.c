@@ -302,7 +302,7 @@ size_t run_reshare(protocol_run *r, const run_reshare_spec *spec)
     for (uint16_t i = 0; i < GRP_PARTIES_MAX; i++) {
         run_reshare_setup setup;
 
-        if ((all >> i & 1u) != 0) {
+        if ((all & 1u << i) != 0) {
             run_reshare_prepare(r, i, spec, &setup);
             r->status[i] = mpc_reshare_new(&r->keygen[i], &setup.cfg, &r->err[i]);
         }
