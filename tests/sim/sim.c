@@ -270,6 +270,7 @@ void sim_free(sim *s)
         sim_fail(s, "I5: not given back", what);
     }
     sim_ledger_open(NULL);
+    sim_dh_forget();
     sim_give(s);
 }
 

@@ -168,6 +168,9 @@ void sim_disk_free(sim *s, uint16_t participant);
 bool sim_disk_key(sim *s, uint16_t participant, const char *key_id, ks_key_row_fn fn, void *ctx);
 bool sim_disk_keys(sim *s, uint16_t participant, ks_key_row_fn fn, void *ctx);
 
+/* sim_dh.c */
+void sim_dh_forget(void);
+
 /* sim_ledger.c */
 /** Begins an empty ledger of answered presignatures for `s`. NULL: gives it up. */
 void sim_ledger_open(sim *s);

@@ -1,6 +1,7 @@
 #ifndef SIM_SIM_WRAP_H
 #define SIM_SIM_WRAP_H
 
+#include "base/dh.h"
 #include "protocol/keygen.h"
 #include "protocol/sign.h"
 #include "sim/sim_internal.h"
@@ -54,6 +55,10 @@ SIM_WRAPPED(tdsa_status, ks_lease, ks *store, const uint8_t *beta, uint32_t from
 SIM_WRAPPED(tdsa_status, ks_batch_insert, ks *store, const ks_batch *b, tdsa_err *err);
 SIM_WRAPPED(tdsa_status, ks_key_store, ks *store, const char *key_id, uint32_t epoch,
             const uint8_t *public_part, size_t public_len, const tdsa_secret *share, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, tdsa_dh_public, tdsa_dh_kind kind, uint8_t *pub, const uint8_t *priv,
+            tdsa_err *err);
+SIM_WRAPPED(tdsa_status, tdsa_dh_shared, tdsa_dh_kind kind, uint8_t *shared, const uint8_t *priv,
+            const uint8_t *peer_pub, tdsa_err *err);
 /* NOLINTEND */
 
 #endif
