@@ -195,6 +195,8 @@ static void make_node(sim *s, uint16_t i)
     c->clock = (tdsa_clock){clock_mono, clock_wall, n};
     c->rng = (tdsa_rng){rng_fill, s};
     c->log = &sim_logs[i];
+    c->presign_low = s->cfg.keep_low;
+    c->presign_high = s->cfg.keep_high;
     n->rate = 1000;
     n->mono_at = s->now_ms;
     n->mono_from = s->now_ms;
@@ -297,6 +299,9 @@ static tdsa_status start(sim *s, uint16_t index, tdsa_err *err)
     if (st == TDSA_OK) {
         n->cfg.store = n->store;
         st = part_new(&n->part, &n->cfg, err);
+    }
+    if (st == TDSA_OK && s->cfg.background && !(s->cfg.with_client && n->index == 0)) {
+        part_set_background(n->part);
     }
     return st;
 }

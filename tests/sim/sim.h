@@ -17,20 +17,22 @@ typedef struct sim sim;
 typedef struct {
     uint64_t seed;
     uint16_t n, t;
-    bool with_client;          /* participant 0 is a client that nobody can call */
-    uint16_t clients;          /* processes of that client; 0 and 1 are one */
-    unsigned drop_permille;    /* messages lost, each way */
-    unsigned hang_permille;    /* of those: nobody says so until the asker's patience ends */
-    unsigned dup_permille;     /* requests delivered twice */
-    unsigned stale_permille;   /* of the repeats: up to a minute later */
-    unsigned crash_permille;   /* per event: some process loses its memory and starts again */
-    uint32_t delay_max_ms;     /* each message takes 1..delay_max_ms: that reorders */
-    unsigned corrupt_permille; /* a message is changed, cut or prolonged */
-    unsigned http_permille;    /* a balancer answers instead of the participant */
-    unsigned store_permille;   /* a call of the store fails, done or not */
-    unsigned torn_permille;    /* the process dies before, in or after a commit */
-    unsigned lie_permille;     /* a liar's message is wrong */
-    bool skewed;               /* clocks run at different speeds, and begin anywhere */
+    bool with_client;             /* participant 0 is a client that nobody can call */
+    uint16_t clients;             /* processes of that client; 0 and 1 are one */
+    unsigned drop_permille;       /* messages lost, each way */
+    unsigned hang_permille;       /* of those: nobody says so until the asker's patience ends */
+    unsigned dup_permille;        /* requests delivered twice */
+    unsigned stale_permille;      /* of the repeats: up to a minute later */
+    unsigned crash_permille;      /* per event: some process loses its memory and starts again */
+    uint32_t delay_max_ms;        /* each message takes 1..delay_max_ms: that reorders */
+    unsigned corrupt_permille;    /* a message is changed, cut or prolonged */
+    unsigned http_permille;       /* a balancer answers instead of the participant */
+    unsigned store_permille;      /* a call of the store fails, done or not */
+    unsigned torn_permille;       /* the process dies before, in or after a commit */
+    unsigned lie_permille;        /* a liar's message is wrong */
+    bool background;              /* servers do background work, as in the daemon */
+    unsigned keep_low, keep_high; /* marks of the stock keeper */
+    bool skewed;                  /* clocks run at different speeds, and begin anywhere */
 } sim_cfg;
 
 /** Never fails: aborts with the seed. */

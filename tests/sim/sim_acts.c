@@ -118,6 +118,23 @@ static bool is_error(const sim_life *l, tdsa_status st, const tdsa_err *err)
     return st != TDSA_OK;
 }
 
+static bool take_first(void *ctx, const part_presig_range *r)
+{
+    *(part_presig_range *)ctx = *r;
+    return false;
+}
+
+/* Deletes the first presignature that is left. */
+static void delete_one(sim_life *l, part *p, const sim_slot *slot)
+{
+    part_presig_range r = {.to = 0};
+    tdsa_err err;
+
+    if (!is_error(l, part_presignatures(p, slot->id, take_first, &r, &err), &err) && r.to > 0) {
+        (void)is_error(l, part_presig_delete(p, slot->id, &r.first, &err), &err);
+    }
+}
+
 static void do_local(sim_life *l, uint16_t who, sim_slot *slot)
 {
     sim_node *n = &l->s->node[who];
@@ -125,7 +142,10 @@ static void do_local(sim_life *l, uint16_t who, sim_slot *slot)
     part_stock_info info;
     tdsa_err err;
 
-    switch (sim_random(l->s, 6)) {
+    switch (sim_random(l->s, 7)) {
+    case 6:
+        delete_one(l, n->part, slot);
+        break;
     case 0:
         (void)is_error(l, part_purge(n->part, slot->id, &number, &err), &err);
         break;

@@ -26,6 +26,11 @@ static void choose_group(sim_cfg *c, uint64_t seed)
     c->clients = (uint16_t)(c->with_client && (h >> 44) % 3 == 0 ? 2 : 1);
     c->skewed = (h >> 48) % 3 == 0;
     c->delay_max_ms = 1;
+    c->background = (h >> 52) % 4 != 0;
+    if ((h >> 54) % 3 == 0) {
+        c->keep_low = 1 + (unsigned)(h >> 56) % 8;
+        c->keep_high = c->keep_low + (unsigned)(h >> 59) % 8;
+    }
 }
 
 /* ---- faults that come and go ---- */
@@ -92,6 +97,9 @@ static void no_faults(sim *s)
                        .t = c.t,
                        .with_client = c.with_client,
                        .clients = c.clients,
+                       .background = c.background,
+                       .keep_low = c.keep_low,
+                       .keep_high = c.keep_high,
                        .skewed = c.skewed,
                        .delay_max_ms = 1 + (uint32_t)sim_random(s, 20)};
     memset(s->cut, 0, sizeof s->cut);
