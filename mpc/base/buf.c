@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "base/secret.h"
 
-#define BUF_CAP_MIN 128u
+#define BUF_CAP_MIN 512u /* most statements fit */
 
 void tdsa_buf_clear(tdsa_buf *b)
 {

@@ -344,3 +344,80 @@ tdsa_status tdsa_hkdf_expand(uint8_t *out, size_t len, const uint8_t prk[32], co
     }
     return expand_any(out, len, prk, TDSA_KEY_LEN, info->data, info->len, err);
 }
+
+/* The states after the key blocks of HMAC, FIPS 198-1: K0 ^ ipad, K0 ^ opad. */
+struct tdsa_hkdf_key {
+    sha_state inner, outer;
+};
+
+tdsa_status tdsa_hkdf_key_new(tdsa_hkdf_key **out, const uint8_t prk[32], tdsa_err *err)
+{
+    uint8_t k0[SHA_BLOCK_LEN_MAX];
+    tdsa_hkdf_key *k = malloc(sizeof *k);
+
+    *out = k;
+    if (k == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a key");
+    }
+    memset(k0, 0x36, sizeof k0);
+    for (size_t i = 0; i < TDSA_KEY_LEN; i++) {
+        k0[i] ^= prk[i];
+    }
+    sha_begin(&k->inner, TDSA_HASH_SHA512);
+    sha_add(&k->inner, TDSA_HASH_SHA512, k0, sizeof k0);
+    for (size_t i = 0; i < sizeof k0; i++) {
+        k0[i] ^= 0x36 ^ 0x5c;
+    }
+    sha_begin(&k->outer, TDSA_HASH_SHA512);
+    sha_add(&k->outer, TDSA_HASH_SHA512, k0, sizeof k0);
+    tdsa_wipe(k0, sizeof k0);
+    return TDSA_OK;
+}
+
+/* HMAC(PRK, T(n-1) | info | n); T(0) is empty. */
+static void next_block(const tdsa_hkdf_key *k, uint8_t t[TDSA_SHA512_LEN], uint8_t n,
+                       const tdsa_buf *info)
+{
+    sha_state s = k->inner;
+
+    sha_add(&s, TDSA_HASH_SHA512, t, n == 1 ? 0 : TDSA_SHA512_LEN);
+    sha_add(&s, TDSA_HASH_SHA512, info->data, info->len);
+    sha_add(&s, TDSA_HASH_SHA512, &n, 1);
+    sha_end(&s, TDSA_HASH_SHA512, t);
+    s = k->outer;
+    sha_add(&s, TDSA_HASH_SHA512, t, TDSA_SHA512_LEN);
+    sha_end(&s, TDSA_HASH_SHA512, t);
+}
+
+tdsa_status tdsa_hkdf_key_expand(const tdsa_hkdf_key *k, uint8_t *out, size_t len,
+                                 const tdsa_buf *info, tdsa_err *err)
+{
+    uint8_t t[TDSA_SHA512_LEN];
+    size_t done = 0;
+    tdsa_status st = tdsa_buf_check(info, err);
+
+    if (st == TDSA_OK && len > 255 * (size_t)TDSA_SHA512_LEN) {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "HKDF of %zu bytes", len);
+    }
+    if (st != TDSA_OK) {
+        tdsa_wipe(out, len);
+        return st;
+    }
+    for (uint8_t n = 1; done < len; n++) {
+        const size_t part = len - done < TDSA_SHA512_LEN ? len - done : TDSA_SHA512_LEN;
+
+        next_block(k, t, n, info);
+        memcpy(out + done, t, part);
+        done += part;
+    }
+    tdsa_wipe(t, sizeof t);
+    return TDSA_OK;
+}
+
+void tdsa_hkdf_key_free(tdsa_hkdf_key *k)
+{
+    if (k != NULL) {
+        tdsa_wipe(k, sizeof *k);
+        free(k);
+    }
+}

@@ -61,6 +61,16 @@ TDSA_MUST_USE tdsa_status tdsa_hkdf_stmt(uint8_t out[32], const uint8_t *ikm, si
 /** RFC 5869 expand with SHA-512 from a 32-byte PRK; len <= 255*64. */
 TDSA_MUST_USE tdsa_status tdsa_hkdf_expand(uint8_t *out, size_t len, const uint8_t prk[32],
                                            const tdsa_buf *info, tdsa_err *err) TDSA_NONNULL;
+/** A 32-byte PRK made ready for many expansions, each of which then costs half. Secret. */
+typedef struct tdsa_hkdf_key tdsa_hkdf_key;
+/** Errors: TDSA_E_NO_MEMORY. */
+TDSA_MUST_USE tdsa_status tdsa_hkdf_key_new(tdsa_hkdf_key **out, const uint8_t prk[32],
+                                            tdsa_err *err) TDSA_NONNULL;
+/** tdsa_hkdf_expand with this PRK. Errors: TDSA_E_BAD_INPUT (len), TDSA_E_NO_MEMORY (info failed). */
+TDSA_MUST_USE tdsa_status tdsa_hkdf_key_expand(const tdsa_hkdf_key *k, uint8_t *out, size_t len,
+                                               const tdsa_buf *info, tdsa_err *err) TDSA_NONNULL;
+/** Wipes and frees. NULL is allowed. */
+void tdsa_hkdf_key_free(tdsa_hkdf_key *k);
 /** RFC 5869 in full with SHA-512 (tests, keystore key-encryption keys). */
 TDSA_MUST_USE tdsa_status tdsa_hkdf(uint8_t *out, size_t len, const uint8_t *ikm, size_t ikm_len,
                                     const uint8_t *salt, size_t salt_len, const uint8_t *info,

@@ -101,7 +101,7 @@ unsigned long tdsa_secret_unlocked_count(void)
 void tdsa_wipe(void *p, size_t len)
 {
     if (len > 0) {
-        OPENSSL_cleanse(p, len);
+        explicit_bzero(p, len);
     }
 }
 

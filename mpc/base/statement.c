@@ -16,15 +16,29 @@ static bool is_ascii(const uint8_t *text, size_t len)
     return true;
 }
 
+static void put_be(uint8_t *to, uint64_t v, size_t width)
+{
+    for (size_t i = 0; i < width; i++) {
+        to[i] = (uint8_t)(v >> (8 * (width - 1 - i)));
+    }
+}
+
 void tdsa_stmt_item(tdsa_buf *b, tdsa_item_type type, const void *bytes, size_t len)
 {
+    uint8_t *room = NULL;
+
     if (len > TDSA_BUF_LEN_MAX) {
         b->failed = true;
         return;
     }
-    tdsa_buf_append_u8(b, (uint8_t)type);
-    tdsa_buf_append_u32(b, (uint32_t)len);
-    tdsa_buf_append(b, bytes, len);
+    room = tdsa_buf_extend(b, ITEM_HEADER_LEN + len);
+    if (room != NULL) {
+        room[0] = (uint8_t)type;
+        put_be(room + 1, len, ITEM_HEADER_LEN - 1);
+        if (len > 0) {
+            memcpy(room + ITEM_HEADER_LEN, bytes, len);
+        }
+    }
 }
 
 void tdsa_stmt_begin(tdsa_buf *b, const char *tag)
@@ -50,9 +64,10 @@ void tdsa_stmt_text(tdsa_buf *b, const char *text)
 
 void tdsa_stmt_uint(tdsa_buf *b, uint64_t v)
 {
-    tdsa_buf_append_u8(b, TDSA_ITEM_UINT);
-    tdsa_buf_append_u32(b, 8);
-    tdsa_buf_append_u64(b, v);
+    uint8_t bytes[8];
+
+    put_be(bytes, v, sizeof bytes);
+    tdsa_stmt_item(b, TDSA_ITEM_UINT, bytes, sizeof bytes);
 }
 
 void tdsa_stmt_octets(tdsa_buf *b, const void *bytes, size_t len)
@@ -62,8 +77,7 @@ void tdsa_stmt_octets(tdsa_buf *b, const void *bytes, size_t len)
 
 size_t tdsa_stmt_list_begin(tdsa_buf *b)
 {
-    tdsa_buf_append_u8(b, TDSA_ITEM_LIST);
-    tdsa_buf_append_u32(b, 0);
+    tdsa_stmt_item(b, TDSA_ITEM_LIST, NULL, 0);
     return b->len;
 }
 
@@ -77,9 +91,7 @@ void tdsa_stmt_list_end(tdsa_buf *b, size_t mark)
     TDSA_ASSERT(mark >= ITEM_HEADER_LEN);
     TDSA_ASSERT(mark <= b->len);
     len = b->len - mark;
-    for (size_t i = 0; i < 4; i++) {
-        b->data[mark - 4 + i] = (uint8_t)(len >> (8 * (3 - i)));
-    }
+    put_be(b->data + mark - 4, len, 4);
 }
 
 void tdsa_stmt_uint_list(tdsa_buf *b, const uint16_t *v, size_t count)

@@ -76,6 +76,9 @@ typedef struct {
 /** NULL when there is no such curve. */
 const grp_curve_entry *grp_curve_find(grp_curve curve);
 
+/** out = wide mod q, constant time; wide (count limbs, at least those of q) is destroyed. */
+#define GRP_REDUCE_LIMBS_MAX (2 * GRP_SCALAR_LIMBS_MAX)
+void grp_limbs_reduce(const grp *g, grp_scalar *out, mp_limb_t *wide, size_t count);
 /** limb[0..count-1] = the big-endian number; len <= 8*count. */
 void grp_limbs_from_bytes(uint64_t *limb, size_t count, const uint8_t *bytes, size_t len);
 /** The lowest `len` bytes of the number, big-endian; len <= 8*count. */

@@ -13,16 +13,24 @@
 /* Values that one read of a stream covers. */
 #define VALUES_PER_READ 64u
 
+/* f_A(id of me) = num/den, public. Over the common denominator, at most 9!, |num| is at most 8^4 * 9!, so
+ * the sum of GRP_MY_SETS_MAX products with scalars takes one limb more than a scalar. */
 typedef struct {
     tdsa_ctr_stream *stream;
-    grp_scalar factor; /* f_A(id of me), public */
+    int64_t num, den;
 } prss_term;
 
 struct grp_prss {
-    const grp *g; /* lent for the life of this */
+    const grp *g;       /* lent for the life of this */
+    grp_scalar inverse; /* of the common denominator */
     size_t count;
     prss_term term[GRP_MY_SETS_MAX];
 };
+
+/* Sums of num*value, the positive and the negative ones by themselves. Secret. */
+typedef struct {
+    mp_limb_t sum[2][GRP_SCALAR_LIMBS_MAX + 1];
+} prss_sums;
 
 /* The stream of one set: kappa_AC = HKDF(kappa_A; 'committee', C), then
  * HKDF(kappa_AC; 'prss-stream', name, beta). */
@@ -125,7 +133,8 @@ static tdsa_status add_terms(grp_prss *p, const grp_prss_cfg *cfg, tdsa_err *err
             return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "too many set keys");
         }
         term = &p->term[p->count++];
-        grp_set_factor(p->g, &term->factor, &k->set, cfg->committee, cfg->committee_count, cfg->me);
+        grp_set_fraction(&term->num, &term->den, &k->set, cfg->committee, cfg->committee_count,
+                         cfg->me);
         st = open_stream(&term->stream, k->key, cfg, err);
         if (st != TDSA_OK) {
             return st;
@@ -136,6 +145,21 @@ static tdsa_status add_terms(grp_prss *p, const grp_prss_cfg *cfg, tdsa_err *err
                          p->count, cfg->committee_count, sets_needed(cfg->committee_count));
     }
     return TDSA_OK;
+}
+
+/* Puts all factors over the product of the ids of the committee, which each den divides. */
+static void share_denominator(grp_prss *p, const grp_prss_cfg *cfg)
+{
+    int64_t common = 1;
+
+    for (size_t i = 0; i < cfg->committee_count; i++) {
+        common *= cfg->committee[i] + 1; /* the evaluation id; 9! at most */
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        p->term[i].num *= common / p->term[i].den;
+    }
+    grp_scalar_set_u64(p->g, &p->inverse, (uint64_t)common);
+    grp_scalar_inv_vartime(p->g, &p->inverse, &p->inverse); /* the committee is public */
 }
 
 tdsa_status grp_prss_new(grp_prss **out, const grp *g, const grp_prss_cfg *cfg, tdsa_err *err)
@@ -157,27 +181,61 @@ tdsa_status grp_prss_new(grp_prss **out, const grp *g, const grp_prss_cfg *cfg, 
         grp_prss_free(p);
         return st;
     }
+    share_denominator(p, cfg);
     *out = p;
     return TDSA_OK;
 }
 
-/* Adds one set's part to out[0..count-1]; count <= VALUES_PER_READ. */
-static tdsa_status add_part(const grp *g, const prss_term *term, grp_scalar *out, uint64_t first,
+/* Adds one set's part to sums[0..count-1]; count <= VALUES_PER_READ. */
+static tdsa_status add_part(const grp *g, const prss_term *term, prss_sums *sums, uint64_t first,
                             size_t count, tdsa_err *err)
 {
     uint8_t bytes[VALUES_PER_READ * GRP_WIDE_LEN_MAX];
     const size_t len = g->info.wide_len;
+    const size_t sign = term->num < 0 ? 1 : 0;
+    const mp_limb_t factor = (mp_limb_t)(term->num < 0 ? -term->num : term->num);
     grp_scalar v;
     tdsa_status st = TDSA_OK;
 
     st = tdsa_ctr_read(term->stream, first * len, bytes, count * len, err);
     for (size_t i = 0; i < count && st == TDSA_OK; i++) {
+        mp_limb_t *sum = sums[i].sum[sign];
+
         grp_scalar_reduce(g, &v, bytes + i * len, len);
-        grp_scalar_mul(g, &v, &v, &term->factor);
-        grp_scalar_add(g, &out[i], &out[i], &v);
+        sum[g->n] += mpn_addmul_1(sum, v.limb, g->n, factor);
     }
     grp_scalar_clear(&v);
     tdsa_wipe(bytes, count * len);
+    return st;
+}
+
+/* out = (positive sum - negative sum) / the common denominator */
+static void finish_sum(const grp_prss *p, grp_scalar *out, prss_sums *s)
+{
+    grp_scalar minus;
+
+    grp_limbs_reduce(p->g, out, s->sum[0], (size_t)p->g->n + 1);
+    grp_limbs_reduce(p->g, &minus, s->sum[1], (size_t)p->g->n + 1);
+    grp_scalar_sub(p->g, out, out, &minus);
+    grp_scalar_mul(p->g, out, out, &p->inverse);
+    grp_scalar_clear(&minus);
+}
+
+/* count <= VALUES_PER_READ */
+static tdsa_status shares_of_read(grp_prss *p, grp_scalar *out, uint64_t first, size_t count,
+                                  tdsa_err *err)
+{
+    prss_sums sums[VALUES_PER_READ];
+    tdsa_status st = TDSA_OK;
+
+    memset(sums, 0, count * sizeof sums[0]);
+    for (size_t i = 0; i < p->count && st == TDSA_OK; i++) {
+        st = add_part(p->g, &p->term[i], sums, first, count, err);
+    }
+    for (size_t i = 0; i < count && st == TDSA_OK; i++) {
+        finish_sum(p, &out[i], &sums[i]);
+    }
+    tdsa_wipe(sums, count * sizeof sums[0]);
     return st;
 }
 
@@ -194,9 +252,7 @@ tdsa_status grp_prss_shares(grp_prss *p, grp_scalar *out, uint64_t first, size_t
     for (size_t done = 0; done < count && st == TDSA_OK; done += VALUES_PER_READ) {
         const size_t part = count - done < VALUES_PER_READ ? count - done : VALUES_PER_READ;
 
-        for (size_t i = 0; i < p->count && st == TDSA_OK; i++) {
-            st = add_part(p->g, &p->term[i], out + done, first + done, part, err);
-        }
+        st = shares_of_read(p, out + done, first + done, part, err);
     }
     if (st != TDSA_OK) {
         tdsa_wipe(out, count * sizeof *out);
@@ -216,12 +272,60 @@ void grp_prss_free(grp_prss *p)
     free(p);
 }
 
+struct grp_pad_keys {
+    size_t count, mine;                   /* members of the committee, and my position */
+    grp_scalar inverse;                   /* of my Lagrange coefficient, public */
+    tdsa_hkdf_key *pair[GRP_PARTIES_MAX]; /* by position; NULL at mine */
+};
+
+void grp_pad_keys_free(grp_pad_keys *k)
+{
+    if (k != NULL) {
+        for (size_t i = 0; i < k->count; i++) {
+            tdsa_hkdf_key_free(k->pair[i]);
+        }
+        free(k);
+    }
+}
+
+tdsa_status grp_pad_keys_new(grp_pad_keys **out, const grp *g, const grp_pad_cfg *cfg,
+                             tdsa_err *err)
+{
+    grp_scalar lambda[GRP_PARTIES_MAX];
+    grp_pad_keys *k = NULL;
+    tdsa_status st = check_committee(cfg->committee, cfg->committee_count, cfg->me, err);
+
+    *out = NULL;
+    if (st != TDSA_OK) {
+        return st;
+    }
+    k = calloc(1, sizeof *k);
+    if (k == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the keys of pads");
+    }
+    k->count = cfg->committee_count;
+    k->mine = position_of(cfg->committee, cfg->committee_count, cfg->me);
+    grp_lagrange(g, lambda, cfg->committee, cfg->committee_count);
+    grp_scalar_inv_vartime(g, &k->inverse, &lambda[k->mine]); /* the committee is public */
+    for (size_t i = 0; i < k->count && st == TDSA_OK; i++) {
+        if (i != k->mine) {
+            st = tdsa_hkdf_key_new(&k->pair[i], cfg->pair_keys[i], err);
+        }
+    }
+    if (st != TDSA_OK) {
+        grp_pad_keys_free(k);
+        return st;
+    }
+    *out = k;
+    return TDSA_OK;
+}
+
 /* PRF(kappa; word, T) = HKDF-Expand(kappa, stmt('pad-' word, T), L) mod q. */
-static tdsa_status pad_prf(const grp *g, grp_scalar *out, const uint8_t kappa[32],
+static tdsa_status pad_prf(const grp *g, grp_scalar *out, const tdsa_hkdf_key *kappa,
                            const tdsa_buf *info, tdsa_err *err)
 {
     uint8_t wide[GRP_WIDE_LEN_MAX];
-    const tdsa_status st = tdsa_hkdf_expand(wide, g->info.wide_len, kappa, info, err);
+    const tdsa_status st = tdsa_hkdf_key_expand(kappa, wide, g->info.wide_len, info, err);
 
     if (st == TDSA_OK) {
         grp_scalar_reduce(g, out, wide, g->info.wide_len);
@@ -245,39 +349,47 @@ static void pad_info(tdsa_buf *info, const grp_pad_cfg *cfg)
     tdsa_stmt_octets(info, cfg->transcript, TDSA_SHA512_LEN);
 }
 
-tdsa_status grp_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg, tdsa_err *err)
+static tdsa_status draw_pad(const grp *g, grp_scalar *out, const grp_pad_keys *k,
+                            const tdsa_buf *info, tdsa_err *err)
 {
-    TDSA_SCOPED_BUF info = TDSA_BUF_EMPTY;
-    grp_scalar lambda[GRP_PARTIES_MAX];
     grp_scalar part = {{0}};
-    grp_scalar inverse;
-    size_t mine = 0;
-    tdsa_status st = check_committee(cfg->committee, cfg->committee_count, cfg->me, err);
+    tdsa_status st = TDSA_OK;
 
-    memset(out, 0, sizeof *out);
-    if (st != TDSA_OK) {
-        return st;
-    }
-    pad_info(&info, cfg);
-    mine = position_of(cfg->committee, cfg->committee_count, cfg->me);
-    for (size_t i = 0; i < cfg->committee_count && st == TDSA_OK; i++) {
-        if (i == mine) {
+    for (size_t i = 0; i < k->count && st == TDSA_OK; i++) {
+        if (i == k->mine) {
             continue;
         }
-        st = pad_prf(g, &part, cfg->pair_keys[i], &info, err);
-        if (st == TDSA_OK && mine < i) { /* sigma: + when j < i */
+        st = pad_prf(g, &part, k->pair[i], info, err);
+        if (st == TDSA_OK && k->mine < i) { /* sigma: + when j < i */
             grp_scalar_add(g, out, out, &part);
         } else if (st == TDSA_OK) {
             grp_scalar_sub(g, out, out, &part);
         }
     }
     if (st == TDSA_OK) {
-        grp_lagrange(g, lambda, cfg->committee, cfg->committee_count);
-        grp_scalar_inv_vartime(g, &inverse, &lambda[mine]); /* the committee is public */
-        grp_scalar_mul(g, out, out, &inverse);
+        grp_scalar_mul(g, out, out, &k->inverse);
     } else {
         grp_scalar_clear(out);
     }
     grp_scalar_clear(&part);
+    return st;
+}
+
+tdsa_status grp_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF info = TDSA_BUF_EMPTY;
+    grp_pad_keys *made = NULL;
+    tdsa_status st = TDSA_OK;
+
+    memset(out, 0, sizeof *out);
+    pad_info(&info, cfg);
+    if (cfg->prepared != NULL) {
+        return draw_pad(g, out, cfg->prepared, &info, err);
+    }
+    st = grp_pad_keys_new(&made, g, cfg, err);
+    if (st == TDSA_OK) {
+        st = draw_pad(g, out, made, &info, err);
+    }
+    grp_pad_keys_free(made);
     return st;
 }

@@ -37,11 +37,15 @@ TDSA_MUST_USE tdsa_status grp_prss_shares(grp_prss *p, grp_scalar *out, uint64_t
 /** Wipes and frees. */
 void grp_prss_free(grp_prss *p);
 
+/** What all pads of one participant in one committee have in common. */
+typedef struct grp_pad_keys grp_pad_keys;
+
 typedef struct {
     const uint16_t *committee; /* 2t+1 ascending indices */
     size_t committee_count;
     uint16_t me;
     const uint8_t (*pair_keys)[32]; /* kappa_{me,i} at position i; own position unused */
+    const grp_pad_keys *prepared;   /* from the same committee and keys; NULL: made for this call */
     const char *word;               /* "mu", "nu" or "z" */
     const uint8_t *transcript;      /* T, 64 bytes */
 } grp_pad_cfg;
@@ -52,5 +56,10 @@ typedef struct {
  */
 TDSA_MUST_USE tdsa_status grp_pad(const grp *g, grp_scalar *out, const grp_pad_cfg *cfg,
                                   tdsa_err *err) TDSA_NONNULL;
+/** Prepares cfg->committee, me and pair_keys for many pads, each of which then costs a third. Holds
+ * secrets: free with grp_pad_keys_free, which wipes. Errors: TDSA_E_BAD_INPUT, TDSA_E_NO_MEMORY. */
+TDSA_MUST_USE tdsa_status grp_pad_keys_new(grp_pad_keys **out, const grp *g, const grp_pad_cfg *cfg,
+                                           tdsa_err *err) TDSA_NONNULL;
+void grp_pad_keys_free(grp_pad_keys *k);
 
 #endif

@@ -99,9 +99,9 @@ void grp_scalar_neg(const grp *g, grp_scalar *out, const grp_scalar *a)
     grp_scalar_sub(g, out, &zero, a);
 }
 
-/* out = wide mod q; `wide` (limbs >= n) is destroyed. */
-static void reduce(const grp *g, grp_scalar *out, mp_limb_t *wide, mp_size_t limbs)
+void grp_limbs_reduce(const grp *g, grp_scalar *out, mp_limb_t *wide, size_t count)
 {
+    const mp_size_t limbs = (mp_size_t)count;
     mp_limb_t scratch[SCRATCH_LIMBS];
 
     TDSA_ASSERT(mpn_sec_div_r_itch(limbs, g->n) <= (mp_size_t)SCRATCH_LIMBS);
@@ -118,7 +118,7 @@ void grp_scalar_mul(const grp *g, grp_scalar *out, const grp_scalar *a, const gr
 
     TDSA_ASSERT(mpn_sec_mul_itch(g->n, g->n) <= (mp_size_t)SCRATCH_LIMBS);
     mpn_sec_mul(wide, a->limb, g->n, b->limb, g->n, scratch);
-    reduce(g, out, wide, 2 * g->n);
+    grp_limbs_reduce(g, out, wide, 2 * (size_t)g->n);
     tdsa_wipe(wide, (size_t)(2 * g->n) * sizeof wide[0]);
 }
 
@@ -191,7 +191,7 @@ void grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size
         limbs = (size_t)g->n;
     }
     grp_limbs_from_bytes(wide, limbs, bytes, len);
-    reduce(g, out, wide, (mp_size_t)limbs);
+    grp_limbs_reduce(g, out, wide, limbs);
     tdsa_wipe(wide, limbs * sizeof wide[0]);
 }
 

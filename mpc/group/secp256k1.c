@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include <secp256k1.h>
+#include <secp256k1_recovery.h>
 
 #include "base/assert.h"
 #include "base/secret.h"
@@ -67,8 +68,9 @@ static tdsa_status k1_mul_base(const grp *g, grp_point *out, const grp_scalar *a
     return TDSA_OK;
 }
 
-static tdsa_status k1_mul_add(const grp *g, grp_point *out, const grp_scalar *a,
-                              const grp_scalar *b, const grp_point *p, tdsa_err *err)
+/* The two multiplications one after the other. */
+static tdsa_status mul_then_add(const grp *g, grp_point *out, const grp_scalar *a,
+                                const grp_scalar *b, const grp_point *p, tdsa_err *err)
 {
     uint8_t bytes[SCALAR_LEN];
     secp256k1_pubkey key;
@@ -83,6 +85,44 @@ static tdsa_status k1_mul_add(const grp *g, grp_point *out, const grp_scalar *a,
         set_key(out, &key);
     } else {
         grp_point_set_identity(out); /* refused though a < q: the sum is the identity */
+    }
+    return TDSA_OK;
+}
+
+/*
+ * a*G + b*P at the price of one verification. SEC 1 4.1.6 recovers the key Q = 1/r * (s*R - e*G) of a
+ * signature (r, s) of e, where R has the x-coordinate r: with R = P, s = b*r and e = -a*r that is ours,
+ * and the library computes both products together, which it does nowhere else.
+ */
+static tdsa_status k1_mul_add(const grp *g, grp_point *out, const grp_scalar *a,
+                              const grp_scalar *b, const grp_point *p, tdsa_err *err)
+{
+    uint8_t rs[2 * SCALAR_LEN];
+    uint8_t e[SCALAR_LEN];
+    secp256k1_ecdsa_recoverable_signature sig;
+    secp256k1_pubkey key;
+    grp_scalar r;
+    grp_scalar v;
+    bool y_odd = false;
+    bool x_wrapped = false;
+
+    grp_point_x_mod_q(g, &r, p);
+    grp_point_parity(g, &y_odd, &x_wrapped, p);
+    grp_scalar_encode(g, rs, &r);
+    grp_scalar_mul(g, &v, b, &r);
+    grp_scalar_encode(g, rs + SCALAR_LEN, &v);
+    grp_scalar_mul(g, &v, a, &r);
+    grp_scalar_neg(g, &v, &v);
+    grp_scalar_encode(g, e, &v);
+    if (grp_scalar_is_zero(g, &r) ||
+        secp256k1_ecdsa_recoverable_signature_parse_compact(
+            lib(g), &sig, rs, (y_odd ? 1 : 0) + (x_wrapped ? 2 : 0)) != 1) {
+        return mul_then_add(g, out, a, b, p, err); /* x = q: of one point in 2^256 */
+    }
+    if (secp256k1_ecdsa_recover(lib(g), &key, &sig, e) == 1) {
+        set_key(out, &key);
+    } else {
+        grp_point_set_identity(out); /* refused though r, s and R are good: Q is the identity */
     }
     return TDSA_OK;
 }

@@ -340,23 +340,31 @@ bool grp_set_within(const grp_set *a, const uint16_t *members, size_t count)
     return true;
 }
 
-void grp_set_factor(const grp *g, grp_scalar *out, const grp_set *a, const uint16_t *committee,
-                    size_t committee_count, uint16_t me)
+void grp_set_fraction(int64_t *num, int64_t *den, const grp_set *a, const uint16_t *committee,
+                      size_t committee_count, uint16_t me)
 {
-    int64_t num = 1;
-    int64_t den = 1;
-    grp_scalar inverse;
-
+    *num = 1;
+    *den = 1;
     TDSA_ASSERT(committee_count <= GRP_PARTIES_MAX);
     for (size_t i = 0; i < committee_count; i++) {
         const uint16_t m = committee[i];
 
         TDSA_ASSERT(m < GRP_PARTIES_MAX);
         if (!grp_set_has(a, m)) {
-            num *= id_of(m) - id_of(me);
-            den *= id_of(m);
+            *num *= id_of(m) - id_of(me);
+            *den *= id_of(m);
         }
     }
+}
+
+void grp_set_factor(const grp *g, grp_scalar *out, const grp_set *a, const uint16_t *committee,
+                    size_t committee_count, uint16_t me)
+{
+    int64_t num = 0;
+    int64_t den = 0;
+    grp_scalar inverse;
+
+    grp_set_fraction(&num, &den, a, committee, committee_count, me);
     scalar_from_int(g, out, num);
     scalar_from_int(g, &inverse, den);
     grp_scalar_inv_vartime(g, &inverse, &inverse);
@@ -371,7 +379,8 @@ tdsa_status grp_hash_to_scalar(const grp *g, grp_scalar *out, const char *tag,
 
     _Static_assert(GRP_WIDE_LEN_MAX <= sizeof wide, "two digests give L(q) bytes");
     memset(out, 0, sizeof *out);
-    for (size_t i = 0; i < 2 && st == TDSA_OK; i++) {
+    /* the second digest where L(q) bytes need it */
+    for (size_t i = 0; i * TDSA_SHA512_LEN < g->info.wide_len && st == TDSA_OK; i++) {
         TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
 
         tdsa_stmt_begin(&b, tag);

@@ -97,6 +97,9 @@ bool grp_set_within(const grp_set *a, const uint16_t *members, size_t count) TDS
 /** f_A(id of me): 1 at 0 and 0 at the ids of committee members outside A. */
 void grp_set_factor(const grp *g, grp_scalar *out, const grp_set *a, const uint16_t *committee,
                     size_t committee_count, uint16_t me) TDSA_NONNULL;
+/** The same as a fraction of whole numbers below 2^31. */
+void grp_set_fraction(int64_t *num, int64_t *den, const grp_set *a, const uint16_t *committee,
+                      size_t committee_count, uint16_t me) TDSA_NONNULL;
 
 /** H2S: first L(q) bytes of SHA-512(stmt(tag,0,...)) | SHA-512(stmt(tag,1,...)) mod q. `fields`
  * holds the encoded items after the counter. Zero is the caller's to refuse. */

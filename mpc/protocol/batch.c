@@ -63,6 +63,38 @@ static tdsa_status open_streams(mpc_batch *b, tdsa_err *err)
     return st;
 }
 
+static tdsa_status prepare_pads(mpc_batch *b, tdsa_err *err)
+{
+    uint8_t pair[GRP_PARTIES_MAX][32];
+    const mpc_key *key = b->key;
+    const grp_pad_cfg cfg = {.committee = b->committee,
+                             .committee_count = 2u * key->pub.t + 1u,
+                             .me = key->pub.me,
+                             .pair_keys = (const uint8_t(*)[32])pair};
+    tdsa_status st = TDSA_OK;
+
+    for (size_t i = 0; i < cfg.committee_count; i++) {
+        memcpy(pair[i], key->sec->pairs[b->committee[i]], sizeof pair[i]);
+    }
+    st = grp_pad_keys_new(&b->pads, key->g, &cfg, err);
+    tdsa_wipe(pair, sizeof pair);
+    return st;
+}
+
+/* The policy tag, and H('cc', cc): 32 bytes. */
+static tdsa_status hash_facts(mpc_batch *b, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF cc = TDSA_BUF_EMPTY;
+    const tdsa_status st = mpc_policy_tag(b->policy_tag, &b->key->pub.policy, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    tdsa_stmt_begin(&cc, "cc");
+    tdsa_stmt_octets(&cc, b->key->pub.cc, sizeof b->key->pub.cc);
+    return tdsa_hash32_stmt(b->cc_hash, &cc, err);
+}
+
 tdsa_status mpc_batch_new(mpc_batch **out, const mpc_key *key, const uint8_t beta[32],
                           uint32_t count, const uint8_t *data, size_t len, tdsa_err *err)
 {
@@ -82,8 +114,15 @@ tdsa_status mpc_batch_new(mpc_batch **out, const mpc_key *key, const uint8_t bet
     b->count = count;
     memcpy(b->beta, beta, sizeof b->beta);
     st = read_data(b, data, len, err);
+    if (st == TDSA_OK) {
+        grp_lagrange(key->g, b->lambda, b->committee, 2u * key->pub.t + 1u);
+        st = hash_facts(b, err);
+    }
     if (st == TDSA_OK && key->sec != NULL) {
         st = open_streams(b, err);
+    }
+    if (st == TDSA_OK && key->sec != NULL) {
+        st = prepare_pads(b, err);
     }
     if (st != TDSA_OK) {
         mpc_batch_free(b);
@@ -101,6 +140,7 @@ void mpc_batch_free(mpc_batch *b)
     for (size_t i = 0; i < PRESIGN_STREAMS; i++) {
         grp_prss_free(b->stream[i]);
     }
+    grp_pad_keys_free(b->pads);
     free(b->r_list);
     free(b);
 }

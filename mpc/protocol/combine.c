@@ -166,14 +166,12 @@ static tdsa_status verify(const mpc_combine *c, const grp_scalar *s, uint8_t *re
 static void open_values(const mpc_combine *c, grp_scalar out[REPLY_VALUES_MAX])
 {
     const grp *g = c->key->g;
-    grp_scalar lambda[GRP_PARTIES_MAX];
     grp_scalar term;
 
-    grp_lagrange(g, lambda, c->batch->committee, committee_count(c));
     for (size_t v = 0; v < mpc_reply_values(c->ctx.scheme); v++) {
         grp_scalar_set_u64(g, &out[v], 0);
         for (size_t i = 0; i < committee_count(c); i++) {
-            grp_scalar_mul(g, &term, &lambda[i], &c->value[v][i]);
+            grp_scalar_mul(g, &term, &c->batch->lambda[i], &c->value[v][i]);
             grp_scalar_add(g, &out[v], &out[v], &term);
         }
     }

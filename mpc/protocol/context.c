@@ -11,9 +11,10 @@ static tdsa_status check_names(const mpc_key *key, const mpc_batch *batch, const
                                tdsa_err *err)
 {
     const size_t committee_count = 2u * key->pub.t + 1u;
-    uint8_t tag[32];
-    tdsa_status st;
 
+    if (batch->key != key) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the batch is not of key %s", key->pub.key_id);
+    }
     if (strcmp(q->key_id, key->pub.key_id) != 0) {
         return TDSA_FAIL(err, TDSA_E_CONFLICT, "the request is for another key than %s",
                          key->pub.key_id);
@@ -30,12 +31,11 @@ static tdsa_status check_names(const mpc_key *key, const mpc_batch *batch, const
         memcmp(q->committee, batch->committee, committee_count * sizeof q->committee[0]) != 0) {
         return TDSA_FAIL(err, TDSA_E_CONFLICT, "the committee is not the one of the presignature");
     }
-    st = mpc_policy_tag(tag, &key->pub.policy, err);
-    if (st == TDSA_OK && memcmp(tag, q->policy_tag, sizeof tag) != 0) {
+    if (memcmp(batch->policy_tag, q->policy_tag, sizeof q->policy_tag) != 0) {
         return TDSA_FAIL(err, TDSA_E_CONFLICT, "the request names another policy of key %s",
                          key->pub.key_id);
     }
-    return st;
+    return TDSA_OK;
 }
 
 /* What the key's policy allows. */
@@ -88,29 +88,15 @@ static tdsa_status compute_h(mpc_context *out, const mpc_key *key, const mpc_req
     return TDSA_OK;
 }
 
-/* H('cc', cc): 32 bytes. */
-static tdsa_status hash_cc(uint8_t out[32], const mpc_key *key, tdsa_err *err)
-{
-    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
-
-    tdsa_stmt_begin(&b, "cc");
-    tdsa_stmt_octets(&b, key->pub.cc, sizeof key->pub.cc);
-    return tdsa_hash32_stmt(out, &b, err);
-}
-
 /* T = H('sign', version, cluster-id, curve, Q, beta, index, [R] or [D, E], Y, H('cc', cc), epsilon, Y', C, t,
  * no coin list). */
-static tdsa_status hash_transcript(mpc_context *out, const mpc_key *key, const mpc_request *q,
+static tdsa_status hash_transcript(mpc_context *out, const mpc_batch *batch, const mpc_request *q,
                                    const grp_point *nonce, const uint8_t *q_bytes, size_t q_len,
                                    tdsa_err *err)
 {
     TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
-    uint8_t cc_hash[32];
-    tdsa_status st = hash_cc(cc_hash, key, err);
+    const mpc_key *key = batch->key;
 
-    if (st != TDSA_OK) {
-        return st;
-    }
     tdsa_stmt_begin(&b, "sign");
     tdsa_stmt_uint(&b, MPC_VERSION);
     tdsa_stmt_octets(&b, key->pub.cluster_id, sizeof key->pub.cluster_id);
@@ -120,7 +106,7 @@ static tdsa_status hash_transcript(mpc_context *out, const mpc_key *key, const m
     tdsa_stmt_uint(&b, q->index);
     mpc_put_points(&b, key->g, nonce, mpc_scheme_points(key->pub.scheme));
     mpc_put_point(&b, key->g, &key->pub.y);
-    tdsa_stmt_octets(&b, cc_hash, sizeof cc_hash);
+    tdsa_stmt_octets(&b, batch->cc_hash, sizeof batch->cc_hash);
     mpc_put_scalar(&b, key->g, &out->epsilon);
     mpc_put_point(&b, key->g, &out->y_final);
     tdsa_stmt_uint_list(&b, q->committee, q->committee_count);
@@ -149,10 +135,7 @@ static tdsa_status compute_r(mpc_context *out, const mpc_key *key, const grp_poi
     if (grp_scalar_is_zero(key->g, &out->delta)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "delta is 0");
     }
-    st = grp_mul_base(key->g, &hat, &out->delta, err);
-    if (st == TDSA_OK) {
-        st = grp_point_add_vartime(key->g, &hat, &hat, big_r, err);
-    }
+    st = grp_mul_base_add_vartime(key->g, &hat, &out->delta, big_r, err);
     if (st != TDSA_OK) {
         return st;
     }
@@ -227,7 +210,7 @@ tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key, const mpc_batc
         st = before_transcript(&c, key, q, err);
     }
     if (st == TDSA_OK) {
-        st = hash_transcript(&c, key, q, nonce, q_bytes, q_len, err);
+        st = hash_transcript(&c, batch, q, nonce, q_bytes, q_len, err);
     }
     if (st == TDSA_OK) {
         st = after_transcript(&c, key, q, nonce, err);

@@ -58,6 +58,10 @@ struct mpc_batch {
     uint16_t committee[GRP_PARTIES_MAX];
     uint8_t *r_list; /* R, or D and E, of each index, uncompressed, decoded when used */
     grp_prss *stream[PRESIGN_STREAMS]; /* NULL when the key has no secret half here */
+    grp_pad_keys *pads;                /* the same */
+    /* what every request of the batch is checked against or hashed with: the key's, fixed */
+    uint8_t policy_tag[32], cc_hash[32];
+    grp_scalar lambda[GRP_PARTIES_MAX]; /* Lagrange coefficients of the committee at 0 */
 };
 
 /** R, or D and E, of one index, decoded; the rest of out is the identity. index < count.

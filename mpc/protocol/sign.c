@@ -8,7 +8,6 @@
 
 /* The secrets of one reply; wiped before it is sent. */
 typedef struct {
-    uint8_t pair[GRP_PARTIES_MAX][32]; /* kappa_{me,i} by position in the committee */
     grp_scalar nonce[PRESIGN_STREAMS]; /* k and a, or d and e */
     grp_scalar pad[REPLY_VALUES_MAX], x;
     grp_scalar value[REPLY_VALUES_MAX]; /* mu and nu, or z */
@@ -24,12 +23,9 @@ static tdsa_status draw_pads(reply_secret *s, const mpc_key *key, const mpc_batc
     grp_pad_cfg cfg = {.committee = batch->committee,
                        .committee_count = 2u * key->pub.t + 1u,
                        .me = key->pub.me,
-                       .pair_keys = (const uint8_t(*)[32])s->pair,
+                       .prepared = batch->pads,
                        .transcript = ctx->transcript};
 
-    for (size_t i = 0; i < cfg.committee_count; i++) {
-        memcpy(s->pair[i], key->sec->pairs[batch->committee[i]], sizeof s->pair[i]);
-    }
     for (size_t i = 0; i < mpc_reply_values(ctx->scheme) && st == TDSA_OK; i++) {
         cfg.word = words[i];
         st = grp_pad(key->g, &s->pad[i], &cfg, err);

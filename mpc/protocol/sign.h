@@ -61,7 +61,7 @@ typedef struct {
 /**
  * Checks Q against the key's policy and the batch (own R, own committee) and computes the context.
  * q_bytes: the exact bytes of Q as received; q: their decoded form.
- * Errors: TDSA_E_BAD_INPUT (h = 0, delta = 0, R^ = O, r = 0; rho = 0, R = O, c = 0, a tweak that is
+ * Errors: TDSA_E_BAD_INPUT (a batch of another key object, h = 0, delta = 0, R^ = O, r = 0; rho = 0, R = O, c = 0, a tweak that is
  * not below q, Y' = O; wrong lengths), TDSA_E_DENIED (policy:
  * purpose, digest algorithm, path, options), TDSA_E_NOT_FOUND (index outside the batch),
  * TDSA_E_CONFLICT (epoch, committee, policy tag differ).

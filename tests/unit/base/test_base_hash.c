@@ -175,6 +175,35 @@ static void hkdf_agrees_with_openssl(void **state)
     }
 }
 
+static void a_prepared_key_expands_to_the_same(void **state)
+{
+    static const size_t lens[] = {0, 1, 48, 64, 65, 82, 128, 200};
+    uint8_t prk[32];
+    uint8_t expect[255 * 64 + 1];
+    uint8_t got[255 * 64 + 1];
+    tdsa_hkdf_key *k = NULL;
+    tdsa_err err;
+
+    (void)state;
+    memset(prk, 0x61, sizeof prk);
+    assert_int_equal(tdsa_hkdf_key_new(&k, prk, &err), TDSA_OK);
+    for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+        TDSA_SCOPED_BUF info = TDSA_BUF_EMPTY;
+
+        tdsa_stmt_begin(&info, "info");
+        tdsa_stmt_uint(&info, i);
+        assert_int_equal(tdsa_hkdf_expand(expect, lens[i], prk, &info, &err), TDSA_OK);
+        assert_int_equal(tdsa_hkdf_key_expand(k, got, lens[i], &info, &err), TDSA_OK);
+        assert_memory_equal(got, expect, lens[i]);
+        info.failed = true;
+        assert_int_equal(tdsa_hkdf_key_expand(k, got, lens[i], &info, &err), TDSA_E_NO_MEMORY);
+        info.failed = false;
+        assert_int_equal(tdsa_hkdf_key_expand(k, got, sizeof got, &info, &err), TDSA_E_BAD_INPUT);
+    }
+    tdsa_hkdf_key_free(k);
+    tdsa_hkdf_key_free(NULL);
+}
+
 static void hkdf_refuses_more_than_255_blocks(void **state)
 {
     static uint8_t out[255 * 64 + 1];
@@ -290,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_failed_statement_is_never_hashed),
         cmocka_unit_test(hmac_agrees_with_openssl_for_all_key_and_text_lengths),
         cmocka_unit_test(hkdf_agrees_with_openssl),
+        cmocka_unit_test(a_prepared_key_expands_to_the_same),
         cmocka_unit_test(hkdf_refuses_more_than_255_blocks),
         cmocka_unit_test(everything_works_in_a_forked_child),
         cmocka_unit_test(the_library_context_is_private_and_made_once),

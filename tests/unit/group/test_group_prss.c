@@ -250,11 +250,20 @@ static void pads_weighted_with_lambda_cancel(void **state)
                                          .word = words[w],
                                          .transcript = transcript};
                 grp_scalar pad;
+                grp_scalar again;
+                grp_pad_cfg ready = cfg;
+                grp_pad_keys *prepared = NULL;
 
                 for (size_t i = 0; i < 5; i++) {
                     memcpy(keys[i], s.pair[committee[j]][committee[i]], 32);
                 }
                 assert_int_equal(grp_pad(g, &pad, &cfg, &err), TDSA_OK);
+                assert_int_equal(grp_pad_keys_new(&prepared, g, &cfg, &err), TDSA_OK);
+                ready.prepared = prepared;
+                ready.pair_keys = NULL;
+                assert_int_equal(grp_pad(g, &again, &ready, &err), TDSA_OK);
+                assert_true(grp_scalar_equal(g, &pad, &again));
+                grp_pad_keys_free(prepared);
                 assert_false(grp_scalar_is_zero(g, &pad));
                 grp_scalar_mul(g, &pad, &pad, &lambda[j]);
                 grp_scalar_add(g, &sum, &sum, &pad);
@@ -278,9 +287,13 @@ static void pad_refuses_a_stranger(void **state)
                              .transcript = transcript};
     grp *g = open_curve(0);
     grp_scalar pad;
+    grp_pad_keys *prepared = NULL;
     tdsa_err err;
 
     (void)state;
+    assert_int_equal(grp_pad_keys_new(&prepared, g, &cfg, &err), TDSA_E_BAD_INPUT);
+    assert_null(prepared);
+    grp_pad_keys_free(NULL);
     assert_int_equal(grp_pad(g, &pad, &cfg, &err), TDSA_E_BAD_INPUT);
     assert_true(grp_scalar_is_zero(g, &pad));
     grp_close(g);

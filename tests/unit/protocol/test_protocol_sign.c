@@ -219,6 +219,7 @@ static void prepare_mode_is_refused(void **state)
 {
     fixture f;
     mpc_key key;
+    mpc_batch *batch = NULL;
     TDSA_SCOPED_BUF bytes = TDSA_BUF_EMPTY;
     mpc_context ctx;
     tdsa_err err;
@@ -227,10 +228,16 @@ static void prepare_mode_is_refused(void **state)
     set_up(&f, GRP_P256, NULL);
     key = *f.r.key[0];
     key.pub.policy.prepare = true;
+    assert_int_equal(mpc_batch_new(&batch, &key, mpc_batch_beta(f.r.batch[0]), f.r.count,
+                                   f.r.data[0].data, f.r.data[0].len, &err),
+                     TDSA_OK);
     assert_int_equal(mpc_request_for_key(&f.q, &key, &err), TDSA_OK);
     mpc_request_encode(&bytes, &f.q);
     assert_int_equal(mpc_context_new(&ctx, &key, f.r.batch[0], &f.q, bytes.data, bytes.len, &err),
+                     TDSA_E_BAD_INPUT); /* a batch of another key */
+    assert_int_equal(mpc_context_new(&ctx, &key, batch, &f.q, bytes.data, bytes.len, &err),
                      TDSA_E_DENIED);
+    mpc_batch_free(batch);
     run_clear(&f.r);
 }
 
