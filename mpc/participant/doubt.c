@@ -2,14 +2,17 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/failpoint.h"
 #include "base/statement.h"
 #include "participant/internal.h"
 
 /*
- * Keys that are stored but not confirmed: a process ended, or a message was lost, in the last round
- * of a key generation. Peers are asked what they have. A key becomes ACTIVE when t+1 peers call it
- * so, or when all others have stored the same. It is collected when every server has said that it is
- * not ACTIVE there: one that is silent may have told its callers that it is.
+ * Keys and epochs that are stored but not confirmed: a process ended, or a message was lost, in one of
+ * the last rounds of a key generation or reshare. Peers are asked what they have. An epoch becomes
+ * ACTIVE when t+1 peers call it so, or when all others have stored the same. It is collected when
+ * every server has said that it is not ACTIVE there: one that is silent may have told its callers
+ * that it is. The epoch before an ACTIVE one is wiped when every member has the ACTIVE one; whoever
+ * is not in it wipes the key then.
  */
 
 #define ASK_AGAIN_MS     500u
@@ -28,25 +31,49 @@ static part_doubt *find_doubt(const part *p, const char *key_id)
     return d;
 }
 
-void part_doubt_add(part *p, const char *key_id, const uint8_t stored[64], uint64_t created_ms)
+static uint32_t bit(uint16_t index)
 {
-    part_doubt *d = find_doubt(p, key_id);
+    return index < 32 ? 1u << index : 0;
+}
 
-    if (d != NULL) {
+void part_doubt_add(part *p, const mpc_key_public *pub, part_doubt_phase phase, uint64_t created_ms)
+{
+    part_doubt *d = find_doubt(p, pub->key_id);
+
+    if (d != NULL && d->epoch >= pub->epoch) {
         return;
     }
-    d = calloc(1, sizeof *d);
     if (d == NULL) {
-        return; /* asked about at the next start */
+        d = calloc(1, sizeof *d);
+        if (d == NULL) {
+            return; /* asked about at the next start */
+        }
+        d->next = p->doubts;
+        p->doubts = d;
+    } else { /* a later epoch: the earlier one is settled by it */
+        part_doubt *next = d->next;
+        memset(d, 0, sizeof *d);
+        d->next = next;
     }
-    TDSA_ASSERT(strlen(key_id) <= KS_KEY_ID_MAX);
-    memcpy(d->key_id, key_id, strlen(key_id) + 1);
-    memcpy(d->stored, stored, sizeof d->stored);
+    memcpy(d->key_id, pub->key_id, sizeof d->key_id);
+    memcpy(d->stored, pub->stored, sizeof d->stored);
+    d->phase = phase;
+    d->epoch = pub->epoch;
+    d->t = pub->t;
+    for (size_t i = 0; i < pub->n; i++) {
+        const uint16_t index = pub->members[i].index;
+
+        if (index == p->cfg.roster.me) {
+            continue;
+        }
+        d->members |= bit(index);
+        if (part_asker_of(p, index) == PART_BY_SERVER) {
+            d->servers |= bit(index);
+        }
+    }
     d->id = ++p->next_doubt;
     d->created_ms = created_ms;
     d->ask_again_ms = part_now(p);
-    d->next = p->doubts;
-    p->doubts = d;
 }
 
 static void drop_doubt(part *p, const part_doubt *d)
@@ -69,55 +96,64 @@ void part_doubts_free(part *p)
     }
 }
 
-/* The stored hash and the public half of a key that has a share. */
-static tdsa_status stored_of(part *p, const ks_key *row, uint8_t stored[64], tdsa_err *err)
+bool part_doubt_phase_of(part *p, const ks_key *row, part_doubt_phase *phase)
 {
     mpc_key *key = NULL;
-    tdsa_status st = part_key_public(p, row, &key, err);
-
-    if (st == TDSA_OK) {
-        memcpy(stored, key->pub.stored, 64);
-    }
-    mpc_key_free(key);
-    return st;
-}
-
-typedef struct {
-    part *p;
-    char last[KS_KEY_ID_MAX + 1];
-    size_t seen;
-} load_state;
-
-static bool load_row(void *ctx, const ks_key *row)
-{
-    load_state *l = ctx;
-    uint8_t stored[64];
     tdsa_err err;
 
-    l->seen++;
-    memcpy(l->last, row->key_id, sizeof l->last);
-    if (row->state == KS_KEY_PENDING && stored_of(l->p, row, stored, &err) == TDSA_OK) {
-        part_doubt_add(l->p, row->key_id, stored, part_now(l->p));
+    if (row->state == KS_KEY_PENDING && part_key_public(p, row, &key, &err) == TDSA_OK) {
+        *phase = mpc_key_is_member(&key->pub, p->cfg.roster.me) ? DOUBT_PENDING : DOUBT_LEAVING;
+        mpc_key_free(key);
+        return true;
     }
+    return false;
+}
+
+static void doubt_row(part *p, const ks_key *row, part_doubt_phase phase)
+{
+    mpc_key *key = NULL;
+    tdsa_err err;
+
+    if (part_key_public(p, row, &key, &err) == TDSA_OK) {
+        part_doubt_add(p, &key->pub, phase, part_now(p));
+    }
+    mpc_key_free(key);
+}
+
+static bool load_pending(void *ctx, const ks_key *row)
+{
+    part *p = ctx;
+    part_doubt_phase phase = DOUBT_PENDING;
+
+    if (part_doubt_phase_of(p, row, &phase)) {
+        doubt_row(p, row, phase);
+    }
+    return true;
+}
+
+/* An epoch that is on its way out: the one in use is what peers are asked about. */
+static bool load_old(void *ctx, const ks_key *row)
+{
+    part *p = ctx;
+    ks_key *now = NULL;
+    tdsa_err err;
+
+    if (ks_key_get(p->cfg.store, row->key_id, &now, &err) == TDSA_OK &&
+        now->state == KS_KEY_ACTIVE) {
+        doubt_row(p, now, DOUBT_ERASING);
+    }
+    ks_key_free(now);
     return true;
 }
 
 void part_doubts_load(part *p)
 {
-    const size_t page = 256;
-    load_state l = {.p = p};
     tdsa_err err;
 
-    do {
-        char from[KS_KEY_ID_MAX + 1];
-        memcpy(from, l.last, sizeof from);
-        l.seen = 0;
-        if (ks_key_each(p->cfg.store, from[0] == '\0' ? NULL : from, page, load_row, &l, &err) !=
-            TDSA_OK) {
-            part_say(p, TDSA_LOG_WARN, "looking for half-made keys: %s", err.text);
-            return;
-        }
-    } while (l.seen == page);
+    if (ks_key_each_in(p->cfg.store, KS_KEY_PENDING, load_pending, p, &err) != TDSA_OK ||
+        ks_key_each_in(p->cfg.store, KS_KEY_OLD, load_old, p, &err) != TDSA_OK) {
+        part_say(p, TDSA_LOG_WARN, "looking for half-made keys: %s", err.text);
+    }
 }
 
 /* ---- settling ---- */
@@ -132,50 +168,70 @@ static unsigned bits(uint32_t mask)
     return count;
 }
 
-static uint32_t server_peers(const part *p)
-{
-    uint32_t mask = 0;
-
-    for (uint16_t i = 0; i < p->cfg.roster.n; i++) {
-        if (i != p->cfg.roster.me && part_asker_of(p, i) == PART_BY_SERVER) {
-            mask |= 1u << i;
-        }
-    }
-    return mask;
-}
-
 /*
- * A client settles only when every server calls the key ACTIVE: so a key that is PENDING at a server
+ * A client settles only when every server calls the epoch ACTIVE: so one that is PENDING at a server
  * is ACTIVE at no client, and the servers may collect it without asking the client, whom nobody can
  * call. That all others have stored the same is enough while the run is young, or when somebody has
  * settled already.
  */
 static bool settled(const part *p, const part_doubt *d)
 {
-    const unsigned others = p->cfg.roster.n - 1u;
-    const uint32_t servers = server_peers(p);
     const bool young = part_now(p) < d->created_ms + YOUNG_TIMEOUTS * p->cfg.session_timeout_ms;
 
     if (part_is_client(p)) {
-        return (d->active_reports & servers) == servers;
+        return (d->active_reports & d->servers) == d->servers;
     }
-    return bits(d->active_reports) > p->cfg.t ||
-           (bits(d->stored_reports) == others && (young || d->active_reports != 0));
+    return bits(d->active_reports) > d->t ||
+           ((d->stored_reports & d->members) == d->members && (young || d->active_reports != 0));
+}
+
+/* A client is counted as ACTIVE when all servers are: it has the epoch, and nobody can call it. */
+static bool active_everywhere(const part_doubt *d)
+{
+    return (d->active_reports & d->servers) == d->servers;
+}
+
+static void end_doubt(part *p, part_doubt *d)
+{
+    drop_doubt(p, d);
+    free(d);
+}
+
+/* It is ACTIVE elsewhere, or can be. What there was before it is wiped when all say so. */
+static tdsa_status settle_pending(part *p, part_doubt *d, tdsa_err *err)
+{
+    tdsa_status st;
+
+    TDSA_FAILPOINT("settle.before_active");
+    st = ks_key_move(p->cfg.store, d->key_id, d->epoch, KS_KEY_PENDING, KS_KEY_ACTIVE, err);
+    TDSA_FAILPOINT("settle.after_active");
+    if (st != TDSA_OK && st != TDSA_E_CONFLICT && st != TDSA_E_NOT_FOUND) {
+        return st;
+    }
+    part_say(p, TDSA_LOG_INFO, "key %s is confirmed by its participants", d->key_id);
+    if (st != TDSA_OK || d->epoch == 0) {
+        end_doubt(p, d);
+        return TDSA_OK;
+    }
+    part_key_replaced(p, d->key_id);
+    d->phase = DOUBT_ERASING;
+    return TDSA_OK;
 }
 
 static tdsa_status settle(part *p, part_doubt *d, tdsa_err *err)
 {
-    tdsa_status st;
+    tdsa_status st = TDSA_OK;
 
-    if (!settled(p, d)) {
-        return TDSA_OK;
+    if (d->phase == DOUBT_PENDING && settled(p, d)) {
+        st = settle_pending(p, d, err);
+        d = find_doubt(p, d->key_id);
     }
-    st = ks_key_move(p->cfg.store, d->key_id, 0, KS_KEY_PENDING, KS_KEY_ACTIVE, err);
-    if (st == TDSA_OK || st == TDSA_E_CONFLICT || st == TDSA_E_NOT_FOUND) {
-        part_say(p, TDSA_LOG_INFO, "key %s is confirmed by its participants", d->key_id);
-        drop_doubt(p, d);
-        free(d);
-        return TDSA_OK;
+    if (st != TDSA_OK || d == NULL || d->phase == DOUBT_PENDING || !active_everywhere(d)) {
+        return st;
+    }
+    st = part_epochs_erase(p, d->key_id, d->epoch, d->phase == DOUBT_LEAVING, err);
+    if (st == TDSA_OK) {
+        end_doubt(p, d);
     }
     return st;
 }
@@ -186,57 +242,52 @@ static void report(part_doubt *d, uint16_t from, ks_key_state state, const uint8
         return;
     }
     d->stored_reports |= 1u << from;
-    if (state == KS_KEY_ACTIVE) {
+    if (state != KS_KEY_PENDING) { /* OLD: it was, and is past it */
         d->active_reports |= 1u << from;
     }
 }
 
-tdsa_status part_doubt_reported(part *p, const char *key_id, uint16_t from, ks_key_state state,
+tdsa_status part_doubt_reported(part *p, const ks_key *row, uint16_t from, ks_key_state state,
                                 const uint8_t stored[64], tdsa_err *err)
 {
-    part_doubt *d = find_doubt(p, key_id);
-    ks_key *row = NULL;
-    uint8_t mine[64];
-    tdsa_status st = TDSA_OK;
+    part_doubt_phase phase = DOUBT_PENDING;
+    part_doubt *d = NULL;
 
-    if (d == NULL) {
-        st = ks_key_get(p->cfg.store, key_id, &row, err);
-        if (st == TDSA_OK && row->state == KS_KEY_PENDING) {
-            st = stored_of(p, row, mine, err);
-            if (st == TDSA_OK) {
-                part_doubt_add(p, key_id, mine, part_now(p));
-            }
-        }
-        ks_key_free(row);
-        d = find_doubt(p, key_id);
+    if (part_doubt_phase_of(p, row, &phase)) {
+        doubt_row(p, row, phase);
     }
-    if (st != TDSA_OK || d == NULL) {
-        return st;
+    d = find_doubt(p, row->key_id);
+    if (d == NULL || d->epoch != row->epoch) {
+        return TDSA_OK;
     }
     report(d, from, state, stored);
     return settle(p, d, err);
 }
 
-/** Appends stmt("status", key-id, state, stored) of a key that has a share. */
-tdsa_status part_status_put(part *p, const char *key_id, tdsa_buf *out, tdsa_err *err)
+/** Appends stmt("status", key-id, epoch, state, stored) of an epoch that is stored here. */
+tdsa_status part_status_put(part *p, const char *key_id, uint32_t epoch, tdsa_buf *out,
+                            tdsa_err *err)
 {
     ks_key *row = NULL;
-    uint8_t stored[64];
-    tdsa_status st = ks_key_get(p->cfg.store, key_id, &row, err);
+    mpc_key *key = NULL;
+    tdsa_status st = ks_key_get_epoch(p->cfg.store, key_id, epoch, &row, err);
 
-    if (st == TDSA_OK && row->state != KS_KEY_PENDING && row->state != KS_KEY_ACTIVE) {
+    if (st == TDSA_OK && row->state != KS_KEY_PENDING && row->state != KS_KEY_ACTIVE &&
+        row->state != KS_KEY_OLD) {
         st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "key %s has no share here", key_id);
     }
     if (st == TDSA_OK) {
-        st = stored_of(p, row, stored, err);
+        st = part_key_public(p, row, &key, err);
     }
     if (st == TDSA_OK) {
         tdsa_stmt_begin(out, "status");
         tdsa_stmt_text(out, key_id);
+        tdsa_stmt_uint(out, epoch);
         tdsa_stmt_uint(out, (uint64_t)row->state);
-        tdsa_stmt_octets(out, stored, sizeof stored);
+        tdsa_stmt_octets(out, key->pub.stored, sizeof key->pub.stored);
         st = tdsa_buf_check(out, err);
     }
+    mpc_key_free(key);
     ks_key_free(row);
     return st;
 }
@@ -260,6 +311,7 @@ void part_doubt_answered(part *p, uint32_t doubt, uint16_t from, const part_answ
     tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
     char key_id[KS_KEY_ID_MAX + 1];
     uint8_t stored[64];
+    uint64_t epoch = 0;
     uint64_t state = 0;
     part_doubt *d = NULL;
     tdsa_err err;
@@ -272,13 +324,15 @@ void part_doubt_answered(part *p, uint32_t doubt, uint16_t from, const part_answ
     }
     tdsa_stmt_expect(&r, "status");
     tdsa_stmt_read_text(&r, key_id, sizeof key_id);
+    epoch = tdsa_stmt_read_uint(&r);
     state = tdsa_stmt_read_uint(&r);
     tdsa_stmt_read_exact(&r, stored, sizeof stored);
     if (tdsa_reader_finish(&r, "status", &err) != TDSA_OK) {
         return;
     }
     d = find_doubt(p, key_id);
-    if (d == NULL || (state != KS_KEY_PENDING && state != KS_KEY_ACTIVE)) {
+    if (d == NULL || d->epoch != epoch ||
+        (state != KS_KEY_PENDING && state != KS_KEY_ACTIVE && state != KS_KEY_OLD)) {
         return;
     }
     if (state == KS_KEY_PENDING) {
@@ -296,31 +350,35 @@ void part_doubt_answered(part *p, uint32_t doubt, uint16_t from, const part_answ
 static bool collect(part *p, part_doubt *d)
 {
     tdsa_err err;
+    tdsa_status st;
 
-    if (d->active_reports != 0 || d->rounds < PATIENCE_ROUNDS || !is_old(p, d) ||
-        (d->not_active & server_peers(p)) != server_peers(p)) {
+    if (d->phase == DOUBT_ERASING || d->active_reports != 0 || d->rounds < PATIENCE_ROUNDS ||
+        !is_old(p, d) || (d->not_active & d->servers) != d->servers) {
         return false;
     }
-    if (ks_key_delete(p->cfg.store, d->key_id, true, &err) != TDSA_OK) {
+    st = d->epoch == 0 ? ks_key_delete(p->cfg.store, d->key_id, true, &err)
+                       : ks_key_drop_epoch(p->cfg.store, d->key_id, d->epoch, &err);
+    if (st != TDSA_OK && st != TDSA_E_NOT_FOUND) {
         part_say(p, TDSA_LOG_ERROR, "half-made key %s: %s", d->key_id, err.text);
         return false;
     }
-    part_say(p, TDSA_LOG_WARN, "half-made key %s collected", d->key_id);
-    drop_doubt(p, d);
-    free(d);
+    part_say(p, TDSA_LOG_WARN, "half-made key %s, epoch %u, collected", d->key_id, d->epoch);
+    end_doubt(p, d);
     return true;
 }
 
-/* False when the key is no longer in doubt here (it was deleted meanwhile). */
-static bool still_pending(part *p, const part_doubt *d)
+/* False when nothing is in doubt here any more (the key was deleted meanwhile, or settled by another
+ * process). */
+static bool still_in_doubt(part *p, const part_doubt *d)
 {
+    const ks_key_state wanted = d->phase == DOUBT_ERASING ? KS_KEY_ACTIVE : KS_KEY_PENDING;
     ks_key *row = NULL;
     tdsa_err err;
-    const tdsa_status st = ks_key_get(p->cfg.store, d->key_id, &row, &err);
-    const bool pending = st == TDSA_OK ? row->state == KS_KEY_PENDING : st != TDSA_E_NOT_FOUND;
+    const tdsa_status st = ks_key_get_epoch(p->cfg.store, d->key_id, d->epoch, &row, &err);
+    const bool same = st == TDSA_OK ? row->state == wanted : st != TDSA_E_NOT_FOUND;
 
     ks_key_free(row);
-    return pending;
+    return same;
 }
 
 static void ask_servers(part *p, const part_doubt *d)
@@ -329,7 +387,7 @@ static void ask_servers(part *p, const part_doubt *d)
     part_question q = {.ask = {.kind = PART_ASK_STATUS}};
     tdsa_err err;
 
-    if (part_status_put(p, d->key_id, &body, &err) != TDSA_OK) {
+    if (part_status_put(p, d->key_id, d->epoch, &body, &err) != TDSA_OK) {
         return;
     }
     q.ask.run = d->id;
@@ -337,7 +395,7 @@ static void ask_servers(part *p, const part_doubt *d)
     q.ask.body_len = body.len;
     q.deadline_ms = part_now(p) + p->cfg.deadline_ms;
     for (uint16_t i = 0; i < p->cfg.roster.n; i++) {
-        if ((server_peers(p) & (1u << i)) == 0) {
+        if ((d->servers & (1u << i)) == 0) {
             continue;
         }
         q.peer = i;
@@ -359,10 +417,9 @@ uint64_t part_doubts_next_due(const part *p)
 
 bool part_may_settle(const part *p)
 {
-    const uint32_t servers = server_peers(p);
-
     for (const part_doubt *d = p->doubts; d != NULL; d = d->next) {
-        if (d->rounds == 0 || (d->stored_reports & servers) == servers) {
+        if (d->rounds == 0 ||
+            (d->phase == DOUBT_PENDING && (d->stored_reports & d->servers) == d->servers)) {
             return true;
         }
     }
@@ -377,7 +434,7 @@ void part_doubts_due(part *p)
 
     while (d != NULL) {
         part_doubt *next = d->next;
-        if (d->ask_again_ms <= now && !still_pending(p, d)) {
+        if (d->ask_again_ms <= now && !still_in_doubt(p, d)) {
             drop_doubt(p, d);
             free(d);
         } else if (d->ask_again_ms <= now && !collect(p, d)) {

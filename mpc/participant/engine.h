@@ -30,6 +30,7 @@ typedef enum {
     PART_OP_SIGN,
     PART_OP_DELETE,
     PART_OP_PING,
+    PART_OP_RESHARE,
     PART_OP_COUNT
 } part_op_kind;
 typedef void (*part_event_fn)(void *ctx, part_op_kind op, part_event event, uint64_t duration_us);

@@ -71,6 +71,15 @@ tdsa_status part_engine_presign(part_engine *e, const char *key_id, uint32_t cou
     return finish(e, part_start_presign(e->part, key_id, count, deadline_ms, err), &none, err);
 }
 
+tdsa_status part_engine_reshare(part_engine *e, const char *key_id, const part_reshare_spec *spec,
+                                uint32_t deadline_ms, tdsa_err *err)
+{
+    part_result none;
+
+    part_engine_enter(e);
+    return finish(e, part_start_reshare(e->part, key_id, spec, deadline_ms, err), &none, err);
+}
+
 tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint32_t deadline_ms,
                                tdsa_err *err)
 {

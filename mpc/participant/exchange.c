@@ -174,6 +174,11 @@ void part_exchanges_ready(part *p, part_session *s, uint16_t peer)
 
 /* ---- endings ---- */
 
+static bool of_run(part_ask_kind kind)
+{
+    return kind == PART_ASK_KEYGEN || kind == PART_ASK_PRESIGN || kind == PART_ASK_RESHARE;
+}
+
 /* Tells whoever asked that there is no answer. */
 static void tell_failed(part *p, const part_exchange *x, const tdsa_err *why)
 {
@@ -182,7 +187,7 @@ static void tell_failed(part *p, const part_exchange *x, const tdsa_err *why)
     }
     if (x->for_op != PART_OP_NONE) {
         part_op_failed(p, x->for_op, x->peer, why);
-    } else if (x->kind == PART_ASK_KEYGEN || x->kind == PART_ASK_PRESIGN) {
+    } else if (of_run(x->kind)) {
         part_run_failed(p, x->session, x->run, why);
     }
 }
@@ -191,7 +196,7 @@ static void tell_answered(part *p, const part_exchange *x, const part_answer *a)
 {
     if (x->for_op != PART_OP_NONE) {
         part_op_answered(p, x->for_op, x->peer, a);
-    } else if (x->kind == PART_ASK_KEYGEN || x->kind == PART_ASK_PRESIGN) {
+    } else if (of_run(x->kind)) {
         part_run_answered(p, x->session, x->peer, x->run, x->round, a);
     } else if (x->kind == PART_ASK_STATUS) {
         part_doubt_answered(p, x->run, x->peer, a);

@@ -18,7 +18,8 @@
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
  *   derive.c       public keys by path
- *   doubt.c        half-made keys               rate.c     signatures per minute
+ *   doubt.c        half-made keys and epochs    rate.c     signatures per minute
+ *   reshare.c      new shares of a key
  */
 
 #define PART_SESSIONS_MAX       4096u
@@ -57,6 +58,7 @@ struct part_key {
     unsigned refs;
     uint64_t used_ms;
     mpc_key *key; /* owned */
+    bool gone;    /* deleted or replaced: found no more, freed when nobody holds it */
     /* combiner side */
     part_session *signing; /* my signing session for this key, or NULL */
     part_batch *lease;     /* batch that my lease is from, or NULL */
@@ -172,7 +174,19 @@ struct part_exchange {
 
 /* ---- runs ---- */
 
-typedef enum { RUN_KEYGEN, RUN_PRESIGN } part_run_kind;
+typedef enum { RUN_KEYGEN, RUN_PRESIGN, RUN_RESHARE } part_run_kind;
+
+/** What a reshare is about, as its coordinator proposes it; everybody checks it. */
+typedef struct {
+    grp_curve curve;
+    mpc_scheme scheme;
+    mpc_policy policy;
+    uint32_t old_epoch;
+    uint16_t old_t, old_n, dealer_count, t, n;
+    uint16_t old_indices[GRP_PARTIES_MAX];
+    mpc_member dealers[GRP_PARTIES_MAX]; /* S: old members that deal */
+    mpc_member members[GRP_PARTIES_MAX]; /* of the new epoch */
+} part_reshare_plan;
 
 struct part_run {
     part_run *next;
@@ -184,15 +198,18 @@ struct part_run {
     uint64_t born_ms, deadline_ms;
     uint16_t members[GRP_PARTIES_MAX]; /* ascending */
     size_t member_count;
-    mpc_keygen *keygen;
+    mpc_keygen *keygen; /* of a reshare too */
     mpc_presign *presign;
     part_key *key; /* presign: held */
     char key_id[KS_KEY_ID_MAX + 1];
     uint64_t lane, seq;
     uint32_t count;
     bool compressed;
-    bool stored;     /* keygen: the PENDING record is durable */
-    uint32_t silent; /* why it fails: these members did not answer, bit per index */
+    bool stored;             /* keygen, reshare: the PENDING record is durable */
+    bool active;             /* reshare: the new epoch is the one in use here */
+    part_reshare_plan *plan; /* reshare: owned */
+    tdsa_buf plan_bytes;     /* the same as it travels */
+    uint32_t silent;         /* why it fails: these members did not answer, bit per index */
     struct {
         bool sent;      /* my message of the current round went out */
         bool asked;     /* its request of the current round waits for my message */
@@ -236,6 +253,7 @@ struct part_op {
     char key_id[KS_KEY_ID_MAX + 1];
     uint32_t waiting;     /* peers whose answer is missing, bit per index */
     uint32_t asked_twice; /* peers that were asked again in another session */
+    part_reshare_spec reshare;
     /* presign */
     uint32_t count;
     /* sign */
@@ -264,13 +282,24 @@ typedef struct {
     bool heard;        /* it asked something since it failed */
 } part_peer;
 
-/* ---- half-made keys that peers are asked about ---- */
+/* ---- half-made keys and epochs that peers are asked about ---- */
+
+typedef enum {
+    DOUBT_PENDING, /* stored here, not known to be stored by all */
+    DOUBT_LEAVING, /* the same of an epoch that this participant has no share of */
+    DOUBT_ERASING  /* ACTIVE here; the earlier epoch goes when it is ACTIVE everywhere */
+} part_doubt_phase;
 
 typedef struct part_doubt {
     struct part_doubt *next;
     uint32_t id; /* so that a refusal, which names no key, finds it */
     char key_id[KS_KEY_ID_MAX + 1];
+    part_doubt_phase phase;
+    uint32_t epoch; /* the one in doubt; 0: the generation of the key */
     uint8_t stored[64];
+    uint16_t t;
+    uint32_t members,
+        servers; /* of this epoch without me, bit per index; those that can be asked */
     uint32_t active_reports, stored_reports; /* bit per index */
     uint32_t not_active; /* said, when no run could be under way any more, that it is not ACTIVE */
     uint64_t ask_again_ms;
@@ -397,7 +426,26 @@ void part_run_end(part *p, part_run *run, const tdsa_err *why);
 void part_runs_due(part *p);
 uint64_t part_runs_next_due(const part *p);
 
+/* reshare.c */
+/** The pings of a reshare are answered: it begins with those who are there, or ends. */
+void part_reshare_go_on(part *p, part_op *op);
+/** The run of a plan (r->plan), mine or a peer's. */
+tdsa_status part_reshare_begin(part *p, part_run *r, tdsa_err *err);
+/** Index in a list of members; NULL when it is not there. */
+const mpc_member *part_member_of(const mpc_member *members, size_t count, uint16_t index);
+void part_reshare_put_plan(tdsa_buf *out, const part_reshare_plan *plan);
+tdsa_status part_reshare_parse_plan(part_reshare_plan *out, const uint8_t *in, size_t len,
+                                    tdsa_err *err);
+#define PART_OLD_EPOCHS_MAX 16u
+/** Epoch `below` is ACTIVE everywhere: earlier ones are wiped; leaving: the whole key. */
+tdsa_status part_epochs_erase(part *p, const char *key_id, uint32_t below, bool leaving,
+                              tdsa_err *err);
+/** What is durable after each round: PENDING beside ACTIVE, then ACTIVE, then the old one wiped. */
+tdsa_status part_reshare_after(part *p, part_run *r, tdsa_err *err);
+
 /* key.c */
+/** A newer epoch is ACTIVE: forgets what is in memory of the earlier one. */
+void part_key_replaced(part *p, const char *key_id);
 /** The ACTIVE key with its secret half, held; release it. Errors: TDSA_E_NOT_FOUND, LOGIN... */
 tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err);
 /** The public half of a row that has a share; free it. */
@@ -435,16 +483,26 @@ bool part_members_have(const mpc_member *members, size_t count, uint16_t index,
 bool part_key_id_ok(const char *key_id);
 tdsa_status part_ask_register(part *p, part_session *s, uint16_t from, const part_ask *a,
                               tdsa_err *err);
+/** Whether `from` is a member of the key, with the keys that it showed; else NOT_FOUND in the words for
+ * a key that is not here. */
+tdsa_status part_check_bound(part *p, const part_session *s, uint16_t from, const char *key_id,
+                             ks_key_state *state, tdsa_err *err);
+/* status.c */
 tdsa_status part_ask_status(part *p, part_session *s, uint16_t from, const part_ask *a,
                             tdsa_buf *out, tdsa_err *err);
 tdsa_status part_ask_delete(part *p, part_session *s, uint16_t from, const part_ask *a,
                             tdsa_err *err);
-tdsa_status part_status_put(part *p, const char *key_id, tdsa_buf *out, tdsa_err *err);
+tdsa_status part_status_put(part *p, const char *key_id, uint32_t epoch, tdsa_buf *out,
+                            tdsa_err *err);
 
 /* doubt.c */
-tdsa_status part_doubt_reported(part *p, const char *key_id, uint16_t from, ks_key_state state,
+/** A peer says what it has of an epoch; `row`: the same here. */
+tdsa_status part_doubt_reported(part *p, const ks_key *row, uint16_t from, ks_key_state state,
                                 const uint8_t stored[64], tdsa_err *err);
-void part_doubt_add(part *p, const char *key_id, const uint8_t stored[64], uint64_t created_ms);
+void part_doubt_add(part *p, const mpc_key_public *pub, part_doubt_phase phase,
+                    uint64_t created_ms);
+/** The phase in which an epoch is that a key row shows; false: nothing is in doubt. */
+bool part_doubt_phase_of(part *p, const ks_key *row, part_doubt_phase *phase);
 void part_doubts_load(part *p);
 void part_doubts_due(part *p);
 uint64_t part_doubts_next_due(const part *p);

@@ -16,7 +16,7 @@ static part_key *find_key(const part *p, const char *key_id)
 {
     part_key *k = p->keys;
 
-    while (k != NULL && strcmp(k->key->pub.key_id, key_id) != 0) {
+    while (k != NULL && (k->gone || strcmp(k->key->pub.key_id, key_id) != 0)) {
         k = k->next;
     }
     return k;
@@ -249,6 +249,17 @@ static part_key *oldest_key(const part *p)
     return oldest;
 }
 
+/* One that is out and that nobody holds. */
+static part_key *gone_key(const part *p)
+{
+    for (part_key *k = p->keys; k != NULL; k = k->next) {
+        if (k->gone && idle_key(p, k)) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
 static void free_batches_of(part *p, const part_key *k)
 {
     for (part_batch *b = p->batches; b != NULL;) {
@@ -273,11 +284,65 @@ void part_cache_trim(part *p, bool all)
         free_batches_of(p, k);
         free_key(p, k);
     }
+    while ((k = gone_key(p)) != NULL) {
+        free_batches_of(p, k);
+        free_key(p, k);
+    }
+}
+
+/* Forgets a key in memory, now or when nobody holds it any more. */
+static void put_out(part *p, const char *key_id)
+{
+    part_key *k = find_key(p, key_id);
+
+    if (k == NULL) {
+        return;
+    }
+    part_signing_leave(p, k);
+    k->gone = true;
+    if (idle_key(p, k)) {
+        free_batches_of(p, k);
+        free_key(p, k);
+    }
+}
+
+static void end_runs(part *p, part_session *s, const char *key_id, bool all, const tdsa_err *why)
+{
+    part_run *r = s->runs;
+
+    while (r != NULL) {
+        part_run *next = r->next;
+        if (strcmp(r->key_id, key_id) == 0 && (all || r->kind == RUN_PRESIGN)) {
+            part_run_end(p, r, why);
+            next = s->runs;
+        }
+        r = next;
+    }
+}
+
+void part_key_replaced(part *p, const char *key_id)
+{
+    tdsa_err why;
+
+    (void)TDSA_FAIL(&why, TDSA_E_CONFLICT, "EPOCH_CHANGED: key %s got new shares: ask again",
+                    key_id);
+    for (part_op *op = p->ops; op != NULL; op = op->next) {
+        if ((op->kind == PART_OP_SIGN || op->kind == PART_OP_PRESIGN) &&
+            strcmp(op->key_id, key_id) == 0) {
+            part_op_end(p, op, &why);
+        }
+    }
+    for (size_t i = 0; i < PART_SESSION_BUCKETS; i++) {
+        for (part_session *s = p->sessions[i]; s != NULL; s = s->next) {
+            end_runs(p, s, key_id, false, &why);
+            part_ranges_drop(p, s, key_id);
+        }
+    }
+    put_out(p, key_id);
 }
 
 void part_key_drop(part *p, const char *key_id)
 {
-    part_key *k = find_key(p, key_id);
     tdsa_err why;
 
     (void)TDSA_FAIL(&why, TDSA_E_NOT_FOUND, "key %s was deleted", key_id);
@@ -288,26 +353,11 @@ void part_key_drop(part *p, const char *key_id)
     }
     for (size_t i = 0; i < PART_SESSION_BUCKETS; i++) {
         for (part_session *s = p->sessions[i]; s != NULL; s = s->next) {
-            part_run *r = s->runs;
-            while (r != NULL) {
-                part_run *next = r->next;
-                if (strcmp(r->key_id, key_id) == 0) {
-                    part_run_end(p, r, &why);
-                    next = s->runs;
-                }
-                r = next;
-            }
+            end_runs(p, s, key_id, true, &why);
             part_ranges_drop(p, s, key_id);
         }
     }
-    if (k == NULL) {
-        return;
-    }
-    part_stock_drop_lease(p, k);
-    free_batches_of(p, k);
-    if (k->refs == 0) {
-        free_key(p, k);
-    }
+    put_out(p, key_id);
 }
 
 /* ---- descriptions ---- */

@@ -26,6 +26,12 @@ void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t starte
     }
 }
 
+/* Runs report their events themselves. */
+static bool reports_itself(part_op_kind kind)
+{
+    return kind == PART_OP_PRESIGN || kind == PART_OP_KEYGEN || kind == PART_OP_RESHARE;
+}
+
 part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t deadline_ms,
                      tdsa_err *err)
 {
@@ -49,13 +55,13 @@ part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t de
         last = &(*last)->next;
     }
     *last = op;
-    if (kind != PART_OP_PRESIGN && kind != PART_OP_KEYGEN) { /* runs report themselves */
+    if (!reports_itself(kind)) {
         part_op_event(p, kind, PART_EVENT_STARTED, op->started_ms);
     }
     return op;
 }
 
-/* Runs that an ended operation drove: a key generation ends with it, presignatures are for all. */
+/* Runs that an ended operation drove: one that makes a key ends with it, presignatures are for all. */
 static void leave_runs(part *p, uint64_t op, const tdsa_err *why)
 {
     for (size_t i = 0; i < PART_SESSION_BUCKETS; i++) {
@@ -63,7 +69,7 @@ static void leave_runs(part *p, uint64_t op, const tdsa_err *why)
             part_run *r = s->runs;
             while (r != NULL) {
                 part_run *next = r->next;
-                if (r->op == op && r->kind == RUN_KEYGEN) {
+                if (r->op == op && r->kind != RUN_PRESIGN) {
                     part_run_end(p, r, why);
                 } else if (r->op == op) {
                     r->op = PART_OP_NONE;
@@ -84,7 +90,7 @@ static void end(part *p, part_op *op, const tdsa_err *why)
     if (why->status != TDSA_OK) {
         event = why->status == TDSA_E_TIMEOUT ? PART_EVENT_TIMEOUT : PART_EVENT_ABORTED;
     }
-    if (op->kind != PART_OP_PRESIGN && op->kind != PART_OP_KEYGEN) {
+    if (!reports_itself(op->kind)) {
         part_op_event(p, op->kind, event, op->started_ms);
     }
     part_exchanges_orphan(p, op->id);
@@ -213,6 +219,9 @@ static tdsa_status ask_one(part *p, part_op *op, uint16_t peer, part_ask_kind ki
     };
     tdsa_status st = part_control_session(p, peer, &q.session, err);
 
+    if (op->kind == PART_OP_RESHARE) { /* who is silent is left out: there must be time to go on */
+        q.deadline_ms = op->started_ms + (op->deadline_ms - op->started_ms) / 4;
+    }
     return st == TDSA_OK ? part_put(p, &q, err) : st;
 }
 
@@ -237,6 +246,7 @@ static part_ask_kind kind_of(const part_op *op)
         return PART_ASK_DELETE;
     case PART_OP_PING:
     case PART_OP_KEYGEN:
+    case PART_OP_RESHARE:
     case PART_OP_PRESIGN:
     case PART_OP_SIGN:
     case PART_OP_COUNT:
@@ -270,6 +280,10 @@ static void all_answered(part *p, part_op *op)
     tdsa_err err;
     tdsa_status st = TDSA_OK;
 
+    if (op->kind == PART_OP_RESHARE) {
+        part_reshare_go_on(p, op);
+        return;
+    }
     if (op->kind == PART_OP_DELETE) {
         part_key_drop(p, op->key_id);
         st = ks_key_delete(p->cfg.store, op->key_id, true, &err);
@@ -283,6 +297,12 @@ static void all_answered(part *p, part_op *op)
     } else {
         part_op_end(p, op, &err);
     }
+}
+
+/* Who does not answer a ping is noted, nothing else. */
+static bool only_pings(const part_op *op)
+{
+    return op->kind == PART_OP_PING || (op->kind == PART_OP_RESHARE && op->state == OP_ASKING);
 }
 
 void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
@@ -300,8 +320,7 @@ void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
     op->waiting &= ~(1u << from);
     if (a->status == TDSA_OK) {
         op->result.alive[from] = true;
-    } else if (op->kind != PART_OP_PING &&
-               !(op->kind == PART_OP_DELETE && a->status == TDSA_E_NOT_FOUND)) {
+    } else if (!only_pings(op) && !(op->kind == PART_OP_DELETE && a->status == TDSA_E_NOT_FOUND)) {
         (void)tdsa_err_blame(&err, a->status, from, TDSA_WHERE, "participant %u: %s", from,
                              a->text);
         part_op_end(p, op, &err);
@@ -337,7 +356,7 @@ void part_op_failed(part *p, uint64_t id, uint16_t from, const tdsa_err *why)
             return;
         }
     }
-    if (op->kind != PART_OP_PING) {
+    if (!only_pings(op)) {
         part_op_end(p, op, why);
         return;
     }

@@ -102,6 +102,8 @@ uint64_t part_start_presign(part *p, const char *key_id, uint32_t count, uint32_
                             tdsa_err *err) TDSA_NONNULL;
 uint64_t part_start_sign(part *p, const part_sign_request *req, uint32_t deadline_ms, tdsa_err *err)
     TDSA_NONNULL;
+uint64_t part_start_reshare(part *p, const char *key_id, const part_reshare_spec *spec,
+                            uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
 uint64_t part_start_delete(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
     TDSA_NONNULL;
 uint64_t part_start_ping(part *p, uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;

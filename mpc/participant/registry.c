@@ -514,8 +514,8 @@ uint64_t part_start_delete(part *p, const char *key_id, uint32_t deadline_ms, td
     return op->id;
 }
 
-static tdsa_status check_bound(part *p, const part_session *s, uint16_t from, const char *key_id,
-                               ks_key_state *state, tdsa_err *err)
+tdsa_status part_check_bound(part *p, const part_session *s, uint16_t from, const char *key_id,
+                             ks_key_state *state, tdsa_err *err)
 {
     part_registration reg;
     tdsa_status st;
@@ -543,7 +543,7 @@ tdsa_status part_ask_delete(part *p, part_session *s, uint16_t from, const part_
     tdsa_stmt_read_text(&r, key_id, sizeof key_id);
     st = tdsa_reader_finish(&r, "delete", err);
     if (st == TDSA_OK) {
-        st = check_bound(p, s, from, key_id, &state, err);
+        st = part_check_bound(p, s, from, key_id, &state, err);
     }
     if (st == TDSA_OK) {
         part_key_drop(p, key_id);
@@ -555,33 +555,4 @@ tdsa_status part_ask_delete(part *p, part_session *s, uint16_t from, const part_
         part_say(p, TDSA_LOG_INFO, "key %s deleted at the request of participant %u", key_id, from);
     }
     return st;
-}
-
-/* ---- status ---- */
-
-tdsa_status part_ask_status(part *p, part_session *s, uint16_t from, const part_ask *a,
-                            tdsa_buf *out, tdsa_err *err)
-{
-    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
-    char key_id[KS_KEY_ID_MAX + 1];
-    uint8_t stored[64];
-    uint64_t state = 0;
-    ks_key_state mine = KS_KEY_DELETED;
-    tdsa_status st;
-
-    tdsa_stmt_expect(&r, "status");
-    tdsa_stmt_read_text(&r, key_id, sizeof key_id);
-    state = tdsa_stmt_read_uint(&r);
-    tdsa_stmt_read_exact(&r, stored, sizeof stored);
-    st = tdsa_reader_finish(&r, "status", err);
-    if (st == TDSA_OK) {
-        st = check_bound(p, s, from, key_id, &mine, err);
-    }
-    if (st == TDSA_OK && state != KS_KEY_PENDING && state != KS_KEY_ACTIVE) {
-        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "status %llu", (unsigned long long)state);
-    }
-    if (st == TDSA_OK && mine == KS_KEY_PENDING) {
-        st = part_doubt_reported(p, key_id, from, (ks_key_state)state, stored, err);
-    }
-    return st == TDSA_OK ? part_status_put(p, key_id, out, err) : st;
 }

@@ -14,38 +14,42 @@
 
 /* ---- one face for both state machines ---- */
 
+/* Key generation and reshare are one state machine, which makes shares of a key. */
+static bool makes_key(const part_run *r)
+{
+    return r->kind != RUN_PRESIGN;
+}
+
 unsigned part_run_round(const part_run *r)
 {
-    return r->kind == RUN_KEYGEN ? mpc_keygen_round(r->keygen) : mpc_presign_round(r->presign);
+    return makes_key(r) ? mpc_keygen_round(r->keygen) : mpc_presign_round(r->presign);
 }
 
 static unsigned sm_rounds(const part_run *r)
 {
-    return r->kind == RUN_KEYGEN ? MPC_KEYGEN_ROUNDS : MPC_PRESIGN_ROUNDS;
+    return makes_key(r) ? mpc_keygen_round_count(r->keygen) : MPC_PRESIGN_ROUNDS;
 }
 
 bool part_run_has(const part_run *r, uint16_t from)
 {
-    return r->kind == RUN_KEYGEN ? mpc_keygen_has(r->keygen, from)
-                                 : mpc_presign_has(r->presign, from);
+    return makes_key(r) ? mpc_keygen_has(r->keygen, from) : mpc_presign_has(r->presign, from);
 }
 
 static bool sm_complete(const part_run *r)
 {
-    return r->kind == RUN_KEYGEN ? mpc_keygen_round_complete(r->keygen)
-                                 : mpc_presign_round_complete(r->presign);
+    return makes_key(r) ? mpc_keygen_round_complete(r->keygen)
+                        : mpc_presign_round_complete(r->presign);
 }
 
 static tdsa_status sm_take(part_run *r, uint16_t from, const uint8_t *in, size_t len, tdsa_err *err)
 {
-    return r->kind == RUN_KEYGEN ? mpc_keygen_take(r->keygen, from, in, len, err)
-                                 : mpc_presign_take(r->presign, from, in, len, err);
+    return makes_key(r) ? mpc_keygen_take(r->keygen, from, in, len, err)
+                        : mpc_presign_take(r->presign, from, in, len, err);
 }
 
 static tdsa_status sm_advance(part_run *r, tdsa_err *err)
 {
-    return r->kind == RUN_KEYGEN ? mpc_keygen_advance(r->keygen, err)
-                                 : mpc_presign_advance(r->presign, err);
+    return makes_key(r) ? mpc_keygen_advance(r->keygen, err) : mpc_presign_advance(r->presign, err);
 }
 
 static tdsa_status sm_send(part_run *r, uint16_t to, tdsa_buf *out, tdsa_err *err)
@@ -53,8 +57,8 @@ static tdsa_status sm_send(part_run *r, uint16_t to, tdsa_buf *out, tdsa_err *er
     TDSA_SCOPED_BUF message = TDSA_BUF_EMPTY;
     tdsa_status st;
 
-    st = r->kind == RUN_KEYGEN ? mpc_keygen_send(r->keygen, to, &message, err)
-                               : mpc_presign_send(r->presign, to, &message, err);
+    st = makes_key(r) ? mpc_keygen_send(r->keygen, to, &message, err)
+                      : mpc_presign_send(r->presign, to, &message, err);
     if (st == TDSA_OK) {
         st = tdsa_buf_check(&message, err);
     }
@@ -105,6 +109,7 @@ tdsa_status part_run_new(part *p, part_run **out, part_session *s, part_run_kind
     r->id = id;
     r->born_ms = part_now(p);
     r->deadline_ms = r->born_ms + p->cfg.session_timeout_ms;
+    r->plan_bytes = TDSA_BUF_EMPTY;
     for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
         r->at[i].early = TDSA_BUF_EMPTY;
     }
@@ -128,6 +133,8 @@ void part_run_free(part *p, part_run *r)
     mpc_keygen_free(r->keygen);
     mpc_presign_free(r->presign);
     part_key_release(p, r->key);
+    free(r->plan);
+    tdsa_buf_clear(&r->plan_bytes);
     for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
         tdsa_buf_clear(&r->at[i].early);
     }
@@ -136,12 +143,48 @@ void part_run_free(part *p, part_run *r)
 
 part_op_kind part_run_op_kind(const part_run *r)
 {
-    return r->kind == RUN_KEYGEN ? PART_OP_KEYGEN : PART_OP_PRESIGN;
+    switch (r->kind) {
+    case RUN_KEYGEN:
+        return PART_OP_KEYGEN;
+    case RUN_RESHARE:
+        return PART_OP_RESHARE;
+    case RUN_PRESIGN:
+        break;
+    }
+    return PART_OP_PRESIGN;
+}
+
+part_ask_kind part_run_ask_kind(const part_run *r)
+{
+    switch (r->kind) {
+    case RUN_KEYGEN:
+        return PART_ASK_KEYGEN;
+    case RUN_RESHARE:
+        return PART_ASK_RESHARE;
+    case RUN_PRESIGN:
+        break;
+    }
+    return PART_ASK_PRESIGN;
+}
+
+/* A key or epoch that is stored here and not known to be settled everywhere. */
+static void leave_doubt(part *p, const part_run *r)
+{
+    part_doubt_phase phase = DOUBT_PENDING;
+
+    if (r->active && mpc_keygen_gets_share(r->keygen)) {
+        phase = DOUBT_ERASING;
+    } else if (!mpc_keygen_gets_share(r->keygen)) {
+        phase = DOUBT_LEAVING;
+    }
+    part_doubt_add(p, &mpc_keygen_key(r->keygen)->pub, phase, r->born_ms);
 }
 
 /* What the run leaves behind; tells the local operation and the waiting peers. */
 void part_run_end(part *p, part_run *run, const tdsa_err *why)
 {
+    static const char *const words[] = {
+        [RUN_KEYGEN] = "key generation", [RUN_PRESIGN] = "presigning", [RUN_RESHARE] = "reshare"};
     const tdsa_err reason = *why;
     part_session *s = run->session;
     const uint64_t op = run->op;
@@ -163,8 +206,8 @@ void part_run_end(part *p, part_run *run, const tdsa_err *why)
                                                     : PART_EVENT_ABORTED,
                   run->born_ms);
     if (failed) {
-        part_say(p, TDSA_LOG_WARN, "session %.8s: %s of key %s aborted: %s", s->id,
-                 kind == RUN_KEYGEN ? "key generation" : "presigning", key_id, reason.text);
+        part_say(p, TDSA_LOG_WARN, "session %.8s: %s of key %s aborted: %s", s->id, words[kind],
+                 key_id, reason.text);
         if (reason.participant >= 0 && reason.participant < (int)GRP_PARTIES_MAX) {
             p->stats.aborted_by_peer[reason.participant]++;
         }
@@ -176,12 +219,12 @@ void part_run_end(part *p, part_run *run, const tdsa_err *why)
                 part_answer_to(p, s, i, run->at[i].early_seq, &reason, NULL, 0);
             }
         }
-        if (kind == RUN_KEYGEN && run->stored) {
-            part_doubt_add(p, key_id, mpc_keygen_key(run->keygen)->pub.stored, run->born_ms);
+        if (run->stored) {
+            leave_doubt(p, run);
         }
     }
     part_run_free(p, run);
-    if (kind == RUN_KEYGEN) {
+    if (kind != RUN_PRESIGN) {
         s->ends_ms = s->mine ? part_now(p) : s->ends_ms;
         if (op != PART_OP_NONE) {
             part_op *o = part_op_find(p, op);
@@ -269,6 +312,9 @@ static tdsa_status after_advance(part *p, part_run *r, tdsa_err *err)
 {
     tdsa_status st = TDSA_OK;
 
+    if (r->kind == RUN_RESHARE) {
+        return part_reshare_after(p, r, err);
+    }
     if (r->kind == RUN_KEYGEN) {
         if (part_run_round(r) == MPC_KEYGEN_ROUND_STORED) {
             st = store_key(p, r, err);
@@ -323,9 +369,7 @@ static tdsa_status send_round(part *p, part_run *r, uint16_t peer, tdsa_err *err
         .peer = peer,
         .op = r->op,
         .deadline_ms = r->deadline_ms,
-        .ask = {.kind = r->kind == RUN_KEYGEN ? PART_ASK_KEYGEN : PART_ASK_PRESIGN,
-                .run = r->id,
-                .round = part_run_round(r)},
+        .ask = {.kind = part_run_ask_kind(r), .run = r->id, .round = part_run_round(r)},
     };
     tdsa_status st = sm_send(r, peer, &message, err);
 
@@ -348,11 +392,13 @@ static tdsa_status send_round(part *p, part_run *r, uint16_t peer, tdsa_err *err
  * The coordinator gets its answer of the last round only when this participant has finished and
  * stored the result: a coordinator that is done then knows that everybody is. (A batch that is FREE
  * at the combiner is FREE at all members; a key that the coordinator calls ACTIVE is so everywhere.)
+ * In a reshare the same holds for the round before, after which the new epoch is ACTIVE.
  */
-static bool held_back(const part *p, const part_run *r, uint16_t peer)
+static bool holds_back(const part *p, const part_run *r)
 {
-    return part_run_round(r) + 1 == sm_rounds(r) && peer == r->coordinator &&
-           r->coordinator != p->cfg.roster.me;
+    return r->coordinator != p->cfg.roster.me &&
+           (part_run_round(r) + 1 == sm_rounds(r) ||
+            (r->kind == RUN_RESHARE && part_run_round(r) == MPC_KEYGEN_ROUND_STORED));
 }
 
 static tdsa_status send_ready(part *p, part_run *r, tdsa_err *err)
@@ -361,7 +407,8 @@ static tdsa_status send_ready(part *p, part_run *r, tdsa_err *err)
         const uint16_t peer = r->members[i];
         tdsa_status st;
 
-        if (peer == p->cfg.roster.me || r->at[peer].sent || held_back(p, r, peer) ||
+        if (peer == p->cfg.roster.me || r->at[peer].sent ||
+            (peer == r->coordinator && holds_back(p, r)) ||
             (!i_ask(p, r, peer) && !r->at[peer].asked)) {
             continue;
         }
@@ -395,13 +442,13 @@ static tdsa_status take_early(part_run *r, tdsa_err *err)
     return TDSA_OK;
 }
 
-/* The last round is complete: finish, store, answer the coordinator. Ends the run on success. */
-static tdsa_status conclude(part *p, part_run *r, tdsa_err *err)
+/* The round is complete: compute, store, then answer the coordinator if its answer was held back. */
+static tdsa_status finish_round(part *p, part_run *r, tdsa_err *err)
 {
     TDSA_SCOPED_BUF message = TDSA_BUF_EMPTY;
     const tdsa_err ok = {.status = TDSA_OK, .participant = TDSA_NOBODY};
     const uint16_t last = r->coordinator;
-    const bool answer = last != p->cfg.roster.me;
+    const bool answer = holds_back(p, r);
     tdsa_status st = answer ? sm_send(r, last, &message, err) : TDSA_OK;
 
     if (st == TDSA_OK) {
@@ -417,7 +464,6 @@ static tdsa_status conclude(part *p, part_run *r, tdsa_err *err)
         TDSA_ASSERT(r->at[last].asked);
         part_answer_to(p, r->session, last, r->at[last].seq, &ok, message.data, message.len);
     }
-    part_run_end(p, r, &ok);
     return TDSA_OK;
 }
 
@@ -436,26 +482,17 @@ void part_run_pump(part *p, part_run *r)
 static void move_on(part *p, part_run *r)
 {
     tdsa_err err = {.status = TDSA_OK, .participant = TDSA_NOBODY};
-    tdsa_status st;
+    const bool last = part_run_round(r) + 1 == sm_rounds(r);
+    tdsa_status st = finish_round(p, r, &err);
 
-    if (part_run_round(r) + 1 == sm_rounds(r)) {
-        st = conclude(p, r, &err);
-        if (st == TDSA_OK) {
-            return;
-        }
-    } else {
-        st = sm_advance(r, &err);
-        if (st == TDSA_OK) {
-            st = after_advance(p, r, &err);
-        }
-        if (st == TDSA_OK) {
-            st = take_early(r, &err);
-        }
-        if (st == TDSA_OK) {
-            st = send_ready(p, r, &err);
-        }
+    if (st == TDSA_OK && !last) {
+        st = take_early(r, &err);
     }
-    if (st != TDSA_OK) {
+    if (st == TDSA_OK && !last) {
+        st = send_ready(p, r, &err);
+    }
+    if (st != TDSA_OK || last) {
+        err.status = st;
         part_run_end(p, r, &err);
     }
 }

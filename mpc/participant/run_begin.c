@@ -1,15 +1,26 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/statement.h"
 #include "participant/run_internal.h"
 
+#define PLAN_LEN_MAX 8192u /* bytes of a reshare's plan: 18 members and a policy fit */
+
 /* How a run begins: the coordinator says in round 0 what it is about; the others join. */
+
+static const char *begin_tag(part_ask_kind kind)
+{
+    if (kind == PART_ASK_RESHARE) {
+        return "begin-reshare";
+    }
+    return kind == PART_ASK_KEYGEN ? "begin-keygen" : "begin-presign";
+}
 
 /* Round 0 also says what the run is about. */
 void part_begin_put(tdsa_buf *out, const part_run *r)
 {
-    tdsa_stmt_begin(out, r->kind == RUN_KEYGEN ? "begin-keygen" : "begin-presign");
+    tdsa_stmt_begin(out, begin_tag(part_run_ask_kind(r)));
     tdsa_stmt_text(out, r->key_id);
     tdsa_stmt_uint(out, r->coordinator);
     if (r->kind == RUN_PRESIGN) {
@@ -18,6 +29,8 @@ void part_begin_put(tdsa_buf *out, const part_run *r)
         tdsa_stmt_uint(out, r->count);
         tdsa_stmt_uint(out, r->compressed ? 1 : 0);
         tdsa_stmt_uint_list(out, r->members, r->member_count);
+    } else if (r->kind == RUN_RESHARE) {
+        tdsa_stmt_octets(out, r->plan_bytes.data, r->plan_bytes.len);
     }
 }
 
@@ -30,7 +43,7 @@ tdsa_status part_begin_parse(part_begin *b, part_ask_kind kind, const uint8_t *i
     uint64_t wire = 0;
 
     memset(b, 0, sizeof *b);
-    tdsa_stmt_expect(&r, kind == PART_ASK_KEYGEN ? "begin-keygen" : "begin-presign");
+    tdsa_stmt_expect(&r, begin_tag(kind));
     tdsa_stmt_read_text(&r, b->key_id, sizeof b->key_id);
     coordinator = tdsa_stmt_read_uint(&r);
     if (kind == PART_ASK_PRESIGN) {
@@ -39,6 +52,8 @@ tdsa_status part_begin_parse(part_begin *b, part_ask_kind kind, const uint8_t *i
         count = tdsa_stmt_read_uint(&r);
         wire = tdsa_stmt_read_uint(&r);
         b->member_count = tdsa_stmt_read_uint_list(&r, b->members, GRP_PARTIES_MAX);
+    } else if (kind == PART_ASK_RESHARE) {
+        b->plan = tdsa_stmt_read_octets(&r, &b->plan_len, PLAN_LEN_MAX);
     }
     b->message = tdsa_stmt_read_octets(&r, &b->message_len, TDSA_BUF_LEN_MAX);
     if (coordinator >= GRP_PARTIES_MAX || count > MPC_PRESIGN_COUNT_MAX || wire > 1 ||
@@ -54,7 +69,9 @@ tdsa_status part_begin_parse(part_begin *b, part_ask_kind kind, const uint8_t *i
 bool part_begin_fits(const part_run *r, const part_begin *b)
 {
     return strcmp(r->key_id, b->key_id) == 0 && r->coordinator == b->coordinator &&
-           (r->kind == RUN_KEYGEN ||
+           (r->kind != RUN_RESHARE || (r->plan_bytes.len == b->plan_len &&
+                                       memcmp(r->plan_bytes.data, b->plan, b->plan_len) == 0)) &&
+           (r->kind != RUN_PRESIGN ||
             (r->lane == b->lane && r->seq == b->seq && r->count == b->count &&
              r->compressed == b->compressed && r->member_count == b->member_count &&
              memcmp(r->members, b->members, b->member_count * sizeof b->members[0]) == 0));
@@ -64,8 +81,8 @@ bool part_begin_fits(const part_run *r, const part_begin *b)
  * The coordinator must be a member and show the keys that the key is bound to, or it is told what it
  * would be told of a key that is not here. One session is for one set of participants.
  */
-static tdsa_status bind_session(const part *p, part_run *r, const mpc_member *members, size_t count,
-                                tdsa_err *err)
+tdsa_status part_run_bind(const part *p, part_run *r, const mpc_member *members, size_t count,
+                          tdsa_err *err)
 {
     part_session *s = r->session;
     bool member = false;
@@ -101,7 +118,7 @@ static tdsa_status new_keygen(part *p, part_run *r, tdsa_err *err)
         r->members[i] = reg.members[i].index;
     }
     r->member_count = reg.n;
-    st = bind_session(p, r, reg.members, reg.n, err);
+    st = part_run_bind(p, r, reg.members, reg.n, err);
     if (st == TDSA_OK && state != KS_KEY_REGISTERED) {
         st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s has a share already", r->key_id);
     }
@@ -128,7 +145,7 @@ static tdsa_status new_presign(part *p, part_run *r, tdsa_err *err)
                            .compressed_wire = r->compressed,
                            .rng = p->cfg.rng};
     const mpc_key_public *pub = &r->key->key->pub;
-    tdsa_status st = bind_session(p, r, pub->members, pub->n, err);
+    tdsa_status st = part_run_bind(p, r, pub->members, pub->n, err);
 
     if (st != TDSA_OK) {
         return st;
@@ -214,6 +231,31 @@ static tdsa_status check_coordinator(const part *p, const part_session *s, uint1
     return TDSA_OK;
 }
 
+static part_run_kind kind_of_ask(part_ask_kind ask)
+{
+    if (ask == PART_ASK_RESHARE) {
+        return RUN_RESHARE;
+    }
+    return ask == PART_ASK_KEYGEN ? RUN_KEYGEN : RUN_PRESIGN;
+}
+
+/* What the coordinator proposes; part_reshare_begin checks every field of it. */
+static tdsa_status take_plan(part *p, part_run *r, const part_begin *b, tdsa_err *err)
+{
+    tdsa_status st;
+
+    r->plan = calloc(1, sizeof *r->plan);
+    if (r->plan == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "plan of a reshare");
+    }
+    tdsa_buf_append(&r->plan_bytes, b->plan, b->plan_len);
+    st = tdsa_buf_check(&r->plan_bytes, err);
+    if (st == TDSA_OK) {
+        st = part_reshare_parse_plan(r->plan, b->plan, b->plan_len, err);
+    }
+    return st == TDSA_OK ? part_reshare_begin(p, r, err) : st;
+}
+
 tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_ask *a,
                           const part_begin *b, part_run **out, tdsa_err *err)
 {
@@ -221,8 +263,7 @@ tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_as
     tdsa_status st = check_coordinator(p, s, from, b, err);
 
     if (st == TDSA_OK) {
-        st = part_run_new(p, &r, s, a->kind == PART_ASK_KEYGEN ? RUN_KEYGEN : RUN_PRESIGN, a->run,
-                          err);
+        st = part_run_new(p, &r, s, kind_of_ask(a->kind), a->run, err);
     }
     if (st != TDSA_OK) {
         return st;
@@ -231,6 +272,8 @@ tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_as
     memcpy(r->key_id, b->key_id, sizeof r->key_id);
     if (r->kind == RUN_KEYGEN) {
         st = new_keygen(p, r, err);
+    } else if (r->kind == RUN_RESHARE) {
+        st = take_plan(p, r, b, err);
     } else {
         r->lane = b->lane;
         r->seq = b->seq;

@@ -14,6 +14,8 @@ typedef struct {
     bool compressed;
     uint16_t members[GRP_PARTIES_MAX];
     size_t member_count;
+    const uint8_t *plan; /* reshare */
+    size_t plan_len;
     const uint8_t *message;
     size_t message_len;
 } part_begin;
@@ -21,6 +23,9 @@ typedef struct {
 void part_begin_put(tdsa_buf *out, const part_run *r);
 tdsa_status part_begin_parse(part_begin *b, part_ask_kind kind, const uint8_t *in, size_t len,
                              tdsa_err *err);
+/** The coordinator must be among the members and show their keys; one session is for one set. */
+tdsa_status part_run_bind(const part *p, part_run *r, const mpc_member *members, size_t count,
+                          tdsa_err *err);
 /** True when a begin is that of this run. */
 bool part_begin_fits(const part_run *r, const part_begin *b);
 /** A run that a peer coordinates. */
@@ -32,6 +37,7 @@ void part_run_free(part *p, part_run *r);
 /** Sends what is ready and moves on as long as rounds are complete. May end the run. */
 void part_run_pump(part *p, part_run *r);
 part_op_kind part_run_op_kind(const part_run *r);
+part_ask_kind part_run_ask_kind(const part_run *r);
 part_run *part_run_find(part_session *s, uint32_t id);
 unsigned part_run_round(const part_run *r);
 /** True when `from`'s message of the current round is in. */

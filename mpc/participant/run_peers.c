@@ -200,8 +200,7 @@ void part_run_answered(part *p, part_session *s, uint16_t from, uint32_t run, ui
             err.participant = TDSA_NOBODY;
         }
     } else if (round == 0) {
-        st = part_begin_parse(&b, r->kind == RUN_KEYGEN ? PART_ASK_KEYGEN : PART_ASK_PRESIGN,
-                              a->body, a->body_len, &err);
+        st = part_begin_parse(&b, part_run_ask_kind(r), a->body, a->body_len, &err);
         if (st == TDSA_OK && !part_begin_fits(r, &b)) {
             st = TDSA_BLAME(&err, from, "participant %u answers for another run", from);
         }

@@ -50,12 +50,13 @@ typedef enum {
     PART_ASK_KEYGEN,
     PART_ASK_PRESIGN,
     PART_ASK_SIGN,
+    PART_ASK_RESHARE,
     PART_ASK_END
 } part_ask_kind;
 
 typedef struct {
     part_ask_kind kind;
-    uint32_t run;   /* of KEYGEN and PRESIGN: number of the run inside the session */
+    uint32_t run;   /* of KEYGEN, PRESIGN, RESHARE: number of the run inside the session */
     uint32_t round; /* the same */
     const uint8_t *body;
     size_t body_len;

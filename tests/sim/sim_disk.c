@@ -147,6 +147,26 @@ static tdsa_status key_move(ks_backend *b, const char *key_id, uint32_t epoch, k
     return heard(f, st, err);
 }
 
+static tdsa_status key_add(ks_backend *b, const ks_key_row *row, tdsa_err *err)
+{
+    CHANGE(st, f, key_add, b, err, row);
+    of(b)->disk->sim->keys_touched = true;
+    return heard(f, st, err);
+}
+
+static tdsa_status key_rows(ks_backend *b, const char *key_id, ks_key_state state, ks_key_row_fn fn,
+                            void *ctx, tdsa_err *err)
+{
+    return READ(key_rows, b, err, key_id, state, fn, ctx);
+}
+
+static tdsa_status key_drop(ks_backend *b, const char *key_id, uint32_t epoch, tdsa_err *err)
+{
+    CHANGE(st, f, key_drop, b, err, key_id, epoch);
+    of(b)->disk->sim->keys_touched = true;
+    return heard(f, st, err);
+}
+
 static tdsa_status key_set_attrs(ks_backend *b, const char *key_id, const char *label,
                                  const uint8_t *attrs, size_t attrs_len, tdsa_err *err)
 {
@@ -297,6 +317,9 @@ static const ks_backend_ops disk_ops = {
     .key_insert = key_insert,
     .key_update = key_update,
     .key_move = key_move,
+    .key_add = key_add,
+    .key_rows = key_rows,
+    .key_drop = key_drop,
     .key_set_attrs = key_set_attrs,
     .key_set_limit = key_set_limit,
     .key_get = key_get,
