@@ -59,6 +59,9 @@ tdsa_status sim_finish(sim *s, uint16_t index, uint64_t op, part_result *out, td
 
 /* The operations, start and finish. */
 tdsa_status sim_keygen(sim *s, uint16_t index, grp_curve curve, char *key_id, tdsa_err *err);
+/** Keys allow resharing. spec: part_engine_reshare. */
+tdsa_status sim_reshare(sim *s, uint16_t index, const char *key_id, const part_reshare_spec *spec,
+                        tdsa_err *err);
 tdsa_status sim_sign(sim *s, uint16_t index, const char *key_id, const uint8_t digest[32],
                      part_sign_result *out, tdsa_err *err);
 /** Checks a signature against the key with OpenSSL and notes its r: the same r twice aborts (I1,

@@ -49,6 +49,18 @@ tdsa_status sim_keygen(sim *s, uint16_t index, grp_curve curve, char *key_id, td
     return st;
 }
 
+tdsa_status sim_reshare(sim *s, uint16_t index, const char *key_id, const part_reshare_spec *spec,
+                        tdsa_err *err)
+{
+    part_result none;
+
+    if (!sim_is_up(s, index)) {
+        return TDSA_FAIL(err, TDSA_E_UNAVAILABLE, "the caller is down");
+    }
+    return sim_finish(s, index, part_start_reshare(s->node[index].part, key_id, spec, 0, err),
+                      &none, err);
+}
+
 tdsa_status sim_sign(sim *s, uint16_t index, const char *key_id, const uint8_t digest[32],
                      part_sign_result *out, tdsa_err *err)
 {
