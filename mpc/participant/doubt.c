@@ -156,6 +156,16 @@ void part_doubts_load(part *p)
     }
 }
 
+void part_doubt_hurry(part *p, const char *key_id)
+{
+    part_doubt *d = find_doubt(p, key_id);
+
+    if (d != NULL) {
+        d->rounds = d->rounds > PATIENCE_ROUNDS ? PATIENCE_ROUNDS : d->rounds;
+        d->ask_again_ms = part_now(p);
+    }
+}
+
 /* ---- settling ---- */
 
 static unsigned bits(uint32_t mask)

@@ -446,6 +446,13 @@ tdsa_status part_reshare_after(part *p, part_run *r, tdsa_err *err);
 /* key.c */
 /** A newer epoch is ACTIVE: forgets what is in memory of the earlier one. */
 void part_key_replaced(part *p, const char *key_id);
+/** A coordinator means `epoch`. Errors: TDSA_E_CONFLICT ("EPOCH ...") when another is in use here. */
+tdsa_status part_epoch_check(part *p, const part_key *k, uint64_t epoch, tdsa_err *err);
+/** True when a refusal says so. */
+bool part_epoch_refused(const part_answer *a);
+/** Looks again which epoch is in use; true when it is another than the one in memory, which is
+ * forgotten then, with every operation and run that uses it. */
+bool part_key_refresh(part *p, const char *key_id);
 /** The ACTIVE key with its secret half, held; release it. Errors: TDSA_E_NOT_FOUND, LOGIN... */
 tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err);
 /** The public half of a row that has a share; free it. */
@@ -504,6 +511,8 @@ void part_doubt_add(part *p, const mpc_key_public *pub, part_doubt_phase phase,
 /** The phase in which an epoch is that a key row shows; false: nothing is in doubt. */
 bool part_doubt_phase_of(part *p, const ks_key *row, part_doubt_phase *phase);
 void part_doubts_load(part *p);
+/** Peers seem to be further: asks about this key at once. */
+void part_doubt_hurry(part *p, const char *key_id);
 void part_doubts_due(part *p);
 uint64_t part_doubts_next_due(const part *p);
 /** `doubt`: the id that the question carried as its run. */

@@ -48,7 +48,7 @@ static part_key *next_key(const part *p)
         if (k->presigning && k->filling) {
             return NULL;
         }
-        if (!k->presigning && k->keep_due_ms <= part_now(p) &&
+        if (!k->gone && !k->presigning && k->keep_due_ms <= part_now(p) &&
             (found == NULL || k->kept_ms < found->kept_ms)) {
             found = k;
         }

@@ -300,6 +300,7 @@ static void put_out(part *p, const char *key_id)
     }
     part_signing_leave(p, k);
     k->gone = true;
+    k->keep_due_ms = UINT64_MAX;
     if (idle_key(p, k)) {
         free_batches_of(p, k);
         free_key(p, k);
@@ -339,6 +340,42 @@ void part_key_replaced(part *p, const char *key_id)
         }
     }
     put_out(p, key_id);
+}
+
+tdsa_status part_epoch_check(part *p, const part_key *k, uint64_t epoch, tdsa_err *err)
+{
+    const mpc_key_public *pub = &k->key->pub;
+
+    if (epoch == pub->epoch) {
+        return TDSA_OK;
+    }
+    if (epoch > pub->epoch) {
+        part_doubt_hurry(p, pub->key_id);
+    }
+    return TDSA_FAIL(err, TDSA_E_CONFLICT, "EPOCH: key %s is at epoch %u here, not %llu",
+                     pub->key_id, pub->epoch, (unsigned long long)epoch);
+}
+
+bool part_epoch_refused(const part_answer *a)
+{
+    return a->status == TDSA_E_CONFLICT && strncmp(a->text, "EPOCH:", 6) == 0;
+}
+
+bool part_key_refresh(part *p, const char *key_id)
+{
+    const part_key *k = find_key(p, key_id);
+    ks_key *row = NULL;
+    tdsa_err err;
+    bool other = false;
+
+    if (k != NULL && ks_key_get(p->cfg.store, key_id, &row, &err) == TDSA_OK) {
+        other = row->state != KS_KEY_ACTIVE || row->epoch != k->key->pub.epoch;
+    }
+    ks_key_free(row);
+    if (other) {
+        part_key_replaced(p, key_id);
+    }
+    return other;
 }
 
 void part_key_drop(part *p, const char *key_id)

@@ -84,7 +84,7 @@ static part_key *cached(part *p, const char *key_id)
 {
     part_key *k = p->keys;
 
-    while (k != NULL && strcmp(k->key->pub.key_id, key_id) != 0) {
+    while (k != NULL && (k->gone || strcmp(k->key->pub.key_id, key_id) != 0)) {
         k = k->next;
     }
     return k;

@@ -24,6 +24,7 @@ void part_begin_put(tdsa_buf *out, const part_run *r)
     tdsa_stmt_text(out, r->key_id);
     tdsa_stmt_uint(out, r->coordinator);
     if (r->kind == RUN_PRESIGN) {
+        tdsa_stmt_uint(out, r->key->key->pub.epoch);
         tdsa_stmt_uint(out, r->lane);
         tdsa_stmt_uint(out, r->seq);
         tdsa_stmt_uint(out, r->count);
@@ -47,6 +48,7 @@ tdsa_status part_begin_parse(part_begin *b, part_ask_kind kind, const uint8_t *i
     tdsa_stmt_read_text(&r, b->key_id, sizeof b->key_id);
     coordinator = tdsa_stmt_read_uint(&r);
     if (kind == PART_ASK_PRESIGN) {
+        b->epoch = tdsa_stmt_read_uint(&r);
         b->lane = tdsa_stmt_read_uint(&r);
         b->seq = tdsa_stmt_read_uint(&r);
         count = tdsa_stmt_read_uint(&r);
@@ -72,8 +74,9 @@ bool part_begin_fits(const part_run *r, const part_begin *b)
            (r->kind != RUN_RESHARE || (r->plan_bytes.len == b->plan_len &&
                                        memcmp(r->plan_bytes.data, b->plan, b->plan_len) == 0)) &&
            (r->kind != RUN_PRESIGN ||
-            (r->lane == b->lane && r->seq == b->seq && r->count == b->count &&
-             r->compressed == b->compressed && r->member_count == b->member_count &&
+            (r->key->key->pub.epoch == b->epoch && r->lane == b->lane && r->seq == b->seq &&
+             r->count == b->count && r->compressed == b->compressed &&
+             r->member_count == b->member_count &&
              memcmp(r->members, b->members, b->member_count * sizeof b->members[0]) == 0));
 }
 
@@ -287,6 +290,9 @@ tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_as
         }
         if (st == TDSA_OK) {
             st = part_key_hold(p, r->key_id, &r->key, err);
+        }
+        if (st == TDSA_OK) {
+            st = part_epoch_check(p, r->key, b->epoch, err);
         }
         if (st == TDSA_OK) {
             st = new_presign(p, r, err);

@@ -9,7 +9,7 @@
 typedef struct {
     char key_id[KS_KEY_ID_MAX + 1];
     uint16_t coordinator;
-    uint64_t lane, seq;
+    uint64_t epoch, lane, seq; /* presign */
     uint32_t count;
     bool compressed;
     uint16_t members[GRP_PARTIES_MAX];

@@ -190,7 +190,8 @@ void part_run_answered(part *p, part_session *s, uint16_t from, uint32_t run, ui
     tdsa_err err = {.status = TDSA_OK, .participant = TDSA_NOBODY};
     tdsa_status st = TDSA_OK;
 
-    if (r == NULL) {
+    if (r == NULL ||
+        (r->kind == RUN_PRESIGN && part_epoch_refused(a) && part_key_refresh(p, r->key_id))) {
         return;
     }
     if (a->status != TDSA_OK) {

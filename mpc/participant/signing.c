@@ -298,6 +298,13 @@ static void refused(part *p, part_op *op, uint16_t from, const part_answer *a)
     const bool presignature = a->status == TDSA_E_CONFLICT || a->status == TDSA_E_NOT_FOUND;
 
     (void)tdsa_err_blame(&err, a->status, from, TDSA_WHERE, "participant %u: %s", from, a->text);
+    if (part_epoch_refused(
+            a)) { /* the key was reshared by another process, or the peer is behind */
+        if (!part_key_refresh(p, op->key_id)) {
+            part_op_end(p, op, &err);
+        }
+        return;
+    }
     if (!presignature && part_failover(op->key, &err)) {
         part_peer_failed(p, from, op->attempt_ms);
         if (fail_over(p, op, &err)) {
@@ -534,6 +541,9 @@ tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_as
         !part_members_have(k->key->pub.members, k->key->pub.n, from, &s->link[from]->keys)) {
         /* The same words as for a key that is not here: nobody learns which keys exist. */
         st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", q.key_id);
+    }
+    if (st == TDSA_OK) {
+        st = part_epoch_check(p, k, q.epoch, err);
     }
     if (st == TDSA_OK) {
         part_op_event(p, PART_OP_SIGN, PART_EVENT_STARTED, started);

@@ -10,7 +10,7 @@
 
 /* What must hold: I2 after every step, signatures when they come out, I5 at the end. */
 
-/* ---- I2: a key that was ever called ACTIVE has matching durable shares everywhere ---- */
+/* ---- I2: an epoch that was ever called ACTIVE has matching durable shares at its members ---- */
 
 sim_key *sim_key_of(sim *s, const char *key_id)
 {
@@ -42,10 +42,38 @@ void sim_check_free(sim *s)
     }
 }
 
+static uint32_t members_of(sim *s, const ks_key_row *row)
+{
+    uint16_t indices[GRP_PARTIES_MAX];
+    mpc_key *key = NULL;
+    grp_curve curve;
+    uint32_t mask = 0;
+    size_t count = 0;
+    tdsa_err err;
+
+    sim_must(s, mpc_key_peek_curve(&curve, row->public_part, row->public_len, &err), "I2", &err);
+    sim_must(s,
+             mpc_key_decode(&key, s->groups[curve], row->public_part, row->public_len, NULL, &err),
+             "I2: a key", &err);
+    count = mpc_key_indices(indices, &key->pub);
+    for (size_t i = 0; i < count; i++) {
+        mask |= 1u << indices[i];
+    }
+    mpc_key_free(key);
+    return mask;
+}
+
 static bool find_active(void *ctx, const ks_key_row *row)
 {
+    sim_key *k = NULL;
+
     if (row->state == KS_KEY_ACTIVE) {
-        sim_key_of(ctx, row->key_id)->active = true;
+        k = sim_key_of(ctx, row->key_id);
+        k->active = true;
+        if (k->members == 0 || row->epoch > k->newest) {
+            k->newest = row->epoch;
+            k->members = members_of(ctx, row);
+        }
     }
     return true;
 }
@@ -104,6 +132,9 @@ static bool look_at(void *ctx, const ks_key_row *row)
     look *l = ctx;
     const uint64_t h = hash_row(row);
 
+    if (row->epoch != l->key->newest) {
+        return true;
+    }
     l->there = row->state == KS_KEY_ACTIVE || row->state == KS_KEY_PENDING;
     if (l->there && l->key->checked[l->who] != h) {
         l->key->checked[l->who] = h;
@@ -121,6 +152,9 @@ void sim_check_keys(sim *s)
     for (sim_key *k = s->keys; k != NULL; k = k->next) {
         for (uint16_t i = 0; k->active && !k->deleted && i < s->cfg.n; i++) {
             look l = {.s = s, .key = k, .who = i};
+            if ((k->members >> i & 1u) == 0) {
+                continue;
+            }
             if (!sim_disk_key(s, i, k->key_id, look_at, &l) || !l.there) {
                 char what[128];
                 (void)snprintf(what, sizeof what, "key %s at participant %u", k->key_id, i);

@@ -84,6 +84,8 @@ typedef struct sim_key {
     uint32_t epoch;
     uint64_t checked[GRP_PARTIES_MAX]; /* hash of the row whose share was checked */
     bool compared;                     /* `stored` and `epoch` are set */
+    uint32_t newest;                   /* epoch that was ACTIVE anywhere */
+    uint32_t members;                  /* of that epoch, bit per index; 0: not looked at yet */
 } sim_key;
 
 /** Mistakes made on purpose, to prove that they are found (sim_plant.c). */
