@@ -8,8 +8,8 @@
  * Every field of every message, told by parsing it: items of statements, of lists, of statements inside
  * octets, and points packed into octets. New messages are covered by themselves.
  */
-#define FIELDS_MAX      160u
-#define FIELD_DEPTH_MAX 6u
+#define FIELDS_MAX      400u
+#define FIELD_DEPTH_MAX 8u
 
 typedef struct {
     size_t at;                      /* of the type byte; of the first byte of a packed point */

@@ -114,7 +114,9 @@ static unsigned bit_of(const grp *g, const grp_scalar *v, size_t at)
     uint8_t bytes[32];
 
     grp_scalar_encode(g, bytes, v);
-    return bytes[grp_get_info(g)->curve == GRP_ED25519 ? at / 8 : 31 - at / 8] >> (at % 8) & 1u;
+    const unsigned byte = bytes[grp_get_info(g)->curve == GRP_ED25519 ? at / 8 : 31 - at / 8];
+
+    return byte >> (at % 8) & 1u;
 }
 
 /* R* = sum of alpha_i*R_i, with the sign that BIP-340 wants; true when that took a negation. */
