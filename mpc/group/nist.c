@@ -130,23 +130,28 @@ static tdsa_status nist_open(grp *g, const struct ecc_curve *nettle, int nid, td
     nist_ctx *c = calloc(1, sizeof *c);
     uint8_t p[FIELD_LEN_MAX];
     BIGNUM *field = BN_new();
-    bool ok = c != NULL && field != NULL;
+    bool ok = false;
 
     g->ctx = c; /* nist_close takes what is there */
-    if (ok) {
-        c->nettle = nettle;
-        c->len = g->info.point_len - 1;
-        c->limbs = (mp_size_t)((c->len + 7) / 8);
-        c->group = EC_GROUP_new_by_curve_name_ex(tdsa_crypto_libctx(), NULL, nid);
-        ok = c->group != NULL && EC_GROUP_get_curve(c->group, field, NULL, NULL, NULL) == 1 &&
-             BN_bn2binpad(field, p, (int)c->len) == (int)c->len;
+    if (c == NULL || field == NULL) {
+        BN_free(field);
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for %s", g->info.name);
     }
-    if (ok) {
-        grp_limbs_from_bytes(c->p, FIELD_LIMBS_MAX, p, c->len);
-        ok = scalars_are_limbs(g, nettle);
-    }
+    c->nettle = nettle;
+    c->len = g->info.point_len - 1;
+    c->limbs = (mp_size_t)((c->len + 7) / 8);
+    c->group = EC_GROUP_new_by_curve_name_ex(tdsa_crypto_libctx(), NULL, nid);
+    ok = c->group != NULL && EC_GROUP_get_curve(c->group, field, NULL, NULL, NULL) == 1 &&
+         BN_bn2binpad(field, p, (int)c->len) == (int)c->len;
     BN_free(field);
-    return ok ? TDSA_OK : failed(g, "be opened: no memory, or another nettle", err);
+    if (!ok) {
+        return failed(g, "make the group", err);
+    }
+    grp_limbs_from_bytes(c->p, FIELD_LIMBS_MAX, p, c->len);
+    if (!scalars_are_limbs(g, nettle)) {
+        return failed(g, "use this nettle, which keeps scalars in another way", err);
+    }
+    return TDSA_OK;
 }
 
 static tdsa_status p384_open(grp *g, tdsa_err *err)

@@ -1,7 +1,10 @@
 #include "group_test.h"
 
+#include <setjmp.h>
+
 #include <openssl/evp.h>
 
+#include "base/assert.h"
 #include "base/hash.h"
 
 /* Ed25519: what the other curves do not have, a cofactor and an encoding of its own. */
@@ -260,6 +263,45 @@ static void the_oid_is_that_of_rfc_8410(void **state)
     grp_close(g);
 }
 
+static jmp_buf after_assert;
+
+static void jump_out(const char *what, const char *where)
+{
+    (void)what;
+    (void)where;
+    longjmp(after_assert, 1);
+}
+
+static void what_only_ecdsa_needs_is_refused_by_an_assert(void **state)
+{
+    grp *g = open_ed25519();
+    const grp_point p = base_times_u64(g, 5);
+    static const uint8_t digest[32] = {1};
+    volatile unsigned refused = 0;
+    grp_scalar a;
+    bool odd = false;
+    bool wrapped = false;
+
+    (void)state;
+    grp_scalar_set_u64(g, &a, 5);
+    tdsa_assert_set_handler(jump_out);
+    for (volatile unsigned i = 0; i < 4; i++) {
+        if (setjmp(after_assert) != 0) {
+            refused++;
+        } else if (i == 0) {
+            grp_point_x_mod_q(g, &a, &p);
+        } else if (i == 1) {
+            grp_point_parity(g, &odd, &wrapped, &p);
+        } else if (i == 2) {
+            (void)grp_ecdsa_verify_vartime(g, &p, &a, &a, &a);
+        } else {
+            grp_digest_to_scalar(g, &a, digest, sizeof digest);
+        }
+    }
+    assert_int_equal(refused, 4);
+    grp_close(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +313,7 @@ int main(void)
         cmocka_unit_test(base_multiplication_agrees_with_openssl),
         cmocka_unit_test(scalars_are_little_endian_and_their_reduction_big_endian),
         cmocka_unit_test(the_oid_is_that_of_rfc_8410),
+        cmocka_unit_test(what_only_ecdsa_needs_is_refused_by_an_assert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
