@@ -17,7 +17,7 @@
  * they took (sim_free), and the next key and signatures are good.
  */
 
-enum { CHANNELS_MAX = 64, TRIES = 40, LIVES = 120, LIVES_LONG = 20000 };
+enum { CHANNELS_MAX = 64, TRIES = 40, LIVES = 100, LIVES_LONG = 5000 };
 
 static struct {
     const sim *s;
@@ -191,6 +191,20 @@ static void sign_some(sim *s, uint64_t seed, const char *key_id, unsigned count,
     }
 }
 
+/* From now on the liar changes one of its next `within` messages. */
+static void begin_lying(sim *s, uint64_t seed, unsigned within)
+{
+    memset(&lie, 0, sizeof lie);
+    lie.random = seed * 0x9e3779b97f4a7c15ull;
+    lie.g = s->groups[GRP_P256];
+    lie.liar = (uint16_t)(seed % 3);
+    lie.until = (unsigned)draw(within);
+    lie.s = s;
+    s->liars = 1u << lie.liar;
+    s->dishonest = s->liars; /* a combiner may ask its members for different things */
+    s->lied = true;
+}
+
 /* A key and signatures with one lie somewhere, then honestly. True when the lie was told. */
 static bool live(uint64_t seed)
 {
@@ -202,15 +216,7 @@ static bool live(uint64_t seed)
     tdsa_err err;
     bool told = false;
 
-    memset(&lie, 0, sizeof lie);
-    lie.random = seed * 0x9e3779b97f4a7c15ull;
-    lie.g = s->groups[GRP_P256];
-    lie.liar = (uint16_t)(seed % 3);
-    lie.until = (unsigned)draw(lie.liar == 0 ? 40 : 16);
-    lie.s = s;
-    s->liars = 1u << lie.liar;
-    s->dishonest = s->liars; /* a combiner may ask its members for different things */
-    s->lied = true;
+    begin_lying(s, seed, seed % 3 == 0 ? 40 : 16);
     if (sim_keygen(s, 0, GRP_P256, key_id, &err) == TDSA_OK) {
         sign_some(s, seed, key_id, 3, false);
     } else {
@@ -231,22 +237,68 @@ static bool live(uint64_t seed)
     return told;
 }
 
-static void any_field_on_the_wire_may_be_wrong(void **state)
+/* The same in a reshare of a key that signs: afterwards one epoch is in use everywhere, and signs. */
+static bool live_through_a_reshare(uint64_t seed)
+{
+    static const part_reshare_spec specs[] = {{.member_count = 0},
+                                              {.members = {0, 1, 2}, .member_count = 3}};
+    const sim_cfg cfg = {
+        .seed = seed, .n = 4, .t = 1, .with_client = seed % 2 == 0, .delay_max_ms = 1};
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = sim_new(&cfg);
+    tdsa_err err;
+    bool told = false;
+
+    assert_int_equal(sim_keygen(s, 0, GRP_P256, key_id, &err), TDSA_OK);
+    sign_some(s, seed, key_id, 1, true);
+    begin_lying(s, seed, seed % 3 == 0 ? 40 : 20);
+    if (sim_reshare(s, 0, key_id, &specs[seed / 3 % 2], &err) != TDSA_OK) {
+        check_blame(seed, "reshare", &err);
+    }
+    sim_idle(s, 5000);
+    told = lie.done;
+    lie.s = NULL;
+    sim_idle(s, 600000); /* what is half done settles */
+    sign_some(s, seed, key_id, 2, true);
+    if (sim_reshare(s, 0, key_id, &specs[0], &err) != TDSA_OK) {
+        fail_msg("life %llu, field %zu %s: an honest refresh: %s", (unsigned long long)seed,
+                 lie.which, field_change_name(lie.change), err.text);
+    }
+    sign_some(s, seed, key_id, 2, true);
+    sim_free(s);
+    return told;
+}
+
+static void many_lives(bool (*one)(uint64_t seed))
 {
     const uint64_t lives = getenv("TDSA_TEST_LONG") != NULL ? LIVES_LONG : LIVES;
     uint64_t told = 0;
 
-    (void)state;
     for (uint64_t seed = 1; seed <= lives; seed++) {
-        told += live(seed) ? 1 : 0;
+        told += one(seed) ? 1 : 0;
     }
     print_message("%llu lives, %llu lies\n", (unsigned long long)lives, (unsigned long long)told);
     assert_true(told > lives / 2);
 }
 
+static void any_field_on_the_wire_may_be_wrong(void **state)
+{
+    (void)state;
+    many_lives(live);
+}
+
+static void any_field_of_a_reshare_on_the_wire_may_be_wrong(void **state)
+{
+    (void)state;
+    many_lives(live_through_a_reshare);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(any_field_on_the_wire_may_be_wrong)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_field_on_the_wire_may_be_wrong),
+        cmocka_unit_test(any_field_of_a_reshare_on_the_wire_may_be_wrong),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
