@@ -13,13 +13,14 @@
  * the reply. check_only then marks one secret alone and follows it into mu and nu.
  */
 
-/* Bytes of a grp_scalar that are in use: the limbs above the order's are 0. */
-#define SCALAR_BYTES 32u
 #define ROUND_COMMIT 1u
 #define ROUND_DEAL   2u
 #define MESSAGE_MAX  4096u
 
 static tdsa_err err;
+/* Of the curve under test: bytes of an encoded scalar. As many of a grp_scalar are in use at least;
+ * the limbs above the order's are 0. */
+static size_t scalar_len;
 
 /* The seeded generator, its output secret. */
 static tdsa_status secret_fill(void *ctx, uint8_t *out, size_t len, tdsa_err *e)
@@ -40,9 +41,9 @@ static void expect_secret_dealing(const mpc_keygen *run)
     const keygen_secret *sec = run->sec;
 
     for (size_t m = 0; m <= sec->f.degree; m++) {
-        ct_still_secret("a coefficient", &sec->f.coeff[m], SCALAR_BYTES);
+        ct_still_secret("a coefficient", &sec->f.coeff[m], scalar_len);
     }
-    ct_still_secret("my part of my share", &sec->share, SCALAR_BYTES);
+    ct_still_secret("my part of my share", &sec->share, scalar_len);
     ct_still_secret("my part of the chain code", sec->cc[run->round.me], KEYGEN_PART_LEN);
     ct_still_public("my commitments", run->c[run->round.me], sizeof run->c[0]);
     ct_still_public("my opening", run->open[run->round.me].data, run->open[run->round.me].len);
@@ -66,9 +67,9 @@ static void expect_secret_deal(const tdsa_buf *message)
     (void)tdsa_stmt_read_octets(&priv, &len, MESSAGE_MAX);
     (void)tdsa_stmt_read_uint(&priv);
     (void)tdsa_stmt_read_uint(&priv);
-    bytes = tdsa_stmt_read_item(&priv, TDSA_ITEM_SCALAR, SCALAR_BYTES);
+    bytes = tdsa_stmt_read_item(&priv, TDSA_ITEM_SCALAR, scalar_len);
     ct_require(bytes != NULL, "a share in the deal");
-    ct_still_secret("a dealt share", bytes, SCALAR_BYTES);
+    ct_still_secret("a dealt share", bytes, scalar_len);
     bytes = tdsa_stmt_read_octets(&priv, &len, MESSAGE_MAX);
     ct_still_secret("a dealt part of the chain code", bytes, len);
     list = tdsa_stmt_read_list(&priv);
@@ -97,7 +98,7 @@ static void watch_keygen(void *ctx, run_step step, unsigned round, uint16_t from
 
 static void expect_secret_key(const mpc_key *key)
 {
-    ct_still_secret("x_j", &key->sec->share, SCALAR_BYTES);
+    ct_still_secret("x_j", &key->sec->share, scalar_len);
     for (size_t i = 0; i < key->sec->set_count; i++) {
         ct_still_secret("kappa of a set", key->sec->sets[i].key, sizeof key->sec->sets[i].key);
     }
@@ -173,15 +174,15 @@ static void check_parts_of_reply(const protocol_run *r, const mpc_context *ctx)
         memcpy(pairs[i], key->sec->pairs[batch->committee[i]], sizeof pairs[i]);
     }
     ct_require(grp_prss_shares(batch->stream[0], &v, 1, 1, &err) == TDSA_OK, "k");
-    ct_still_secret("k_j", &v, SCALAR_BYTES);
+    ct_still_secret("k_j", &v, scalar_len);
     ct_require(grp_prss_shares(batch->stream[1], &v, 1, 1, &err) == TDSA_OK, "a");
-    ct_still_secret("a_j", &v, SCALAR_BYTES);
+    ct_still_secret("a_j", &v, scalar_len);
     cfg.word = "mu";
     ct_require(grp_pad(key->g, &v, &cfg, &err) == TDSA_OK, "pad");
-    ct_still_secret("the pad of mu_j", &v, SCALAR_BYTES);
+    ct_still_secret("the pad of mu_j", &v, scalar_len);
     cfg.word = "nu";
     ct_require(grp_pad(key->g, &v, &cfg, &err) == TDSA_OK, "pad");
-    ct_still_secret("the pad of nu_j", &v, SCALAR_BYTES);
+    ct_still_secret("the pad of nu_j", &v, scalar_len);
 }
 
 /* ---- replies ---- */
@@ -196,9 +197,9 @@ static void expect_marks(const char *what, bool marked, const uint8_t *bytes)
 {
     ct_require(bytes != NULL, "a scalar in the reply");
     if (marked) {
-        ct_still_secret(what, bytes, SCALAR_BYTES);
+        ct_still_secret(what, bytes, scalar_len);
     } else {
-        ct_still_public(what, bytes, SCALAR_BYTES);
+        ct_still_public(what, bytes, scalar_len);
     }
 }
 
@@ -223,8 +224,8 @@ static void watch_reply(void *ctx, run_step step, unsigned round, uint16_t from,
     (void)tdsa_stmt_read_uint_list(&r, committee, GRP_PARTIES_MAX);
     ct_still_public("the head of a reply", message->data, r.pos);
     list = tdsa_stmt_read_list(&r);
-    expect_marks("mu_j", want->mu, tdsa_stmt_read_item(&list, TDSA_ITEM_SCALAR, SCALAR_BYTES));
-    expect_marks("nu_j", want->nu, tdsa_stmt_read_item(&list, TDSA_ITEM_SCALAR, SCALAR_BYTES));
+    expect_marks("mu_j", want->mu, tdsa_stmt_read_item(&list, TDSA_ITEM_SCALAR, scalar_len));
+    expect_marks("nu_j", want->nu, tdsa_stmt_read_item(&list, TDSA_ITEM_SCALAR, scalar_len));
     ct_public(message->data, message->len);
 }
 
@@ -264,7 +265,7 @@ static void mark_only(const protocol_run *r, only which)
 
         ct_public(sec, sizeof *sec);
         if (which == ONLY_SHARE) {
-            ct_secret(&sec->share, SCALAR_BYTES);
+            ct_secret(&sec->share, scalar_len);
         }
         if (which == ONLY_PAIRS) {
             ct_secret(sec->pairs, sizeof sec->pairs);
@@ -289,21 +290,30 @@ static void check_only(grp_curve curve, only which, reply_marks want)
     run_clear(&r);
 }
 
+/* A whole run in which everything is marked. */
+static void check_run(grp_curve curve)
+{
+    protocol_run r;
+
+    run_init(&r, curve, 3, 1, "constant time");
+    scalar_len = grp_get_info(r.g)->scalar_len;
+    check_keygen(&r);
+    check_records(&r);
+    check_presign(&r);
+    check_sign(&r);
+    run_clear(&r);
+}
+
 int main(void)
 {
     for (int curve = GRP_P256; curve <= GRP_SECP256K1; curve++) {
-        protocol_run r;
-
-        run_init(&r, (grp_curve)curve, 3, 1, "constant time");
-        check_keygen(&r);
-        check_records(&r);
-        check_presign(&r);
-        check_sign(&r);
-        run_clear(&r);
+        check_run((grp_curve)curve);
         check_only((grp_curve)curve, ONLY_NOTHING, (reply_marks){"nothing", false, false});
         check_only((grp_curve)curve, ONLY_SHARE, (reply_marks){"x_j alone", false, true});
         check_only((grp_curve)curve, ONLY_PAIRS, (reply_marks){"pads alone", true, true});
         check_only((grp_curve)curve, ONLY_SETS, (reply_marks){"k_j, a_j alone", true, true});
     }
+    check_run(GRP_P384);
+    check_run(GRP_P521);
     return ct_end();
 }
