@@ -29,7 +29,7 @@ static void must_sign(sim *s, uint16_t who, const char *key_id)
     part_sign_result sig;
     tdsa_err err;
 
-    memset(digest, (int)sim_random(s, 256), sizeof digest);
+    memset(digest, 1 + (int)sim_random(s, 255), sizeof digest);
     if (sim_sign(s, who, key_id, digest, &sig, &err) != TDSA_OK) {
         sim_fail(s, "I3: an ACTIVE key does not sign", err.text);
     }

@@ -290,6 +290,18 @@ void run_reshare_begin(protocol_run *r)
     }
 }
 
+size_t run_reshare_drive(protocol_run *r)
+{
+    return drive(r, STEP_RESHARE, MPC_RESHARE_ROUNDS);
+}
+
+void run_reshare_rounds(protocol_run *r, unsigned from, unsigned to)
+{
+    for (unsigned round = from; round < to; round++) {
+        keygen_round(r, STEP_RESHARE, round);
+    }
+}
+
 size_t run_reshare(protocol_run *r, const run_reshare_spec *spec)
 {
     uint16_t all = 0;
@@ -307,7 +319,7 @@ size_t run_reshare(protocol_run *r, const run_reshare_spec *spec)
             r->status[i] = mpc_reshare_new(&r->keygen[i], &setup.cfg, &r->err[i]);
         }
     }
-    return drive(r, STEP_RESHARE, MPC_RESHARE_ROUNDS);
+    return run_reshare_drive(r);
 }
 
 /* ---- presignatures ---- */

@@ -79,6 +79,9 @@ void run_reshare_prepare(const protocol_run *r, uint16_t i, const run_reshare_sp
 size_t run_reshare(protocol_run *r, const run_reshare_spec *spec);
 /** Moves the keys that there are to r->previous; then the caller makes r->keygen and drives. */
 void run_reshare_begin(protocol_run *r);
+size_t run_reshare_drive(protocol_run *r);
+/** Rounds from..to-1 of runs that exist. */
+void run_reshare_rounds(protocol_run *r, unsigned from, unsigned to);
 
 mpc_presign_cfg run_presign_cfg(const protocol_run *r, uint16_t i, uint64_t lane, uint64_t seq);
 /** Presigns with r->committee; data and batches of the members that finished are made. Returns how
