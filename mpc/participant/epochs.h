@@ -7,7 +7,9 @@
  * internal.h. */
 
 /* reshare.c */
-/** The pings of a reshare are answered: it begins with those who are there, or ends. */
+/** A peer was asked what it has: it is there, and perhaps can deal. */
+void part_reshare_answered(part_op *op, uint16_t from, const part_answer *a);
+/** All have answered, or not: it begins with those who are there, or ends. */
 void part_reshare_go_on(part *p, part_op *op);
 /** The run of a plan (r->plan), mine or a peer's. */
 tdsa_status part_reshare_begin(part *p, part_run *r, tdsa_err *err);

@@ -254,6 +254,7 @@ struct part_op {
     uint32_t waiting;     /* peers whose answer is missing, bit per index */
     uint32_t asked_twice; /* peers that were asked again in another session */
     part_reshare_spec reshare;
+    uint32_t has_epoch; /* reshare: peers that have the key's epoch ACTIVE, bit per index */
     /* presign */
     uint32_t count;
     /* sign */

@@ -244,9 +244,10 @@ static part_ask_kind kind_of(const part_op *op)
         return PART_ASK_REGISTER;
     case PART_OP_DELETE:
         return PART_ASK_DELETE;
+    case PART_OP_RESHARE:
+        return PART_ASK_STATUS;
     case PART_OP_PING:
     case PART_OP_KEYGEN:
-    case PART_OP_RESHARE:
     case PART_OP_PRESIGN:
     case PART_OP_SIGN:
     case PART_OP_COUNT:
@@ -299,7 +300,7 @@ static void all_answered(part *p, part_op *op)
     }
 }
 
-/* Who does not answer a ping is noted, nothing else. */
+/* Who does not answer is noted, nothing else. */
 static bool only_pings(const part_op *op)
 {
     return op->kind == PART_OP_PING || (op->kind == PART_OP_RESHARE && op->state == OP_ASKING);
@@ -318,7 +319,9 @@ void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
         return;
     }
     op->waiting &= ~(1u << from);
-    if (a->status == TDSA_OK) {
+    if (op->kind == PART_OP_RESHARE) {
+        part_reshare_answered(op, from, a);
+    } else if (a->status == TDSA_OK) {
         op->result.alive[from] = true;
     } else if (!only_pings(op) && !(op->kind == PART_OP_DELETE && a->status == TDSA_E_NOT_FOUND)) {
         (void)tdsa_err_blame(&err, a->status, from, TDSA_WHERE, "participant %u: %s", from,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/dh.h"
+#include "base/statement.h"
 #include "participant/run_internal.h"
 
 /* The coordinator of a reshare: who is there, who deals, who gets a share. */
@@ -58,8 +59,8 @@ static tdsa_status new_members(const part *p, const mpc_key *key, const part_res
     return TDSA_OK;
 }
 
-/* Old members that show the keys of the key today and are there. */
-static void choose_dealers(const part *p, const mpc_key *key, uint32_t alive,
+/* Old members that show the keys of the key today and have their share. */
+static void choose_dealers(const part *p, const mpc_key *key, uint32_t able,
                            part_reshare_plan *plan)
 {
     plan->old_n = (uint16_t)mpc_key_indices(plan->old_indices, &key->pub);
@@ -67,7 +68,7 @@ static void choose_dealers(const part *p, const mpc_key *key, uint32_t alive,
         const mpc_member *old = &key->pub.members[i];
         mpc_member now;
 
-        if ((alive >> old->index & 1u) != 0 && todays_keys(p, old->index, &now) &&
+        if ((able >> old->index & 1u) != 0 && todays_keys(p, old->index, &now) &&
             memcmp(old, &now, sizeof now) == 0) {
             plan->dealers[plan->dealer_count++] = now;
         }
@@ -85,7 +86,7 @@ static tdsa_status check_alive(const part_reshare_plan *plan, uint32_t alive, td
     }
     if (plan->dealer_count <= plan->old_t) {
         return TDSA_FAIL(err, TDSA_E_UNAVAILABLE,
-                         "%u members of the old epoch are there with their keys, %u must be",
+                         "%u members of the old epoch are there with their shares, %u must be",
                          plan->dealer_count, plan->old_t + 1u);
     }
     return TDSA_OK;
@@ -106,7 +107,7 @@ static tdsa_status make_plan(part *p, const part_key *k, const part_op *op, part
     plan->policy = pub->policy;
     plan->old_epoch = pub->epoch;
     plan->old_t = pub->t;
-    choose_dealers(p, k->key, alive, plan);
+    choose_dealers(p, k->key, op->has_epoch | 1u << p->cfg.roster.me, plan);
     return st == TDSA_OK ? check_alive(plan, alive, err) : st;
 }
 
@@ -146,6 +147,23 @@ static tdsa_status begin_mine(part *p, part_op *op, tdsa_err *err)
     }
     part_run_pump(p, r);
     return TDSA_OK;
+}
+
+void part_reshare_answered(part_op *op, uint16_t from, const part_answer *a)
+{
+    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint64_t state = 0;
+
+    /* A refusal too comes from somebody who is there: a new member, or one that lost its share. */
+    op->result.alive[from] = a->status == TDSA_OK || a->status == TDSA_E_NOT_FOUND;
+    tdsa_stmt_expect(&r, "status");
+    tdsa_stmt_read_text(&r, key_id, sizeof key_id);
+    (void)tdsa_stmt_read_uint(&r);
+    state = tdsa_stmt_read_uint(&r);
+    if (a->status == TDSA_OK && !r.failed && state == KS_KEY_ACTIVE) {
+        op->has_epoch |= 1u << from;
+    }
 }
 
 void part_reshare_go_on(part *p, part_op *op)
@@ -217,7 +235,8 @@ uint64_t part_start_reshare(part *p, const char *key_id, const part_reshare_spec
     op->key = k;
     op->reshare = *spec;
     op->waiting = to_be_asked(p, k->key, &plan);
-    if (part_op_ask(p, op, PART_ASK_PING, err) != TDSA_OK) {
+    if (part_status_put(p, key_id, k->key->pub.epoch, &op->payload, err) != TDSA_OK ||
+        part_op_ask(p, op, PART_ASK_STATUS, err) != TDSA_OK) {
         part_op_cancel(p, op->id, err);
         return PART_OP_NONE;
     }

@@ -229,6 +229,97 @@ static void what_is_not_allowed_is_refused(void **state)
     sim_free(s);
 }
 
+/* It answers, but its database is empty: it gets a share like one that never had the key. */
+static void a_member_that_lost_its_key_gets_a_new_share(void **state)
+{
+    const sim_cfg cfg = {.seed = 75, .n = 3, .t = 1, .delay_max_ms = 5};
+    sim *s = sim_new(&cfg);
+    char key_id[KS_KEY_ID_MAX + 1];
+    tdsa_err err;
+
+    (void)state;
+    generate(s, 0, key_id);
+    sim_key_of(s, key_id)->deleted = true; /* the loss is meant */
+    assert_int_equal(ks_key_delete(sim_store(s, 2), key_id, false, &err), TDSA_OK);
+    must_reshare(s, 0, key_id, &REFRESH);
+    only_epoch(s, 3, key_id, 1, 7);
+    must_sign(s, 2, key_id);
+    assert_int_equal(ks_key_delete(sim_store(s, 1), key_id, false, &err), TDSA_OK);
+    assert_int_equal(ks_key_delete(sim_store(s, 2), key_id, false, &err), TDSA_OK);
+    assert_int_equal(sim_reshare(s, 0, key_id, &REFRESH, &err), TDSA_E_UNAVAILABLE);
+    assert_non_null(strstr(err.text, "1 members of the old epoch are there with their shares"));
+    sim_free(s);
+}
+
+static void disable_reshare_is_honoured_on_both_sides(void **state)
+{
+    const sim_cfg cfg = {.seed = 76, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 5};
+
+    (void)state;
+    for (uint16_t who = 0; who < 3; who++) {
+        sim *s = sim_new(&cfg);
+        char key_id[KS_KEY_ID_MAX + 1];
+        tdsa_err err;
+
+        generate(s, 0, key_id);
+        sim_part(s, who)->cfg.disable_reshare = true;
+        assert_int_equal(sim_reshare(s, 0, key_id, &REFRESH, &err), TDSA_E_DENIED);
+        assert_non_null(strstr(err.text, "disableReshare"));
+        sim_part(s, who)->cfg.disable_reshare = false;
+        must_sign(s, 0, key_id); /* refused before anything was stored: the next one goes */
+        must_reshare(s, 0, key_id, &REFRESH);
+        only_epoch(s, 3, key_id, 1, 7);
+        sim_free(s);
+    }
+}
+
+static void a_key_whose_policy_forbids_it_is_not_reshared(void **state)
+{
+    const sim_cfg cfg = {.seed = 77, .n = 3, .t = 1, .delay_max_ms = 5};
+    part_key_spec spec = {.curve = GRP_P256, .presignature_limit = PART_LIMIT_DEFAULT};
+    sim *s = sim_new(&cfg);
+    char key_id[KS_KEY_ID_MAX + 1];
+    part_result none;
+    tdsa_err err;
+
+    (void)state;
+    spec.policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA);
+    spec.policy.reshare = false;
+    assert_int_equal(
+        sim_finish(s, 0, part_start_register(sim_part(s, 0), &spec, 0, key_id, &err), &none, &err),
+        TDSA_OK);
+    assert_int_equal(sim_reshare(s, 0, key_id, &REFRESH, &err), TDSA_E_NOT_FOUND);
+    assert_int_equal(
+        sim_finish(s, 0, part_start_keygen(sim_part(s, 0), key_id, 0, &err), &none, &err), TDSA_OK);
+    assert_int_equal(sim_reshare(s, 0, key_id, &REFRESH, &err), TDSA_E_DENIED);
+    only_epoch(s, 3, key_id, 0, 7);
+    must_sign(s, 1, key_id);
+    sim_free(s);
+}
+
+/* A coordinator that looks at an old record is told so, and looks again. */
+static void another_epoch_is_refused_and_looked_up(void **state)
+{
+    const sim_cfg cfg = {
+        .seed = 78, .n = 3, .t = 1, .with_client = true, .clients = 2, .delay_max_ms = 5};
+    uint8_t digest[32] = {1};
+    part_sign_result sig;
+    sim *s = sim_new(&cfg);
+    char key_id[KS_KEY_ID_MAX + 1];
+    tdsa_err err;
+
+    (void)state;
+    generate(s, 0, key_id);
+    must_sign(s, 0, key_id);
+    must_sign(s, 3, key_id); /* another process of the client has the key in memory now */
+    must_reshare(s, 0, key_id, &REFRESH);
+    must_sign(s, 0, key_id);
+    assert_int_equal(sim_sign(s, 3, key_id, digest, &sig, &err), TDSA_E_CONFLICT);
+    assert_non_null(strstr(err.text, "EPOCH"));
+    must_sign(s, 3, key_id);
+    sim_free(s);
+}
+
 /* ---- crashes ---- */
 
 static sim_cfg cfg_of(uint64_t seed)
@@ -359,6 +450,10 @@ int main(void)
         cmocka_unit_test(five_become_three_and_five_again),
         cmocka_unit_test(old_members_that_are_down_are_left_out),
         cmocka_unit_test(what_is_not_allowed_is_refused),
+        cmocka_unit_test(a_member_that_lost_its_key_gets_a_new_share),
+        cmocka_unit_test(disable_reshare_is_honoured_on_both_sides),
+        cmocka_unit_test(a_key_whose_policy_forbids_it_is_not_reshared),
+        cmocka_unit_test(another_epoch_is_refused_and_looked_up),
         cmocka_unit_test(crashes_at_any_step_leave_one_epoch_that_signs),
     };
 
