@@ -36,7 +36,8 @@ static uint32_t bit(uint16_t index)
     return index < 32 ? 1u << index : 0;
 }
 
-void part_doubt_add(part *p, const mpc_key_public *pub, part_doubt_phase phase, uint64_t created_ms)
+static void doubt_add(part *p, const mpc_key_public *pub, part_doubt_phase phase,
+                      uint64_t created_ms)
 {
     part_doubt *d = find_doubt(p, pub->key_id);
 
@@ -74,6 +75,18 @@ void part_doubt_add(part *p, const mpc_key_public *pub, part_doubt_phase phase, 
     d->id = ++p->next_doubt;
     d->created_ms = created_ms;
     d->ask_again_ms = part_now(p);
+}
+
+void part_doubt_of_run(part *p, const mpc_key_public *pub, part_doubt_phase phase, uint64_t born_ms)
+{
+    part_doubt *d = NULL;
+
+    doubt_add(p, pub, phase, born_ms);
+    d = find_doubt(p, pub->key_id);
+    if (d != NULL && d->epoch == pub->epoch) {
+        d->created_ms = born_ms;
+        d->of_run = true;
+    }
 }
 
 static void drop_doubt(part *p, const part_doubt *d)
@@ -115,7 +128,7 @@ static void doubt_row(part *p, const ks_key *row, part_doubt_phase phase)
     tdsa_err err;
 
     if (part_key_public(p, row, &key, &err) == TDSA_OK) {
-        part_doubt_add(p, &key->pub, phase, part_now(p));
+        doubt_add(p, &key->pub, phase, part_now(p));
     }
     mpc_key_free(key);
 }
@@ -182,11 +195,13 @@ static unsigned bits(uint32_t mask)
  * A client settles only when every server calls the epoch ACTIVE: so one that is PENDING at a server
  * is ACTIVE at no client, and the servers may collect it without asking the client, whom nobody can
  * call. That all others have stored the same is enough while the run is young, or when somebody has
- * settled already.
+ * settled already. How old a run is that an earlier start of this process took part in nobody knows:
+ * it is not young, since others may be about to collect what it stored.
  */
 static bool settled(const part *p, const part_doubt *d)
 {
-    const bool young = part_now(p) < d->created_ms + YOUNG_TIMEOUTS * p->cfg.session_timeout_ms;
+    const bool young =
+        d->of_run && part_now(p) < d->created_ms + YOUNG_TIMEOUTS * p->cfg.session_timeout_ms;
 
     if (part_is_client(p)) {
         return (d->active_reports & d->servers) == d->servers;

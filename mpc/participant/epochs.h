@@ -29,8 +29,9 @@ tdsa_status part_reshare_after(part *p, part_run *r, tdsa_err *err);
 /** A peer says what it has of an epoch; `row`: the same here. */
 tdsa_status part_doubt_reported(part *p, const ks_key *row, uint16_t from, ks_key_state state,
                                 const uint8_t stored[64], tdsa_err *err);
-void part_doubt_add(part *p, const mpc_key_public *pub, part_doubt_phase phase,
-                    uint64_t created_ms);
+/** A run of this process ended after its result was stored. */
+void part_doubt_of_run(part *p, const mpc_key_public *pub, part_doubt_phase phase,
+                       uint64_t born_ms);
 /** The phase in which an epoch is that a key row shows; false: nothing is in doubt. */
 bool part_doubt_phase_of(part *p, const ks_key *row, part_doubt_phase *phase);
 void part_doubts_load(part *p);

@@ -304,7 +304,8 @@ typedef struct part_doubt {
     uint32_t active_reports, stored_reports; /* bit per index */
     uint32_t not_active; /* said, when no run could be under way any more, that it is not ACTIVE */
     uint64_t ask_again_ms;
-    uint64_t created_ms;
+    uint64_t created_ms; /* when its run began (of_run), or when this process learnt of it */
+    bool of_run;
     unsigned rounds; /* times the peers were asked */
 } part_doubt;
 

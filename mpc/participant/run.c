@@ -177,7 +177,7 @@ static void leave_doubt(part *p, const part_run *r)
     } else if (!mpc_keygen_gets_share(r->keygen)) {
         phase = DOUBT_LEAVING;
     }
-    part_doubt_add(p, &mpc_keygen_key(r->keygen)->pub, phase, r->born_ms);
+    part_doubt_of_run(p, &mpc_keygen_key(r->keygen)->pub, phase, r->born_ms);
 }
 
 /* What the run leaves behind; tells the local operation and the waiting peers. */

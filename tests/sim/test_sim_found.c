@@ -47,10 +47,66 @@ static void a_doubted_and_a_failed_peer_do_not_stop_signatures(void **state)
     sim_free(s);
 }
 
+static ks_key_state state_at(sim *s, uint16_t index, const char *key_id)
+{
+    ks_key *row = NULL;
+    ks_key_state state = KS_KEY_DELETED;
+    tdsa_err err;
+
+    if (ks_key_get(sim_store(s, index), key_id, &row, &err) == TDSA_OK) {
+        state = row->state;
+    }
+    ks_key_free(row);
+    return state;
+}
+
+/* Server 1 has asked all servers and is about to collect a half-made key. Server 2, which said that it
+ * is PENDING there, starts again, and hears from the client that it has stored the same: it must not
+ * take the run for a young one and make the key ACTIVE. */
+static void a_key_that_a_server_is_about_to_collect_becomes_active_nowhere(void **state)
+{
+    const sim_cfg cfg = {.seed = 22, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 20};
+    const part_key_spec spec = {.curve = GRP_P256,
+                                .policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA),
+                                .presignature_limit = PART_LIMIT_DEFAULT};
+    char key_id[KS_KEY_ID_MAX + 1];
+    part_result none;
+    tdsa_err err;
+    sim *s = sim_new(&cfg);
+    const uint64_t op = part_start_register(sim_part(s, 0), &spec, 0, key_id, &err);
+
+    (void)state;
+    assert_int_equal(sim_finish(s, 0, op, &none, &err), TDSA_OK);
+    assert_true(part_start_keygen(sim_part(s, 0), key_id, 0, &err) != PART_OP_NONE);
+    sim_flush(s);
+    while (state_at(s, 0, key_id) != KS_KEY_PENDING) {
+        assert_true(sim_step(s, sim_now(s) + 10000));
+    }
+    for (size_t i = 0; i < s->heap_count; i++) { /* it tells nobody */
+        s->heap[i]->body.len = s->heap[i]->from == 0 ? 0 : s->heap[i]->body.len;
+    }
+    sim_crash(s, 0);
+    sim_idle(s, 50000);
+    assert_int_equal(state_at(s, 1, key_id), KS_KEY_PENDING);
+    assert_int_equal(state_at(s, 2, key_id), KS_KEY_PENDING);
+    sim_crash(s, 2);
+    sim_start(s, 2);
+    s->cut[0][1] = true;
+    sim_start(s, 0);
+    sim_idle(s, 200000); /* I2 is checked at every step */
+    sim_heal(s);
+    sim_idle(s, 600000);
+    for (uint16_t i = 0; i < 3; i++) {
+        assert_int_equal(state_at(s, i, key_id), state_at(s, 0, key_id));
+    }
+    sim_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_doubted_and_a_failed_peer_do_not_stop_signatures),
+        cmocka_unit_test(a_key_that_a_server_is_about_to_collect_becomes_active_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
