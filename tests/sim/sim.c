@@ -201,7 +201,7 @@ static void make_node(sim *s, uint16_t i)
     n->mono_at = s->now_ms;
     n->mono_from = s->now_ms;
     if (s->cfg.skewed) {
-        n->rate = 900 + sim_random(s, 201);
+        n->rate = 980 + sim_random(s, 41);
         n->mono_from = 1000 + sim_random(s, 1000000000);
         n->wall_offset_ms = (int64_t)sim_random(s, 7200000) - 3600000;
     }

@@ -108,6 +108,25 @@ static uint64_t start_sign(sim_life *l, part *p, sim_act *a, uint32_t deadline, 
     return part_start_sign(p, &req, deadline, err);
 }
 
+/* A refresh, or other members: the client stays, and with luck whoever asks does. */
+static uint64_t start_reshare(sim_life *l, part *p, const sim_slot *slot, uint32_t deadline,
+                              tdsa_err *err)
+{
+    part_reshare_spec spec = {.member_count = 0};
+    const uint16_t n = l->s->cfg.n;
+    const uint16_t left_out = (uint16_t)sim_random(l->s, n);
+
+    if (n > 3 && sim_random(l->s, 2) == 0) {
+        for (uint16_t i = 0; i < n; i++) {
+            if (i != left_out || (i == 0 && l->s->cfg.with_client) || sim_random(l->s, 3) == 0) {
+                spec.members[spec.member_count++] = i;
+            }
+        }
+        spec.t = (uint16_t)(1 + sim_random(l->s, (spec.member_count - 1u) / 2u));
+    }
+    return part_start_reshare(p, slot->id, &spec, deadline, err);
+}
+
 /* ---- things without an operation ---- */
 
 static bool is_error(const sim_life *l, tdsa_status st, const tdsa_err *err)
@@ -198,7 +217,10 @@ static sim_act_kind choose_kind(sim_life *l, const sim_slot *slot)
     if (dice < 2) {
         return l->may_delete ? ACT_DELETE : ACT_PING;
     }
-    return dice < 5 ? ACT_PING : dice < 14 ? ACT_PRESIGN : dice < 24 ? ACT_NONE : ACT_SIGN;
+    if (dice < 6) {
+        return ACT_RESHARE;
+    }
+    return dice < 9 ? ACT_PING : dice < 16 ? ACT_PRESIGN : dice < 24 ? ACT_NONE : ACT_SIGN;
 }
 
 static uint64_t start(sim_life *l, part *p, sim_act *a, uint32_t deadline, tdsa_err *err)
@@ -214,6 +236,8 @@ static uint64_t start(sim_life *l, part *p, sim_act *a, uint32_t deadline, tdsa_
         return part_start_presign(p, slot->id, 1 + (uint32_t)sim_random(l->s, 12), deadline, err);
     case ACT_SIGN:
         return start_sign(l, p, a, deadline, err);
+    case ACT_RESHARE:
+        return start_reshare(l, p, slot, deadline, err);
     case ACT_DELETE:
         l->may_delete = false;
         return part_start_delete(p, slot->id, deadline, err);
@@ -289,6 +313,7 @@ static void ended(sim_life *l, sim_act *a, const tdsa_err *err, const part_resul
         }
         break;
     case ACT_PRESIGN:
+    case ACT_RESHARE:
     case ACT_DELETE:
     case ACT_PING:
     case ACT_NONE:
@@ -349,20 +374,45 @@ void sim_act_make_key(sim_life *l, unsigned slot)
     finish(l, &a, "generating a key without a fault");
 }
 
+/* Finishes an operation that may find that its key has got new shares meanwhile, which its caller is
+ * told; else it stays to be polled. */
+static bool is_behind(sim_life *l, const sim_act *a)
+{
+    part *p = l->s->node[a->who].part;
+    const part_op *op = NULL;
+
+    sim_flush(l->s);
+    while (!part_op_done(p, a->id)) {
+        (void)sim_step(l->s, l->s->now_ms + 100000);
+    }
+    op = part_op_find(p, a->id);
+    return op->err.status == TDSA_E_CONFLICT && strncmp(op->err.text, "EPOCH_CHANGED", 13) == 0;
+}
+
 void sim_act_must_sign(sim_life *l, uint16_t who, const char *key_id)
 {
+    const uint32_t members = sim_key_of(l->s, key_id)->members;
+
     sim_act a = {.who = who, .kind = ACT_SIGN, .slot = SIM_SLOTS};
     tdsa_err err;
 
+    while ((members >> l->s->node[a.who].index & 1u) == 0) { /* it left the key */
+        a.who = (uint16_t)((a.who + 1u) % l->s->cfg.n);
+    }
     for (unsigned i = 0; i < SIM_SLOTS; i++) {
         if (strcmp(l->slot[i].id, key_id) == 0) {
             a.slot = i;
         }
     }
     if (a.slot < SIM_SLOTS) { /* else a registration that failed left it: nobody knows its curve */
-        a.id = start_sign(l, l->s->node[who].part, &a, 0, &err);
+        a.id = start_sign(l, l->s->node[a.who].part, &a, 0, &err);
         if (a.id == PART_OP_NONE) {
             sim_fail(l->s, "I3: an ACTIVE key does not sign", err.text);
+        }
+        if (is_behind(l, &a)) { /* it says so once */
+            part_op_cancel(l->s->node[a.who].part, a.id, &err);
+            sim_idle(l->s, 5000);
+            a.id = start_sign(l, l->s->node[a.who].part, &a, 0, &err);
         }
         finish(l, &a, "I3: an ACTIVE key does not sign");
     }

@@ -49,6 +49,7 @@ typedef enum {
     ACT_KEYGEN,
     ACT_PRESIGN,
     ACT_SIGN,
+    ACT_RESHARE,
     ACT_DELETE,
     ACT_PING
 } sim_act_kind;
