@@ -79,4 +79,7 @@ uint64_t sim_events(const sim *s);
 uint64_t sim_trace(const sim *s);
 _Noreturn void sim_fail(const sim *s, const char *what, const char *detail);
 
+/** First call of a forked child: it dies of what it does wrong, without a core, and with its parent. */
+void sim_child_begins(void);
+
 #endif

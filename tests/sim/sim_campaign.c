@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,11 +31,23 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-_Noreturn static void work(const sim_campaign_cfg *cfg, progress *mine, uint64_t from)
+/* cmocka's handlers would go on with the next test inside the child; and the parent shall not be
+ * outlived. */
+void sim_child_begins(void)
 {
+    static const int deadly[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS};
     const struct rlimit none = {0, 0};
 
+    for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
+        (void)signal(deadly[i], SIG_DFL);
+    }
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)setrlimit(RLIMIT_CORE, &none);
+}
+
+_Noreturn static void work(const sim_campaign_cfg *cfg, progress *mine, uint64_t from)
+{
+    sim_child_begins();
     sim_fail_into(mine->why);
     if (cfg->quiet) {
         const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -395,6 +395,7 @@ static int planted(sim_plant plant, uint32_t dishonest)
 
     assert_true(child >= 0);
     if (child == 0) {
+        sim_child_begins();
         sim *s = sim_new(&cfg);
         s->plant = plant;
         s->dishonest = dishonest;

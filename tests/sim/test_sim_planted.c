@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -136,7 +135,6 @@ static bool is_found(sim_plant plant, bool other_committee)
 {
     const sim_cfg cfg = {.seed = 1, .n = 4, .t = 1, .with_client = true, .delay_max_ms = 1};
     const uint8_t digest[32] = {2};
-    const struct rlimit none = {0, 0};
     const pid_t child = fork();
     char key_id[KS_KEY_ID_MAX + 1];
     part_sign_result sig;
@@ -145,7 +143,7 @@ static bool is_found(sim_plant plant, bool other_committee)
 
     assert_true(child >= 0);
     if (child == 0) {
-        (void)setrlimit(RLIMIT_CORE, &none);
+        sim_child_begins();
         sim *s = sim_new(&cfg);
         make_key(s, key_id);
         s->plant = plant;
