@@ -379,7 +379,8 @@ bool sim_disk_key(sim *s, uint16_t participant, const char *key_id, ks_key_row_f
 {
     tdsa_err err;
 
-    return REAL->key_rows(s->disk[participant].durable, key_id, 0, fn, ctx, &err) == TDSA_OK;
+    return REAL->key_rows(s->disk[participant].durable, key_id, (ks_key_state)0, fn, ctx, &err) ==
+           TDSA_OK;
 }
 
 bool sim_disk_keys(sim *s, uint16_t participant, ks_key_row_fn fn, void *ctx)
