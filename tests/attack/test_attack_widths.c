@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "attack/hostile.h"
+#include "attack/lattice.h"
 #include "attack/weak.h"
 
 /*
@@ -96,12 +97,62 @@ static void row_10_numbers_of_48_bytes_do_not_fill_p521(void **state)
     weak_off();
 }
 
+/* Five signatures of a P-521 key: k_i = h/s - delta + (r/s)x, k_i the presignature's nonce. */
+static bool five_signatures_give_the_key(void)
+{
+    uint8_t digest[32] = {1};
+    grp_scalar t[LATTICE_SIGNATURES];
+    grp_scalar u[LATTICE_SIGNATURES];
+    protocol_run r;
+    bool found = false;
+
+    run_init(&r, GRP_P521, 3, 1, "lattice");
+    r.count = LATTICE_SIGNATURES;
+    assert_int_equal(run_keygen(&r, "LatticeKey000000000000000000"), 3);
+    assert_int_equal(run_presign(&r, 1, 1), 3);
+    for (uint32_t i = 0; i < LATTICE_SIGNATURES; i++) {
+        const mpc_request q = run_request(&r, i, digest, sizeof digest);
+        mpc_signature sig;
+        mpc_context ctx;
+        grp_scalar big_r;
+        grp_scalar s;
+        tdsa_err err;
+
+        assert_int_equal(run_sign(&r, &q, &sig, &ctx, &err), TDSA_OK);
+        run_ecdsa_split(r.g, &big_r, &s, &sig);
+        t[i] = sc_div(r.g, big_r, s);
+        u[i] = sc_sub(r.g, sc_div(r.g, ctx.h, s), ctx.delta);
+    }
+    weak_off(); /* the adversary's own arithmetic is whole */
+    found = lattice_finds_key(r.g, t, u, 386, &r.key[0]->pub.y); /* three values of 384 bits */
+    run_clear(&r);
+    return found;
+}
+
+static void row_10_a_lattice_finds_no_key(void **state)
+{
+    (void)state;
+    weak_off();
+    assert_false(five_signatures_give_the_key());
+}
+
+static void row_10_a_lattice_finds_the_key_of_48_byte_numbers(void **state)
+{
+    (void)state;
+    weak_off();
+    weak.short_values = true;
+    assert_true(five_signatures_give_the_key());
+    weak_off();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(row_10_every_number_is_made_of_enough_bytes),
         cmocka_unit_test(row_10_numbers_fill_the_field),
         cmocka_unit_test(row_10_numbers_of_48_bytes_do_not_fill_p521),
+        cmocka_unit_test(row_10_a_lattice_finds_no_key),
+        cmocka_unit_test(row_10_a_lattice_finds_the_key_of_48_byte_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
