@@ -132,6 +132,36 @@ tdsa_status svc_api_do_SHARE(svc_call *c, tdsa_err *err)
     return st == TDSA_OK ? show_key(c, key_id, err) : st;
 }
 
+tdsa_status svc_api_do_RESHARE(svc_call *c, tdsa_err *err)
+{
+    const svc_value *members = svc_call_value(c, SVC_RESHARE_MEMBERS);
+    const svc_value *threshold = svc_call_value(c, SVC_RESHARE_THRESHOLD);
+    part_reshare_spec spec = {.t = threshold->present ? (uint16_t)threshold->number : 0};
+    char key_id[KS_KEY_ID_MAX + 1];
+    tdsa_status st;
+
+    if (members->present && (members->list_len < 3 || members->list_len > GRP_PARTIES_MAX)) {
+        return svc_call_refuse(c, 422, "INVALID_FIELD", "members", TDSA_E_BAD_INPUT, err,
+                               "members: three to nine participants");
+    }
+    for (size_t i = 0; members->present && i < members->list_len; i++) {
+        spec.members[spec.member_count++] = (uint16_t)members->list[i];
+    }
+    memcpy(key_id, c->key.key_id, sizeof key_id);
+    st = part_engine_reshare(c->api->cfg.engine, key_id, &spec, 0, err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    st = show_key(c, key_id, err);
+    if (st == TDSA_E_NOT_FOUND) { /* this participant has left */
+        c->reply = json_object();
+        svc_put(c->reply, "keyId", json_string(key_id));
+        svc_put(c->reply, "state", json_string("LEFT"));
+        st = TDSA_OK;
+    }
+    return st;
+}
+
 tdsa_status svc_api_do_KEY(svc_call *c, tdsa_err *err)
 {
     (void)err;

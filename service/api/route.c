@@ -47,6 +47,13 @@ static const svc_field fields_key[SVC_KEY_FIELDS] = {
     [SVC_KEY_PREFIX] = {"pathPrefix", SVC_FIELD_TEXT, false, 1, 100, NULL, "\"m/44/0\"",
                         "What every path that signs begins with: up to 8 steps"},
 };
+static const svc_field fields_reshare[SVC_RESHARE_FIELDS] = {
+    [SVC_RESHARE_MEMBERS] = {"members", SVC_FIELD_INTEGERS, false, 0, GRP_PARTIES_MAX - 1, NULL,
+                             "[0, 1, 2]",
+                             "Participants that have the key from now on; absent: the same"},
+    [SVC_RESHARE_THRESHOLD] = {"threshold", SVC_FIELD_INTEGER, false, 1, GRP_THRESHOLD_MAX, NULL,
+                               "1", "How many of them may be corrupt; absent: the same"},
+};
 static const svc_field fields_presign[SVC_PRESIGN_FIELDS] = {
     [SVC_PRESIGN_COUNT] = {"count", SVC_FIELD_INTEGER, true, 1, SVC_PRESIGN_COUNT_MAX, NULL, "64",
                            "How many to make"},
@@ -94,6 +101,7 @@ static const svc_query queries_stock[] = {
 
 #define FIELDS_none    .fields = NULL, .field_count = 0
 #define FIELDS_key     .fields = fields_key, .field_count = SVC_KEY_FIELDS
+#define FIELDS_reshare .fields = fields_reshare, .field_count = SVC_RESHARE_FIELDS
 #define FIELDS_presign .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
 #define FIELDS_limit   .fields = fields_limit, .field_count = SVC_LIMIT_FIELDS
 #define FIELDS_sign    .fields = fields_sign, .field_count = SVC_SIGN_FIELDS

@@ -37,6 +37,8 @@ typedef enum {
       "Deletes the shares of a key at every participant")                                          \
     X(SHARE, SVC_POST, "/v1/keys/{}/share", SVC_SERVER_RULES, none, none, 200, "share",            \
       "Generates the shares of a registered key")                                                  \
+    X(RESHARE, SVC_POST, "/v1/keys/{}/reshare", SVC_SERVER_KEY_RULES, reshare, none, 200,          \
+      "reshare", "Gives the key new shares; the old ones and all presignatures become worthless")  \
     X(PUBLIC_KEY, SVC_GET, "/v1/keys/{}/public-key", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, path,  \
       200, "publicKey", "The public key in all its forms")                                         \
     X(XPUB, SVC_GET, "/v1/keys/{}/xpub", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, xpub, 200, "xpub", \
@@ -105,6 +107,7 @@ enum {
     SVC_KEY_PREFIX,
     SVC_KEY_FIELDS
 };
+enum { SVC_RESHARE_MEMBERS, SVC_RESHARE_THRESHOLD, SVC_RESHARE_FIELDS };
 enum { SVC_PRESIGN_COUNT, SVC_PRESIGN_FIELDS };
 enum { SVC_LIMIT_LIMIT, SVC_LIMIT_FIELDS };
 enum {

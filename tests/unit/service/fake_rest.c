@@ -1,4 +1,4 @@
-#include "participant/engine.h"
+#include "fake_server.h"
 
 /* What the stand-in for the engine does not do; test_service_group.c has the real one. */
 
@@ -47,4 +47,25 @@ tdsa_status part_engine_delete_presignature(part_engine *e, const char *key_id,
     (void)key_id;
     (void)id;
     return REFUSED;
+}
+
+static part_reshare_spec reshared;
+
+const part_reshare_spec *fake_engine_reshared(void)
+{
+    return &reshared;
+}
+
+tdsa_status part_engine_reshare(part_engine *e, const char *key_id, const part_reshare_spec *spec,
+                                uint32_t deadline_ms, tdsa_err *err)
+{
+    part_key_info info;
+    const tdsa_status st = part_engine_key(e, key_id, &info, err);
+
+    (void)deadline_ms;
+    reshared = *spec;
+    if (st == TDSA_OK && spec->t == 4) {
+        return tdsa_err_blame(err, TDSA_E_DENIED, 2, TDSA_WHERE, "disableReshare is set here");
+    }
+    return st;
 }

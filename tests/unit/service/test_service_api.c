@@ -193,6 +193,39 @@ static void presignatures_are_made_all_or_none_counted_and_dropped(void **state)
     rig_stop(&r);
 }
 
+static void a_reshare_takes_members_and_threshold(void **state)
+{
+    static const char *const bad[] = {"{\"members\":[0,1]}",   "{\"members\":[0,2,1]}",
+                                      "{\"members\":[0,1,9]}", "{\"members\":\"all\"}",
+                                      "{\"threshold\":0}",     "{\"threshold\":5}",
+                                      "{\"member\":[0,1,2]}"};
+    rig r;
+    test_answer a;
+
+    (void)state;
+    rig_start(&r, PEER_NO_CLIENT, 0);
+    rig_make_key(&r, "{\"keyId\":\"k\",\"curve\":\"P-256\"}");
+    test_json(&a, r.port, "POST", "/v1/keys/k/reshare", "");
+    assert_int_equal(a.status, 200);
+    assert_non_null(strstr(a.body, "\"keyId\":\"k\""));
+    assert_int_equal(fake_engine_reshared()->member_count, 0);
+    assert_int_equal(fake_engine_reshared()->t, 0);
+    test_json(&a, r.port, "POST", "/v1/keys/k/reshare", "{\"members\":[0,2,4],\"threshold\":1}");
+    assert_int_equal(a.status, 200);
+    assert_int_equal(fake_engine_reshared()->member_count, 3);
+    assert_int_equal(fake_engine_reshared()->members[2], 4);
+    assert_int_equal(fake_engine_reshared()->t, 1);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        test_json(&a, r.port, "POST", "/v1/keys/k/reshare", bad[i]);
+        assert_true(a.status == 400 || a.status == 422);
+    }
+    test_json(&a, r.port, "POST", "/v1/keys/k/reshare", "{\"threshold\":4}");
+    assert_int_equal(a.status, 403);
+    test_json(&a, r.port, "POST", "/v1/keys/none/reshare", "");
+    assert_int_equal(a.status, 404);
+    rig_stop(&r);
+}
+
 static void keys_are_listed_page_by_page(void **state)
 {
     rig r;
@@ -330,6 +363,7 @@ int main(void)
         cmocka_unit_test(a_message_key_takes_messages_and_a_digest_key_takes_digests),
         cmocka_unit_test(the_public_key_comes_in_all_its_forms),
         cmocka_unit_test(presignatures_are_made_all_or_none_counted_and_dropped),
+        cmocka_unit_test(a_reshare_takes_members_and_threshold),
         cmocka_unit_test(keys_are_listed_page_by_page),
         cmocka_unit_test(every_row_is_routed_and_documented),
         cmocka_unit_test(examples_of_the_documentation_are_valid),
