@@ -11,8 +11,12 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 LINT = HERE.parent / "lint"
 STYLE = ["python3", LINT / "check_style.py"]
+SUPPRESSIONS = ["python3", LINT / "check_suppressions.py"]
 FUZZ = ["python3", LINT / "check_fuzz.py"]
 LAYERS = ["python3", LINT / "check_layers.py"]
+
+
+SUPPRESSION = "{\n   a reason\n   Memcheck:%s\n   obj:*/libcrypto.so.3\n   fun:ours\n}\n"
 
 
 def function(body_lines):
@@ -61,6 +65,12 @@ CASES = {
                             ["mpc/peer/a.h: no fuzz target names peer_a_parse"]),
     "fuzz_without_corpus": (FUZZ, {"tests/fuzz/peer/fuzz_a.c": "int a;\n"}, [],
                             ["fuzz_a.c: not built", "no corpus in tests/fuzz/corpus/fuzz_a"]),
+    "suppression_not_listed": (SUPPRESSIONS, {"tests/ct/libraries.supp": SUPPRESSION % "Cond",
+                                              "docs/security.md": "| nettle | `ours` | a reason |\n"}, [],
+                               ["does not list: ('OpenSSL', 'ours', 'a reason')", "lists what is not suppressed"]),
+    "suppression_of_an_address": (SUPPRESSIONS, {"tests/ct/libraries.supp": SUPPRESSION % "Value8",
+                                                 "docs/security.md": "| OpenSSL | `ours` | a reason |\n"}, [],
+                                  ["suppresses Memcheck:Value8"]),
     "shell_without_name": (STYLE, {"examples/a.sh": "echo\n"}, ["shell"], ["neither its interpreter"]),
     "layer": (LAYERS, {"mpc/protocol/a.c": '#include "peer/channel.h"\n'}, [],
               ['mpc/protocol/a.c: may not include "peer/channel.h"']),
