@@ -83,7 +83,7 @@ typedef struct {
     /* all rows of a key (NULL: of all) in a state (0: in any), ascending by key id and epoch */
     tdsa_status (*key_rows)(ks_backend *b, const char *key_id, ks_key_state state, ks_key_row_fn fn,
                             void *ctx, tdsa_err *err);
-    /* deletes one epoch that is PENDING or OLD */
+    /* deletes one epoch that is REGISTERED, PENDING or OLD */
     tdsa_status (*key_drop)(ks_backend *b, const char *key_id, uint32_t epoch, tdsa_err *err);
     tdsa_status (*key_set_attrs)(ks_backend *b, const char *key_id, const char *label,
                                  const uint8_t *attrs, size_t attrs_len, tdsa_err *err);

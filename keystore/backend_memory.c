@@ -232,7 +232,7 @@ static tdsa_status key_drop(ks_backend *b, const char *key_id, uint32_t epoch, t
     if (k == NULL || k->state == KS_KEY_DELETED) {
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s of epoch %u", key_id, epoch);
     }
-    if (k->state != KS_KEY_PENDING && k->state != KS_KEY_OLD) {
+    if (k->state == KS_KEY_ACTIVE) {
         return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is in state %d, not %d", key_id,
                          (int)k->state, (int)KS_KEY_OLD);
     }

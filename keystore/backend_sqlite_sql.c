@@ -47,7 +47,7 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
                                       " AND (epoch >= ?2 OR state = 2 OR state = 4))",
     [SQL_KEY_ROWS] = "SELECT " KEY_COLUMNS ", sealed FROM key WHERE (?1 IS NULL OR key_id = ?1)"
                      " AND (?2 = 0 OR state = ?2) ORDER BY key_id, epoch",
-    [SQL_KEY_DROP] = "DELETE FROM key WHERE key_id = ?1 AND epoch = ?2 AND state IN (2, 5)",
+    [SQL_KEY_DROP] = "DELETE FROM key WHERE key_id = ?1 AND epoch = ?2 AND state IN (1, 2, 5)",
     [SQL_KEY_SET_ATTRS] = "UPDATE key SET label = ?2, attrs = ?3 WHERE key_id = ?1 AND state <> 4",
     [SQL_KEY_SET_LIMIT] = "UPDATE key SET presignature_limit = ?2 WHERE key_id = ?1 AND state <> 4",
     [SQL_KEY_STATE] = "SELECT state FROM key WHERE key_id = ?1 AND epoch = ?2",

@@ -162,7 +162,7 @@ TDSA_MUST_USE tdsa_status ks_key_add_epoch(ks *s, const ks_key *k, const tdsa_se
 /** The row of one epoch. Errors: TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_key_get_epoch(ks *s, const char *key_id, uint32_t epoch, ks_key **out,
                                            tdsa_err *err) TDSA_NONNULL;
-/** Wipes one epoch of a key, which must be PENDING or OLD. Errors: TDSA_E_NOT_FOUND, TDSA_E_CONFLICT
+/** Wipes one epoch of a key, which must be REGISTERED, PENDING or OLD. Errors: TDSA_E_NOT_FOUND, TDSA_E_CONFLICT
  * (another state). */
 TDSA_MUST_USE tdsa_status ks_key_drop_epoch(ks *s, const char *key_id, uint32_t epoch,
                                             tdsa_err *err) TDSA_NONNULL;

@@ -54,7 +54,11 @@ typedef struct {
     uint64_t presign_global_max;  /* in stock over all keys; 0: no cap */
     bool disable_reshare;         /* disableReshare: refused here, asked or asking */
     bool require_known_clients;   /* `clients:` list is set: only these pairs may register keys */
-    const peer_keys *clients;     /* lent for part_engine_new, copied */
+    /* keys that clients registered here and that have no shares yet: of one client, of all (0: any
+     * number), and how long they are kept (0: for ever) */
+    uint32_t registered_client_max, registered_max;
+    uint64_t registered_life_ms;
+    const peer_keys *clients; /* lent for part_engine_new, copied */
     size_t client_count;
 
     peer_http_cfg http;

@@ -17,9 +17,8 @@
  *   committee.c    whom to sign with               spend.c     burns
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
- *   derive.c       public keys by path
- *   doubt.c        half-made keys and epochs    rate.c     signatures per minute
- *   reshare.c      new shares of a key
+ *   derive.c       public keys by path             registered.c  bounds keys without shares
+ *   doubt.c        half-made keys and epochs       rate.c, reshare.c
  */
 
 #define PART_SESSIONS_MAX       4096u
@@ -571,6 +570,10 @@ void part_sign_clear(part *p, part_op *op);
 /** Tries once more in another session, or ends the operation with `why`. */
 void part_sign_retry(part *p, part_op *op, const tdsa_err *why);
 void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
+
+/* registered.c */
+/** A client may leave so many keys without shares here only. Errors: TDSA_E_LIMIT, TDSA_E_STORE. */
+tdsa_status part_registered_check(part *p, const part_registration *r, uint16_t by, tdsa_err *err);
 
 /* rate.c */
 /** Counts one signature against the rate of the key's policy, before anything is burnt for it.

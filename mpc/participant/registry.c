@@ -411,6 +411,9 @@ tdsa_status part_ask_register(part *p, part_session *s, uint16_t from, const par
     if (st == TDSA_OK) {
         st = check_members(p, s, from, &reg, err);
     }
+    if (st == TDSA_OK) {
+        st = part_registered_check(p, &reg, from, err);
+    }
     if (st != TDSA_OK) {
         return st;
     }

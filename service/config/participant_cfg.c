@@ -120,6 +120,9 @@ static tdsa_status fill_engine(part_engine_cfg *e, const cfg *c, tdsa_err *err)
         return TDSA_FAIL(err, TDSA_E_CONFIG,
                          "tdsaLibrary.presignatureBatchMin is greater than presignatureBatchMax");
     }
+    e->registered_client_max = (uint32_t)cfg_int(c, "tdsaLibrary.registeredKeysPerClient");
+    e->registered_max = (uint32_t)cfg_int(c, "tdsaLibrary.registeredKeys");
+    e->registered_life_ms = (uint64_t)cfg_duration_ms(c, "tdsaLibrary.registrationLifetime");
     e->disable_reshare = cfg_bool(c, "tdsaLibrary.disableReshare");
     if (fill_stock(e, c, err) != TDSA_OK) {
         return err->status;

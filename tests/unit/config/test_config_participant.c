@@ -190,6 +190,14 @@ static void minimal_document_gives_the_defaults(void **state)
     assert_int_equal(e->min_path_xpub, 3);
     assert_int_equal(e->presign_batch_min, 16);
     assert_int_equal(e->presign_batch_max, 256);
+    assert_int_equal(e->presign_low, 0);
+    assert_int_equal(e->presign_high, 0);
+    assert_int_equal(e->presign_request_max, 1000);
+    assert_int_equal(e->presign_global_max, 0);
+    assert_int_equal(e->registered_client_max, 100);
+    assert_int_equal(e->registered_max, 1000);
+    assert_int_equal(e->registered_life_ms, 86400000);
+    assert_false(e->disable_reshare);
     assert_false(e->require_known_clients);
     assert_int_equal(e->http.connect_timeout_ms, 10000);
     assert_int_equal(e->http.request_timeout_ms, 30000);

@@ -291,6 +291,49 @@ static void only_listed_clients_register_when_there_is_a_list(void **state)
     lone_close(&p);
 }
 
+static tdsa_status ask_to_register(lone_server *s, lone_peer *p, uint64_t seq, const char *key_id,
+                                   tdsa_err *err)
+{
+    TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
+
+    lone_registration(s, key_id, &body);
+    return lone_ask(p, seq, PART_ASK_REGISTER, &body, err);
+}
+
+/* Strangers who reach the port are clients where no list says otherwise. */
+static void a_client_registers_so_many_keys_without_shares_only(void **state)
+{
+    lone_server *s = *state;
+    lone_peer p;
+    ks_key *row = NULL;
+    char name[16];
+    tdsa_err err;
+
+    s->part->cfg.registered_client_max = 3;
+    s->part->cfg.registered_life_ms = 3600000;
+    open_as_client(s, &p, SESSION);
+    for (unsigned i = 0; i < 5; i++) {
+        (void)snprintf(name, sizeof name, "key%u", i);
+        assert_int_equal(ask_to_register(s, &p, i, name, &err), i < 3 ? TDSA_OK : TDSA_E_LIMIT);
+    }
+    assert_int_equal(ask_to_register(s, &p, 5, "key0", &err), TDSA_OK); /* the same again */
+    assert_int_equal(ks_key_get(s->store, "key3", &row, &err), TDSA_E_NOT_FOUND);
+    s->part->cfg.registered_client_max = 0;
+    s->part->cfg.registered_max = 4;
+    assert_int_equal(ask_to_register(s, &p, 6, "key3", &err), TDSA_OK);
+    assert_int_equal(ask_to_register(s, &p, 7, "key4", &err), TDSA_E_LIMIT);
+    s->part->cfg.registered_life_ms = 1; /* all are older than that soon */
+    s->now_ms += 10;
+    assert_int_equal(ask_to_register(s, &p, 8, "key5", &err), TDSA_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        (void)snprintf(name, sizeof name, "key%u", i);
+        assert_int_equal(ks_key_get(s->store, name, &row, &err), TDSA_E_NOT_FOUND);
+    }
+    s->part->cfg.registered_life_ms = 0;
+    assert_int_equal(ask_to_register(s, &p, 9, "key1", &err), TDSA_OK); /* it may come back */
+    lone_close(&p);
+}
+
 static void a_message_for_somebody_else_says_so(void **state)
 {
     lone_server *s = *state;
@@ -395,6 +438,7 @@ int main(void)
         TEST(questions_belong_in_sessions_of_their_purpose),
         TEST(a_key_is_bound_to_the_pair_that_registered_it),
         TEST(only_listed_clients_register_when_there_is_a_list),
+        TEST(a_client_registers_so_many_keys_without_shares_only),
         TEST(a_message_for_somebody_else_says_so),
         TEST(a_flood_of_sessions_locks_nobody_out),
         TEST(a_request_that_comes_much_too_late_asks_for_another_session),
