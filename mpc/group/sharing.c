@@ -325,6 +325,48 @@ static bool is_member(const uint16_t *members, size_t count, uint16_t index)
     return false;
 }
 
+/* One word of the dual code: sum over j of id_j^power * share_j / product over m != j of (id_j - id_m)
+ * is 0 for all polynomials of degree below count - 1 - power. */
+static bool dual_sum_is_zero(const grp *g, const grp_scalar *shares, const uint16_t *members,
+                             size_t count, size_t power)
+{
+    grp_scalar sum;
+
+    grp_scalar_set_u64(g, &sum, 0);
+    for (size_t j = 0; j < count; j++) {
+        grp_scalar weight;
+        grp_scalar factor;
+
+        grp_scalar_set_u64(g, &weight, 1);
+        for (size_t m = 0; m < count; m++) {
+            if (m != j) {
+                scalar_from_int(g, &factor, id_of(members[j]) - id_of(members[m]));
+                grp_scalar_mul(g, &weight, &weight, &factor);
+            }
+        }
+        grp_scalar_inv_vartime(g, &weight, &weight);
+        scalar_from_int(g, &factor, id_of(members[j]));
+        for (size_t i = 0; i < power; i++) {
+            grp_scalar_mul(g, &weight, &weight, &factor);
+        }
+        grp_scalar_mul(g, &weight, &weight, &shares[j]);
+        grp_scalar_add(g, &sum, &sum, &weight);
+    }
+    return grp_scalar_is_zero(g, &sum);
+}
+
+bool grp_shares_consist_vartime(const grp *g, const grp_scalar *shares, const uint16_t *members,
+                                size_t count, size_t t)
+{
+    TDSA_ASSERT(count <= GRP_PARTIES_MAX);
+    for (size_t power = 0; power + t + 2 <= count; power++) {
+        if (!dual_sum_is_zero(g, shares, members, count, power)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool grp_set_has(const grp_set *a, uint16_t index)
 {
     return is_member(a->member, a->count, index);

@@ -83,6 +83,13 @@ typedef struct {
 TDSA_MUST_USE tdsa_status grp_open_batch_vartime(const grp *g, grp_point *out, const grp_shared *o,
                                                  size_t *bad, tdsa_err *err) TDSA_NONNULL;
 
+/**
+ * The same for shares in the clear: whether public values lie on one polynomial of degree t (at
+ * most). members: distinct indices. Fewer than t+2 values always do.
+ */
+bool grp_shares_consist_vartime(const grp *g, const grp_scalar *shares, const uint16_t *members,
+                                size_t count, size_t t) TDSA_NONNULL;
+
 /** A set of participant indices, ascending. */
 typedef struct {
     uint16_t count;

@@ -144,6 +144,9 @@ static void dispatch(part *p, part_session *s, uint16_t from, uint64_t seq, cons
             break;
         case PART_ASK_PING:
             break;
+        case PART_ASK_PREPARE:
+            st = part_ask_prepare(p, s, from, a, &out, &err);
+            break;
         case PART_ASK_SIGN:
             st = part_ask_sign(p, s, from, a, &out, &err);
             break;

@@ -6,6 +6,7 @@
 #include "participant/wire.h"
 #include "peer/channel.h"
 #include "protocol/keygen.h"
+#include "protocol/prepare.h"
 
 /*
  * The inside of the participant, shared by the files of this folder only.
@@ -125,6 +126,8 @@ typedef struct part_range {
     uint32_t from, to;                     /* inside one block of 64 */
     uint64_t spent;                        /* bit (index - from) */
     uint8_t transcript[KS_BLOCK_SIZE][32]; /* first half of T per spent index */
+    uint64_t locked;                       /* prepare mode: bit (index - from) */
+    uint8_t (*lock)[32];                   /* first half of T0 per locked index; NULL: none */
 } part_range;
 
 struct part_session {
@@ -237,6 +240,7 @@ typedef enum {
     OP_ASKING,  /* register, delete, ping: one answer of each peer */
     OP_RUNNING, /* a run of mine is under way */
     OP_STOCK,   /* sign: waits for a presignature */
+    OP_COINS,   /* sign in prepare mode: waits for the coins of the committee */
     OP_REPLIES, /* sign: waits for the committee */
     OP_DONE
 } part_op_state;
@@ -268,6 +272,9 @@ struct part_op {
     part_key *key;     /* held */
     part_batch *batch; /* held */
     tdsa_buf q;
+    mpc_coins coins;                          /* prepare mode */
+    uint8_t prepared[64];                     /* T0, the same */
+    char signing_id[PEER_SESSION_ID_MAX + 1]; /* session of this attempt */
     mpc_context context;
     mpc_combine *combine;
 };
@@ -496,18 +503,6 @@ tdsa_status part_stock_room(part *p, const char *key_id, uint64_t *room, tdsa_er
  * Errors: TDSA_E_NOT_FOUND (no stock: presign), TDSA_E_STORE. */
 tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *index,
                             tdsa_err *err);
-/* spend.c */
-/** Burns the range the first time, spends `index` once. same: the index was
- * spent for this very transcript before. */
-typedef struct {
-    part_batch *batch;
-    uint32_t index, range_from, range_to;
-    const uint8_t *transcript; /* 64 bytes */
-} part_spend;
-tdsa_status part_stock_spend(part *p, part_session *s, const part_spend *sp, tdsa_err *err);
-void part_ranges_free(part *p, part_session *s);
-void part_ranges_drop(part *p, part_session *s, const char *key_id);
-
 /* more of stock.c */
 void part_stock_drop_lease(part *p, part_key *k);
 uint64_t part_lane(const part *p);
@@ -566,6 +561,8 @@ void part_sign_go_on(part *p, part_op *op);
 void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *a);
 tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
                           tdsa_err *err);
+tdsa_status part_ask_prepare(part *p, part_session *s, uint16_t from, const part_ask *a,
+                             tdsa_buf *out, tdsa_err *err);
 void part_sign_clear(part *p, part_op *op);
 /** Tries once more in another session, or ends the operation with `why`. */
 void part_sign_retry(part *p, part_op *op, const tdsa_err *why);
@@ -598,5 +595,6 @@ uint64_t part_ops_next_due(const part *p);
 void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t started_ms);
 
 #include "participant/epochs.h" /* reshare.c, doubt.c, status.c */
+#include "participant/spend.h"
 
 #endif

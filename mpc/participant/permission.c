@@ -11,6 +11,7 @@ static const part_permission table[] = {
     {PART_ASK_PING,     "ping",     true,  true,  true,  PEER_FOR_CONTROL},
     {PART_ASK_KEYGEN,   "keygen",   true,  true,  true,  PEER_FOR_SECRETS},
     {PART_ASK_PRESIGN,  "presign",  true,  true,  true,  PEER_FOR_SIGNING},
+    {PART_ASK_PREPARE,  "prepare",  true,  true,  false, PEER_FOR_SIGNING},
     {PART_ASK_SIGN,     "sign",     true,  true,  false, PEER_FOR_SIGNING},
     {PART_ASK_RESHARE,  "reshare",  true,  true,  true,  PEER_FOR_SECRETS},
 };

@@ -4,7 +4,8 @@
 #include "base/statement.h"
 #include "participant/internal.h"
 
-/* One signature: a presignature, one exchange with each committee member, combine, verify, release. */
+/* One signature: a presignature, one exchange with each committee member (in prepare mode two), combine,
+ * verify, release. The asked side is signer.c. */
 
 #define SIGN_TRIES_MAX 4u /* presignatures that one signature may cost */
 #define FAILOVERS_MAX  3u /* committees that it leaves because they do not answer */
@@ -122,7 +123,22 @@ uint64_t part_start_sign(part *p, const part_sign_request *req, uint32_t deadlin
     return op->id;
 }
 
-static tdsa_status ask_members(part *p, part_op *op, part_session *s, tdsa_err *err)
+/* The range goes with the question that burns it; the lock of prepare mode did that already. */
+static void put_question(tdsa_buf *body, const part_op *op, part_ask_kind kind)
+{
+    const bool burns = kind == PART_ASK_PREPARE || !op->key->key->pub.policy.prepare;
+
+    tdsa_stmt_begin(body, kind == PART_ASK_PREPARE ? "prepare-request" : "sign-request");
+    tdsa_stmt_uint(body, burns ? op->key->lease_from : op->request.index);
+    tdsa_stmt_uint(body, burns ? op->key->lease_end : op->request.index + 1);
+    tdsa_stmt_octets(body, op->q.data, op->q.len);
+    if (!burns) {
+        mpc_coins_put(body, op->key->key->g, &op->coins);
+    }
+}
+
+static tdsa_status ask_members(part *p, part_op *op, part_session *s, part_ask_kind kind,
+                               tdsa_err *err)
 {
     TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
     const uint16_t *committee = mpc_batch_committee(op->batch->batch);
@@ -133,10 +149,7 @@ static tdsa_status ask_members(part *p, part_op *op, part_session *s, tdsa_err *
 
     op->attempt_ms = part_now(p);
 
-    tdsa_stmt_begin(&body, "sign-request");
-    tdsa_stmt_uint(&body, op->key->lease_from);
-    tdsa_stmt_uint(&body, op->key->lease_end);
-    tdsa_stmt_octets(&body, op->q.data, op->q.len);
+    put_question(&body, op, kind);
     st = tdsa_buf_check(&body, err);
     for (size_t i = 0; st == TDSA_OK && i < op->request.committee_count; i++) {
         const part_question q = {
@@ -145,7 +158,7 @@ static tdsa_status ask_members(part *p, part_op *op, part_session *s, tdsa_err *
             .op = op->id,
             .for_op = op->id,
             .deadline_ms = ends_ms,
-            .ask = {.kind = PART_ASK_SIGN, .body = body.data, .body_len = body.len},
+            .ask = {.kind = kind, .body = body.data, .body_len = body.len},
         };
         if (committee[i] == p->cfg.roster.me) {
             continue;
@@ -176,6 +189,43 @@ static tdsa_status own_reply(part *p, part_op *op, tdsa_err *err)
     return st;
 }
 
+/* Prepare mode: T0 to all, my coin into the list; my lease locked this presignature durably. */
+static tdsa_status ask_coins(part *p, part_op *op, part_session *s, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF coin = TDSA_BUF_EMPTY;
+    const mpc_key *key = op->key->key;
+    mpc_batch *batch = op->batch->batch;
+    tdsa_status st;
+
+    op->state = OP_COINS;
+    op->coins = (mpc_coins){0};
+    st = mpc_prepare_new(op->prepared, key, batch, &op->request, op->q.data, op->q.len, err);
+    if (st == TDSA_OK) {
+        st = ask_members(p, op, s, PART_ASK_PREPARE, err);
+    }
+    if (st == TDSA_OK) {
+        st = mpc_prepare_reply(&coin, key, batch, op->request.index, op->prepared, err);
+    }
+    if (st == TDSA_OK) {
+        st = mpc_prepare_take(&op->coins, key, batch, op->prepared, p->cfg.roster.me, coin.data,
+                              coin.len, err);
+    }
+    return st;
+}
+
+/* All coins are there: the list is checked and goes into T. */
+static tdsa_status ask_with_coins(part *p, part_op *op, part_session *s, tdsa_err *err)
+{
+    tdsa_status st = mpc_context_prepared(&op->context, op->key->key, op->batch->batch,
+                                          &op->request, op->q.data, op->q.len, &op->coins, err);
+
+    op->state = OP_REPLIES;
+    if (st == TDSA_OK) {
+        st = ask_members(p, op, s, PART_ASK_SIGN, err);
+    }
+    return st == TDSA_OK ? own_reply(p, op, err) : st;
+}
+
 static tdsa_status begin_attempt(part *p, part_op *op, part_session *s, tdsa_err *err)
 {
     mpc_request *q = &op->request;
@@ -185,14 +235,18 @@ static tdsa_status begin_attempt(part *p, part_op *op, part_session *s, tdsa_err
     q->committee_count = (uint16_t)(2 * op->key->key->pub.t + 1);
     memcpy(q->committee, mpc_batch_committee(op->batch->batch),
            q->committee_count * sizeof q->committee[0]);
+    memcpy(op->signing_id, s->id, sizeof op->signing_id);
     mpc_request_encode(&op->q, q);
     st = tdsa_buf_check(&op->q, err);
+    if (st == TDSA_OK && op->key->key->pub.policy.prepare) {
+        return ask_coins(p, op, s, err);
+    }
     if (st == TDSA_OK) {
         st = mpc_context_new(&op->context, op->key->key, op->batch->batch, q, op->q.data, op->q.len,
                              err);
     }
     if (st == TDSA_OK) {
-        st = ask_members(p, op, s, err);
+        st = ask_members(p, op, s, PART_ASK_SIGN, err);
     }
     if (st == TDSA_OK) {
         st = own_reply(p, op, err);
@@ -357,13 +411,41 @@ static void broken(part *p, part_op *op, const tdsa_err *why)
     attempt_again(p, op);
 }
 
+static void coin_answered(part *p, part_op *op, uint16_t from, const part_answer *a)
+{
+    part_session *s = NULL;
+    tdsa_err err;
+    tdsa_status st = mpc_prepare_take(&op->coins, op->key->key, op->batch->batch, op->prepared,
+                                      from, a->body, a->body_len, &err);
+
+    if (st == TDSA_OK && !mpc_prepare_complete(&op->coins, op->key->key)) {
+        return;
+    }
+    if (st == TDSA_OK) {
+        s = part_session_find(p, op->signing_id);
+        if (s == NULL && op->tries < SIGN_TRIES_MAX) { /* the locks went with it */
+            attempt_again(p, op);
+            return;
+        }
+        if (s == NULL) {
+            (void)TDSA_FAIL(&err, TDSA_E_UNAVAILABLE, "the signing session ended too often");
+            part_op_end(p, op, &err);
+            return;
+        }
+        st = ask_with_coins(p, op, s, &err);
+    }
+    if (st != TDSA_OK) {
+        broken(p, op, &err);
+    }
+}
+
 void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *a)
 {
     mpc_signature sig;
     tdsa_err err;
     tdsa_status st;
 
-    if (op->state != OP_REPLIES) {
+    if (op->state != OP_REPLIES && op->state != OP_COINS) {
         return;
     }
     if (a->status != TDSA_OK) {
@@ -371,6 +453,10 @@ void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *
         return;
     }
     op->waiting &= ~(1u << from);
+    if (op->state == OP_COINS) {
+        coin_answered(p, op, from, a);
+        return;
+    }
     st = mpc_combine_take(op->combine, from, a->body, a->body_len, &err);
     if (st == TDSA_OK && !mpc_combine_complete(op->combine)) {
         return;
@@ -398,7 +484,7 @@ void part_sign_retry(part *p, part_op *op, const tdsa_err *why)
     if (op->state == OP_DONE) {
         return;
     }
-    if (op->state == OP_REPLIES && reason.status == TDSA_E_TIMEOUT) {
+    if ((op->state == OP_REPLIES || op->state == OP_COINS) && reason.status == TDSA_E_TIMEOUT) {
         part_committee_silent(p, op->waiting, op->attempt_ms);
     }
     if (session_lost(&reason) && !op->second_try) {
@@ -483,91 +569,4 @@ uint64_t part_start_presign(part *p, const char *key_id, uint32_t count, uint32_
     op->count = count;
     part_presign_go_on(p, op, &ok);
     return op->id;
-}
-
-/* ---- member ---- */
-
-/* The batch of a request. Its coordinator leases from it and marks what it used in its own way: that
- * only it asks for its presignatures is what keeps them from answering twice. */
-static tdsa_status hold_batch(part *p, part_key *k, uint16_t from, const mpc_request *q,
-                              part_batch **out, tdsa_err *err)
-{
-    tdsa_status st = part_batch_hold(p, k, q->beta, out, err);
-
-    if (st == TDSA_E_NOT_FOUND) {
-        return TDSA_FAIL(err, st, "BATCH_UNKNOWN: this presignature's batch is not here");
-    }
-    if (st == TDSA_OK && (*out)->lane >> 56 != from) {
-        part_batch_release(p, *out);
-        *out = NULL;
-        return tdsa_err_blame(err, TDSA_E_DENIED, from, TDSA_WHERE,
-                              "participant %u asks for a presignature that another coordinates",
-                              from);
-    }
-    return st;
-}
-
-tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
-                          tdsa_err *err)
-{
-    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
-    part_spend sp = {0};
-    part_key *k = NULL;
-    mpc_request q;
-    mpc_context ctx;
-    const uint8_t *q_bytes = NULL;
-    size_t q_len = 0;
-    uint64_t range_from = 0;
-    uint64_t range_to = 0;
-    const uint64_t started = part_now(p);
-    tdsa_status st;
-
-    tdsa_stmt_expect(&r, "sign-request");
-    range_from = tdsa_stmt_read_uint(&r);
-    range_to = tdsa_stmt_read_uint(&r);
-    q_bytes = tdsa_stmt_read_octets(&r, &q_len, TDSA_BUF_LEN_MAX);
-    st = tdsa_reader_finish(&r, "sign-request", err);
-    if (st == TDSA_OK && (range_to > KS_BATCH_COUNT_MAX || range_from >= range_to)) {
-        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "range %llu to %llu", (unsigned long long)range_from,
-                       (unsigned long long)range_to);
-    }
-    if (st == TDSA_OK) {
-        st = mpc_request_decode(&q, q_bytes, q_len, err);
-    }
-    if (st == TDSA_OK) {
-        st = part_key_hold(p, q.key_id, &k, err);
-    }
-    if (st == TDSA_OK &&
-        !part_members_have(k->key->pub.members, k->key->pub.n, from, &s->link[from]->keys)) {
-        /* The same words as for a key that is not here: nobody learns which keys exist. */
-        st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", q.key_id);
-    }
-    if (st == TDSA_OK) {
-        st = part_epoch_check(p, k, q.epoch, err);
-    }
-    if (st == TDSA_OK) {
-        part_op_event(p, PART_OP_SIGN, PART_EVENT_STARTED, started);
-        st = hold_batch(p, k, from, &q, &sp.batch, err);
-    }
-    if (st == TDSA_OK) {
-        st = mpc_context_new(&ctx, k->key, sp.batch->batch, &q, q_bytes, q_len, err);
-    }
-    if (st == TDSA_OK) {
-        st = part_rate_take(p, &k->key->pub, err);
-    }
-    if (st == TDSA_OK) {
-        sp.index = q.index;
-        sp.range_from = (uint32_t)range_from;
-        sp.range_to = (uint32_t)range_to;
-        sp.transcript = ctx.transcript;
-        st = part_stock_spend(p, s, &sp, err);
-    }
-    if (st == TDSA_OK) {
-        st = mpc_sign_reply(out, k->key, sp.batch->batch, &q, &ctx, err);
-        part_op_event(p, PART_OP_SIGN, st == TDSA_OK ? PART_EVENT_COMPLETED : PART_EVENT_ABORTED,
-                      started);
-    }
-    part_batch_release(p, sp.batch);
-    part_key_release(p, k);
-    return st;
 }

@@ -16,6 +16,7 @@ static void range_free(part *p, part_session *s, part_range **at)
     *at = r->next;
     s->range_count--;
     part_batch_release(p, r->batch);
+    free(r->lock);
     free(r);
 }
 
@@ -118,12 +119,54 @@ static void trim_ranges(part *p, part_session *s)
     }
 }
 
+static bool is_locked_to(const part_range *r, uint32_t at, const uint8_t *prepared)
+{
+    return (r->locked >> at & 1) != 0 && tdsa_ct_equal(r->lock[at], prepared, sizeof r->lock[at]);
+}
+
+tdsa_status part_stock_lock(part *p, part_session *s, const part_spend *sp, tdsa_err *err)
+{
+    part_range *r = find_range(s, sp);
+    uint32_t at = 0;
+    tdsa_status st = TDSA_OK;
+
+    if (r == NULL) {
+        st = burn_range(p, s, sp, &r, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (r->lock == NULL) {
+        r->lock = calloc(KS_BLOCK_SIZE, sizeof r->lock[0]);
+    }
+    if (r->lock == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "lock of a presignature");
+    }
+    at = sp->index - r->from;
+    if (((r->locked | r->spent) >> at & 1) != 0) {
+        if (is_locked_to(r, at, sp->prepared)) {
+            return TDSA_OK; /* the same request again: the same coin */
+        }
+        return TDSA_FAIL(err, TDSA_E_CONFLICT,
+                         "PRESIGNATURE_LOCKED: this presignature is locked to another request");
+    }
+    r->locked |= 1ull << at;
+    memcpy(r->lock[at], sp->prepared, sizeof r->lock[at]);
+    trim_ranges(p, s);
+    return TDSA_OK;
+}
+
 tdsa_status part_stock_spend(part *p, part_session *s, const part_spend *sp, tdsa_err *err)
 {
     part_range *r = find_range(s, sp);
     uint64_t bit = 0;
     tdsa_status st = TDSA_OK;
 
+    if (sp->prepared != NULL &&
+        (r == NULL || !is_locked_to(r, sp->index - r->from, sp->prepared))) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT,
+                         "NOT_PREPARED: this presignature is not locked to this request here");
+    }
     if (r == NULL) {
         st = burn_range(p, s, sp, &r, err);
         if (st != TDSA_OK) {

@@ -49,6 +49,7 @@ typedef enum {
     PART_ASK_PING,
     PART_ASK_KEYGEN,
     PART_ASK_PRESIGN,
+    PART_ASK_PREPARE, /* the lock and coin that come before SIGN in prepare mode */
     PART_ASK_SIGN,
     PART_ASK_RESHARE,
     PART_ASK_END

@@ -60,6 +60,9 @@ static tdsa_status open_streams(mpc_batch *b, tdsa_err *err)
         st = presign_stream(&b->stream[i], b->key, b->committee, committee_count, name, b->beta,
                             err);
     }
+    if (st == TDSA_OK && b->key->pub.policy.prepare) {
+        st = presign_stream(&b->coin, b->key, b->committee, committee_count, "coin", b->beta, err);
+    }
     return st;
 }
 
@@ -141,6 +144,7 @@ void mpc_batch_free(mpc_batch *b)
         grp_prss_free(b->stream[i]);
     }
     grp_pad_keys_free(b->pads);
+    grp_prss_free(b->coin);
     free(b->r_list);
     free(b);
 }

@@ -3,6 +3,7 @@
 #include "base/statement.h"
 #include "protocol/bip32.h"
 #include "protocol/fields.h"
+#include "protocol/prepare.h"
 #include "protocol/presign_internal.h"
 #include "protocol/schnorr.h"
 
@@ -43,10 +44,6 @@ static tdsa_status check_policy(const mpc_key *key, const mpc_request *q, tdsa_e
 {
     const mpc_policy *p = &key->pub.policy;
 
-    if (p->prepare) {
-        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s: prepare mode is not built yet",
-                         key->pub.key_id);
-    }
     if ((p->digests >> (unsigned)q->digest_alg & 1u) == 0 ||
         (q->digest_alg == TDSA_HASH_NONE) != (q->scheme != MPC_SCHEME_ECDSA)) {
         return TDSA_FAIL(err, TDSA_E_DENIED, "key %s does not sign %s digests", key->pub.key_id,
@@ -88,31 +85,61 @@ static tdsa_status compute_h(mpc_context *out, const mpc_key *key, const mpc_req
     return TDSA_OK;
 }
 
-/* T = H('sign', version, cluster-id, curve, Q, beta, index, [R] or [D, E], Y, H('cc', cc), epsilon, Y', C, t,
- * no coin list). */
-static tdsa_status hash_transcript(mpc_context *out, const mpc_batch *batch, const mpc_request *q,
-                                   const grp_point *nonce, const uint8_t *q_bytes, size_t q_len,
+/* What a transcript says beside the context: where the request, the bytes of it and the nonces are. */
+typedef struct {
+    const mpc_key *key;
+    const mpc_batch *batch;
+    const mpc_request *q;
+    const uint8_t *q_bytes;
+    size_t q_len;
+    grp_point nonce[PRESIGN_POINTS_MAX]; /* of the own record */
+} view;
+
+/* version, cluster-id, curve, Q, beta, index, [R] or [D, E], Y, H('cc', cc), epsilon, Y', C, t: the
+ * fields that T and T0 share. */
+static void put_fields(tdsa_buf *b, const mpc_context *c, const view *v)
+{
+    const mpc_key *key = v->key;
+
+    tdsa_stmt_uint(b, MPC_VERSION);
+    tdsa_stmt_octets(b, key->pub.cluster_id, sizeof key->pub.cluster_id);
+    tdsa_stmt_text(b, grp_curve_name(key->pub.curve));
+    tdsa_stmt_octets(b, v->q_bytes, v->q_len);
+    tdsa_stmt_octets(b, v->q->beta, sizeof v->q->beta);
+    tdsa_stmt_uint(b, v->q->index);
+    mpc_put_points(b, key->g, v->nonce, mpc_scheme_points(key->pub.scheme));
+    mpc_put_point(b, key->g, &key->pub.y);
+    tdsa_stmt_octets(b, v->batch->cc_hash, sizeof v->batch->cc_hash);
+    mpc_put_scalar(b, key->g, &c->epsilon);
+    mpc_put_point(b, key->g, &c->y_final);
+    tdsa_stmt_uint_list(b, v->q->committee, v->q->committee_count);
+    tdsa_stmt_uint(b, key->pub.t);
+}
+
+/* T = H('sign', fields, coin list or absent). */
+static tdsa_status hash_transcript(mpc_context *out, const view *v, const mpc_coins *coins,
                                    tdsa_err *err)
 {
     TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
-    const mpc_key *key = batch->key;
 
     tdsa_stmt_begin(&b, "sign");
-    tdsa_stmt_uint(&b, MPC_VERSION);
-    tdsa_stmt_octets(&b, key->pub.cluster_id, sizeof key->pub.cluster_id);
-    tdsa_stmt_text(&b, grp_curve_name(key->pub.curve));
-    tdsa_stmt_octets(&b, q_bytes, q_len);
-    tdsa_stmt_octets(&b, q->beta, sizeof q->beta);
-    tdsa_stmt_uint(&b, q->index);
-    mpc_put_points(&b, key->g, nonce, mpc_scheme_points(key->pub.scheme));
-    mpc_put_point(&b, key->g, &key->pub.y);
-    tdsa_stmt_octets(&b, batch->cc_hash, sizeof batch->cc_hash);
-    mpc_put_scalar(&b, key->g, &out->epsilon);
-    mpc_put_point(&b, key->g, &out->y_final);
-    tdsa_stmt_uint_list(&b, q->committee, q->committee_count);
-    tdsa_stmt_uint(&b, key->pub.t);
-    tdsa_stmt_absent(&b);
+    put_fields(&b, out, v);
+    if (coins == NULL) {
+        tdsa_stmt_absent(&b);
+    } else {
+        mpc_coins_put(&b, v->key->g, coins);
+    }
     return tdsa_hash_stmt(out->transcript, &b, err);
+}
+
+/* T0 = H('prepare', fields). */
+static tdsa_status hash_prepare(mpc_context *out, const view *v, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+
+    tdsa_stmt_begin(&b, "prepare");
+    put_fields(&b, out, v);
+    return tdsa_hash_stmt(out->prepared, &b, err);
 }
 
 /* delta = H2S('delta', T), R^ = R + delta*G, r = F(R^). */
@@ -174,46 +201,118 @@ static tdsa_status before_transcript(mpc_context *out, const mpc_key *key, const
     return schnorr_final_key(out, key->g, q, err);
 }
 
-static tdsa_status after_transcript(mpc_context *out, const mpc_key *key, const mpc_request *q,
-                                    const grp_point nonce[PRESIGN_POINTS_MAX], tdsa_err *err)
+static tdsa_status after_transcript(mpc_context *out, const view *v, tdsa_err *err)
 {
-    if (key->pub.scheme == MPC_SCHEME_ECDSA) {
-        return compute_r(out, key, &nonce[0], err);
+    if (v->key->pub.scheme == MPC_SCHEME_ECDSA) {
+        return compute_r(out, v->key, &v->nonce[0], err);
     }
-    return schnorr_bind(out, key->g, q, nonce, err);
+    return schnorr_bind(out, v->key->g, v->q, v->nonce, err);
+}
+
+/* All checks that come before T, and what goes into it. */
+static tdsa_status begin(mpc_context *out, view *v, tdsa_err *err)
+{
+    const mpc_key *key = v->key;
+    const mpc_request *q = v->q;
+    tdsa_status st = check_same(q, v->q_bytes, v->q_len, err);
+
+    *out = (mpc_context){.scheme = key->pub.scheme};
+    if (st == TDSA_OK) {
+        st = check_names(key, v->batch, q, err);
+    }
+    if (st == TDSA_OK) {
+        st = check_policy(key, q, err);
+    }
+    if (st == TDSA_OK) {
+        st = batch_points(v->nonce, v->batch, q->index, err); /* own record, never the request */
+    }
+    if (st == TDSA_OK) {
+        st = mpc_bip32_path_vartime(&out->epsilon, &out->y_final, key, q->path, q->path_len, err);
+    }
+    if (st == TDSA_OK) {
+        out->low_s = q->low_s && out->scheme == MPC_SCHEME_ECDSA;
+        st = before_transcript(out, key, q, err);
+    }
+    return st;
 }
 
 tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key, const mpc_batch *batch,
                             const mpc_request *q, const uint8_t *q_bytes, size_t q_len,
                             tdsa_err *err)
 {
-    mpc_context c = {.scheme = key->pub.scheme};
-    grp_point nonce[PRESIGN_POINTS_MAX];
+    view v = {.key = key, .batch = batch, .q = q, .q_bytes = q_bytes, .q_len = q_len};
+    mpc_context c;
     tdsa_status st;
 
     memset(out, 0, sizeof *out);
-    st = check_same(q, q_bytes, q_len, err);
+    if (key->pub.policy.prepare) {
+        return TDSA_FAIL(err, TDSA_E_DENIED,
+                         "key %s signs in prepare mode only: the coins come first",
+                         key->pub.key_id);
+    }
+    st = begin(&c, &v, err);
     if (st == TDSA_OK) {
-        st = check_names(key, batch, q, err);
+        st = hash_transcript(&c, &v, NULL, err);
     }
     if (st == TDSA_OK) {
-        st = check_policy(key, q, err);
+        st = after_transcript(&c, &v, err);
     }
     if (st == TDSA_OK) {
-        st = batch_points(nonce, batch, q->index, err); /* own record, never the request */
+        *out = c;
+    }
+    return st;
+}
+
+/* ---- prepare mode ---- */
+
+tdsa_status mpc_prepare_new(uint8_t t0[64], const mpc_key *key, const mpc_batch *batch,
+                            const mpc_request *q, const uint8_t *q_bytes, size_t q_len,
+                            tdsa_err *err)
+{
+    view v = {.key = key, .batch = batch, .q = q, .q_bytes = q_bytes, .q_len = q_len};
+    mpc_context c;
+    tdsa_status st;
+
+    memset(t0, 0, sizeof c.prepared);
+    if (!key->pub.policy.prepare) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s does not sign in prepare mode",
+                         key->pub.key_id);
+    }
+    st = begin(&c, &v, err);
+    if (st == TDSA_OK) {
+        st = hash_prepare(&c, &v, err);
     }
     if (st == TDSA_OK) {
-        st = mpc_bip32_path_vartime(&c.epsilon, &c.y_final, key, q->path, q->path_len, err);
+        memcpy(t0, c.prepared, sizeof c.prepared);
+    }
+    return st;
+}
+
+tdsa_status mpc_context_prepared(mpc_context *out, const mpc_key *key, mpc_batch *batch,
+                                 const mpc_request *q, const uint8_t *q_bytes, size_t q_len,
+                                 const mpc_coins *coins, tdsa_err *err)
+{
+    view v = {.key = key, .batch = batch, .q = q, .q_bytes = q_bytes, .q_len = q_len};
+    mpc_context c;
+    tdsa_status st;
+
+    memset(out, 0, sizeof *out);
+    if (!key->pub.policy.prepare) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s does not sign in prepare mode",
+                         key->pub.key_id);
+    }
+    st = begin(&c, &v, err);
+    if (st == TDSA_OK) {
+        st = hash_prepare(&c, &v, err);
     }
     if (st == TDSA_OK) {
-        c.low_s = q->low_s && c.scheme == MPC_SCHEME_ECDSA;
-        st = before_transcript(&c, key, q, err);
+        st = mpc_prepare_check(coins, key, batch, q->index, err);
     }
     if (st == TDSA_OK) {
-        st = hash_transcript(&c, batch, q, nonce, q_bytes, q_len, err);
+        st = hash_transcript(&c, &v, coins, err);
     }
     if (st == TDSA_OK) {
-        st = after_transcript(&c, key, q, nonce, err);
+        st = after_transcript(&c, &v, err);
     }
     if (st == TDSA_OK) {
         *out = c;

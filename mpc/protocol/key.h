@@ -54,7 +54,7 @@ TDSA_MUST_USE tdsa_status mpc_policy_decode(mpc_policy *out, const uint8_t *in, 
 /**
  * Whether a key of this scheme on this curve may have the policy: mpc_policy_check_rules, bip32 on
  * secp256k1 and P-256 only; ECDSA: known digests, never "none"; the Schnorr schemes: purpose message,
- * digest "none" and nothing else, no low-S. Errors: TDSA_E_BAD_INPUT.
+ * digest "none" and nothing else, no low-S, no prepare mode. Errors: TDSA_E_BAD_INPUT.
  */
 TDSA_MUST_USE tdsa_status mpc_policy_check(const mpc_policy *p, mpc_scheme scheme, grp_curve curve,
                                            tdsa_err *err) TDSA_NONNULL;

@@ -247,8 +247,8 @@ tdsa_status mpc_policy_check(const mpc_policy *p, mpc_scheme scheme, grp_curve c
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
                          "policy: bip32 derivation is for secp256k1 and P-256 only");
     }
-    if (p->prepare) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "policy: prepare mode is not built yet");
+    if (p->prepare && scheme != MPC_SCHEME_ECDSA) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "policy: prepare mode is for ECDSA keys only");
     }
     st = mpc_policy_check_rules(p, err);
     return st == TDSA_OK ? check_digests(p, scheme, err) : st;

@@ -62,6 +62,7 @@ struct mpc_batch {
     /* what every request of the batch is checked against or hashed with: the key's, fixed */
     uint8_t policy_tag[32], cc_hash[32];
     grp_scalar lambda[GRP_PARTIES_MAX]; /* Lagrange coefficients of the committee at 0 */
+    grp_prss *coin;                     /* of keys in prepare mode only */
 };
 
 /** R, or D and E, of one index, decoded; the rest of out is the identity. index < count.

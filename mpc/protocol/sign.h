@@ -46,6 +46,7 @@ TDSA_MUST_USE tdsa_status mpc_request_for_key(mpc_request *q, const mpc_key *key
 typedef struct {
     mpc_scheme scheme;
     uint8_t transcript[64]; /* T */
+    uint8_t prepared[64];   /* T0 in prepare mode, else 0 */
     grp_scalar epsilon;     /* of the derivation path */
     grp_point y_final;      /* Y': derived, in BIP-340 also tweaked and with even y */
     /* ECDSA */
@@ -64,7 +65,8 @@ typedef struct {
  * Errors: TDSA_E_BAD_INPUT (a batch of another key object, h = 0, delta = 0, R^ = O, r = 0; rho = 0, R = O, c = 0, a tweak that is
  * not below q, Y' = O; wrong lengths), TDSA_E_DENIED (policy:
  * purpose, digest algorithm, path, options), TDSA_E_NOT_FOUND (index outside the batch),
- * TDSA_E_CONFLICT (epoch, committee, policy tag differ).
+ * TDSA_E_CONFLICT (epoch, committee, policy tag differ). A key of prepare mode is refused here:
+ * protocol/prepare.h.
  */
 TDSA_MUST_USE tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key,
                                           const mpc_batch *batch, const mpc_request *q,

@@ -33,6 +33,9 @@ static const svc_field fields_key[SVC_KEY_FIELDS] = {
                       "What every participant allows; 0 (default): no limit"},
     [SVC_KEY_RESHARE] = {"reshare", SVC_FIELD_BOOLEAN, false, 0, 0, NULL, "true",
                          "Whether the key may get new shares later (default)"},
+    [SVC_KEY_PREPARE] = {"prepare", SVC_FIELD_BOOLEAN, false, 0, 0, NULL, "true",
+                         "Prepare mode (ecdsa): one exchange more per signature, in which all "
+                         "participants add to its nonce; absent: off"},
     [SVC_KEY_DERIVATION] = {"derivation", SVC_FIELD_CHOICE, false, 0, 0, derivations, "\"bip32\"",
                             "Whether keys are derived from it by a path: bip32 (default on P-256 "
                             "and secp256k1) or none"},

@@ -27,7 +27,7 @@ DECISIONS = {
  "D14": "R list in hashes: compressed points, each in a list of one",
  "D15": "policy record = stmt('policy', purpose, derivation, minChainPathLength, minChainPathLengthXPub, maximum path length (0: 50), [path prefix], prepare, exportable, reshare, low-S, signatures per minute (0: no limit), [digest algorithms in ascending length]); policy tag = H of it, 32 bytes",
  "D16": "options: [uint low-S 0|1]",
- "D17": "coin list absent = type 00 item",
+ "D17": "coin list absent = type 00 item; in prepare mode the list of scalars [c_j] by position in C. T0 = H('prepare', the fields of T but the last); coin message = stmt('coin', sender, T0, C, [c_j]), c_j by PRSS with the name 'coin'",
  "D20": "random scalar = OS2IP(L random bytes) mod q, again while zero",
  "D21": "scheme 'ecdsa'; curves 'secp256k1', 'P-256', 'P-384', 'P-521'",
  "D22": "pop challenge e = H2S('pop', sid, i, [C_i], K)",
@@ -359,7 +359,7 @@ class Participant:
         self.index, self.id = index, index + 1
         self.rng = Rng("participant", index, seed)
         self.pk25519, self.pk448 = self.rng.bytes(32), self.rng.bytes(56)   # stand-ins for channel keys
-        self.key, self.batches, self.presig = None, {}, {}
+        self.key, self.batches, self.presig, self.locks = None, {}, {}, {}
 
     # ---------------------------------------------------------------- presign
     def draw_nonce(self):
@@ -428,7 +428,7 @@ class Participant:
         b["state"] = "FREE"
 
     # ---------------------------------------------------------------- request -> context
-    def context(self, Q):
+    def context(self, Q, coins=None, only_T0=False):
         (ver, keyid, epoch, pid, C, scheme, dalg, payload, path, opts, ptag) = open_stmt(Q, "request", 11)
         k = self.key; g = k.g; c = Key()
         need(ver == VERSION and keyid == k.keyid and epoch == k.epoch and scheme == k.scheme, "version, key, epoch or scheme")
@@ -451,8 +451,18 @@ class Participant:
         if 8*len(dig) > nb: h >>= 8*len(dig) - nb
         c.h = h % g.q; need(c.h != 0, "h = 0")
         c.g, c.C, c.beta, c.index, c.eps, c.Yf, c.low_s = g, C, beta, index, eps, Yf, opts[0]
-        c.T = H("sign", VERSION, k.cluster, g.name, Q, beta, index, [P(g, R)], P(g, k.Y), H32("cc", k.cc),
-                S(g, eps), P(g, Yf), C, k.t, ABSENT)                            # [D17]
+        fields = (VERSION, k.cluster, g.name, Q, beta, index, [P(g, R)], P(g, k.Y), H32("cc", k.cc),
+                  S(g, eps), P(g, Yf), C, k.t)
+        c.T0 = H("prepare", *fields) if k.policy.prepare else None              # [D17]
+        if only_T0: return c
+        need((coins is not None) == bool(k.policy.prepare), "coins")
+        if coins is not None:                                   # own c_j in place, one polynomial of degree t
+            need(len(coins) == len(C) and coins[C.index(self.index)] == self.prss(C, beta, "coin", index), "my coin")
+            first = dict(zip([j+1 for j in C[:k.t+1]], coins))
+            for j, v in zip(C, coins):
+                l = lam(g.q, first, j+1)
+                need(sum(l[i]*first[i] for i in first) % g.q == v, "coins not on one polynomial")
+        c.T = H("sign", *fields, ABSENT if coins is None else [S(g, v) for v in coins])
         c.delta = H2S(g, "delta", c.T); need(c.delta != 0, "delta = 0")
         c.Rh = g.add(R, g.base(c.delta)); need(c.Rh != g.O, "R^ = O")
         c.r = g.F(c.Rh); need(c.r != 0, "r = 0")
@@ -467,8 +477,22 @@ class Participant:
         l = lam(q, [m+1 for m in c.C])[self.id]
         return acc * pow(l, -1, q) % q
 
-    def sign(self, Q):
-        c = self.context(Q); q = c.g.q
+    def prepare(self, Q):
+        c = self.context(Q, only_T0=True)
+        T0 = self.locks.setdefault((c.beta, c.index), c.T0)    # FREE -> LOCKED(T0), durable, then the coin
+        need(T0 == c.T0, "presignature locked to another request")
+        return stmt("coin", self.index, c.T0, c.C, [S(c.g, self.prss(c.C, c.beta, "coin", c.index))])
+
+    def take_coins(self, Q, msgs):
+        c = self.context(Q, only_T0=True); coins = []
+        for j in c.C:
+            mj, T0, C, vals = open_stmt(msgs[j], "coin", 4, c.g)
+            need(mj == j and C == c.C and T0 == c.T0 and len(vals) == 1, "coin"); coins.append(vals[0])
+        return coins
+
+    def sign(self, Q, coins=None):
+        c = self.context(Q, coins); q = c.g.q
+        need(c.T0 is None or self.locks.get((c.beta, c.index)) == c.T0, "presignature not locked to this request")
         T = self.presig.setdefault((c.beta, c.index), c.T)     # durable, then the answer
         need(T == c.T, "presignature used for another request")
         kj, aj = self.prss(c.C, c.beta, "k", c.index), self.prss(c.C, c.beta, "a", c.index)
@@ -476,8 +500,8 @@ class Participant:
         nu = (aj*(c.h + c.r*(self.key.x + c.eps)) + self.pad(c, "nu")) % q
         return stmt("reply", self.index, c.T, c.C, [S(c.g, mu), S(c.g, nu)])
 
-    def combine(self, Q, replies):
-        c = self.context(Q); g = c.g; q = g.q
+    def combine(self, Q, replies, coins=None):
+        c = self.context(Q, coins); g = c.g; q = g.q
         need(set(replies) == set(c.C), "replies from the wrong members")
         l = lam(q, [m+1 for m in c.C]); mu = nu = 0
         for j, m in replies.items():
@@ -578,14 +602,14 @@ def request(k, beta, index, C, payload, dalg, path, low_s):
 
 # ------------------------------------------------------------------ vectors for the C tests
 def vectors(curve, n, t, seed="vector-1", committee=None, count=2, derivation="none", purpose="digest", form=0, low_s=1, dalg="sha256", full=True,
-            maxpath=0, prefix=(), rate=0):
+            maxpath=0, prefix=(), rate=0, prepare=0):
     """-> dict that dumps to JSON: every intermediate value of keygen, presign, sign. full: whole
     messages; else their SHA-256 (the larger runs)."""
     hx = lambda b: bytes(b).hex()
     msg = hx if full else lambda b: hashlib.sha256(b).hexdigest()
     table = lambda m: [dict(sender=i, to=j, body=msg(b)) for (i, j), b in sorted(m.items())]
     parts = {i: Participant(i, seed) for i in range(n)}
-    pol = Policy(purpose=purpose, derivation=derivation, low_s=low_s, maxpath=maxpath, prefix=prefix, rate=rate)
+    pol = Policy(purpose=purpose, derivation=derivation, low_s=low_s, maxpath=maxpath, prefix=prefix, rate=rate, prepare=prepare)
     keyid = "VectorKey%019d" % 1
     rounds, raw = keygen(parts, curve, keyid, t, pol)
     g = GROUPS[curve]; k0 = parts[0].key; s = lambda v: hx(g.enc_s(v)); p = lambda A: hx(g.enc_p(A))
@@ -600,11 +624,13 @@ def vectors(curve, n, t, seed="vector-1", committee=None, count=2, derivation="n
     payload = hashlib.new(dalg, b"model " + seed.encode()).digest() if purpose == "digest" else b"message of " + seed.encode()
     path = [44, 0, 7] if derivation == "bip32" else []
     Q = request(k0, beta, idx, C, payload, dalg, path, low_s)
-    rep = {j: parts[j].sign(Q) for j in C}
-    res = parts[C[0]].combine(Q, rep); c = res["c"]
+    cm = {j: parts[j].prepare(Q) for j in C} if prepare else {}
+    coins = parts[C[0]].take_coins(Q, cm) if prepare else None
+    rep = {j: parts[j].sign(Q, coins) for j in C}
+    res = parts[C[0]].combine(Q, rep, coins); c = res["c"]
     batch_data = stmt("batch-data", C, b"".join(b"\4" + x[0].to_bytes(g.pl, "big") + x[1].to_bytes(g.pl, "big") for x in b0["R"]))
     return dict(curve=curve, n=n, t=t, L=g.L, seed=seed, key_id=keyid, full=full,
-        purpose=purpose, derivation=derivation, max_path=maxpath, prefix=list(prefix), rate=rate, policy=hx(pol.bytes()), policy_tag=hx(pol.tag()),
+        purpose=purpose, derivation=derivation, max_path=maxpath, prefix=list(prefix), rate=rate, prepare=prepare, policy=hx(pol.bytes()), policy_tag=hx(pol.tag()),
         inputs=hx(k0.inputs), sid=hx(k0.sid), sid_full=hx(k0.full), view=hx(k0.view), stored=hx(k0.stored), Y=p(k0.Y), cc=hx(k0.cc),
         participants=[dict(index=j, x25519=hx(parts[j].pk25519), x448=hx(parts[j].pk448), com=hx(raw["coms"][j]), open=hx(raw["opens"][j]),
             x=s(parts[j].key.x), X=p(parts[j].key.X[j])) for j in range(n)],
@@ -617,7 +643,7 @@ def vectors(curve, n, t, seed="vector-1", committee=None, count=2, derivation="n
         R=[p(x) for x in b0["R"]], list=hx(b0["list"]), batch_data=hx(batch_data),
         lambda_=[s(lam(g.q, [m+1 for m in C])[j+1]) for j in C],
         index=idx, path=path, payload=hx(payload), digest_alg=dalg, low_s=low_s, Q=hx(Q),
-        T=hx(c.T), h=s(c.h), delta=s(c.delta), R_hat=p(c.Rh), r=s(c.r), epsilon=s(c.eps), Y_final=p(c.Yf),
+        T0=hx(c.T0 or b""), coin_messages=[hx(cm[j]) for j in C if cm], T=hx(c.T), h=s(c.h), delta=s(c.delta), R_hat=p(c.Rh), r=s(c.r), epsilon=s(c.eps), Y_final=p(c.Yf),
         pads={w: [s(parts[j].pad(c, w)) for j in C] for w in ("mu", "nu")},
         replies=[hx(rep[j]) for j in C], mu=s(res["mu"]), nu=s(res["nu"]), s=s(res["s"]), recovery_id=res["rec"])
 
@@ -641,6 +667,8 @@ RUNS = [
     dict(curve="secp256k1", n=3, t=1, derivation="bip32", seed="vector-3", full=False,
          maxpath=5, prefix=[44, 0], rate=600),
     dict(curve="P-256", n=3, t=1, purpose="message", dalg="sha512", seed="vector-4", full=False),
+    dict(curve="secp256k1", n=3, t=1, prepare=1, count=1, seed="vector-6", full=False),
+    dict(curve="P-256", n=5, t=2, prepare=1, count=1, seed="vector-6", full=False),
     dict(curve="P-384", n=3, t=1, dalg="sha384", seed="vector-5", full=False),
     dict(curve="P-521", n=3, t=1, form=1, purpose="message", dalg="sha512", seed="vector-6", full=False),
 ]

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/prepare.h"
 #include "protocol/presign_internal.h"
 #include "sim/sim_wrap.h"
 
@@ -144,6 +145,14 @@ static void check_context(const sim *s, const mpc_key *key, const mpc_batch *bat
         sim_fail(s, "I1", "an answer for another committee than the presignature's");
     }
     mpc_request_encode(&bytes, q);
+    if (key->pub.policy.prepare) { /* the coins are in ctx alone; T0 covers the rest of T */
+        sim_must(s, mpc_prepare_new(own.prepared, key, batch, q, bytes.data, bytes.len, &err),
+                 "I1: an answer to a request that is refused", &err);
+        if (memcmp(own.prepared, ctx->prepared, sizeof own.prepared) != 0) {
+            sim_fail(s, "I1", "an answer with another R than the participant's own");
+        }
+        return;
+    }
     sim_must(s, __real_mpc_context_new(&own, key, batch, q, bytes.data, bytes.len, &err),
              "I1: an answer to a request that is refused", &err);
     if (memcmp(own.transcript, ctx->transcript, sizeof own.transcript) != 0) {

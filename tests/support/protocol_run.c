@@ -432,14 +432,58 @@ mpc_request run_request(const protocol_run *r, uint32_t index, const uint8_t *pa
     return q;
 }
 
-/* One member decodes the bytes, checks them and answers. */
-static tdsa_status answer(protocol_run *r, uint16_t i, const tdsa_buf *q_bytes, tdsa_buf *out,
-                          mpc_context *ctx, tdsa_err *err)
+/* One member decodes the bytes, checks them and gives its coin. */
+static tdsa_status give_coin(protocol_run *r, uint16_t i, const tdsa_buf *q_bytes, tdsa_buf *out,
+                             uint8_t t0[64], tdsa_err *err)
 {
     mpc_request q;
     tdsa_status st = mpc_request_decode(&q, q_bytes->data, q_bytes->len, err);
 
     if (st == TDSA_OK) {
+        st = mpc_prepare_new(t0, r->key[i], r->batch[i], &q, q_bytes->data, q_bytes->len, err);
+    }
+    if (st == TDSA_OK) {
+        st = mpc_prepare_reply(out, r->key[i], r->batch[i], q.index, t0, err);
+    }
+    return st;
+}
+
+/* The first member collects the coins of all; nothing without prepare mode. */
+static tdsa_status collect_coins(protocol_run *r, const tdsa_buf *q_bytes, mpc_coins *coins,
+                                 tdsa_err *err)
+{
+    const uint16_t first = r->committee[0];
+    uint8_t t0[64];
+    tdsa_status st = TDSA_OK;
+
+    memset(coins, 0, sizeof *coins);
+    for (uint16_t a = 0; a < r->committee_count && r->policy.prepare && st == TDSA_OK; a++) {
+        const uint16_t i = r->committee[a];
+        TDSA_SCOPED_BUF coin = TDSA_BUF_EMPTY;
+
+        st = give_coin(r, i, q_bytes, &coin, t0, err);
+        if (st == TDSA_OK && r->hook != NULL) {
+            r->hook(r->hook_ctx, STEP_PREPARE, 0, i, first, &coin);
+        }
+        if (st == TDSA_OK) {
+            st = mpc_prepare_take(coins, r->key[first], r->batch[first], t0, i, coin.data, coin.len,
+                                  err);
+        }
+    }
+    return st;
+}
+
+/* One member decodes the bytes, checks them and answers. */
+static tdsa_status answer(protocol_run *r, uint16_t i, const tdsa_buf *q_bytes,
+                          const mpc_coins *coins, tdsa_buf *out, mpc_context *ctx, tdsa_err *err)
+{
+    mpc_request q;
+    tdsa_status st = mpc_request_decode(&q, q_bytes->data, q_bytes->len, err);
+
+    if (st == TDSA_OK && r->policy.prepare) {
+        st = mpc_context_prepared(ctx, r->key[i], r->batch[i], &q, q_bytes->data, q_bytes->len,
+                                  coins, err);
+    } else if (st == TDSA_OK) {
         st = mpc_context_new(ctx, r->key[i], r->batch[i], &q, q_bytes->data, q_bytes->len, err);
     }
     if (st == TDSA_OK) {
@@ -452,14 +496,15 @@ static tdsa_status collect(protocol_run *r, mpc_combine **combine, const tdsa_bu
                            mpc_context *first_ctx, tdsa_err *err)
 {
     const uint16_t first = r->committee[0];
-    tdsa_status st = TDSA_OK;
+    mpc_coins coins;
+    tdsa_status st = collect_coins(r, q_bytes, &coins, err);
 
     for (uint16_t a = 0; a < r->committee_count && st == TDSA_OK; a++) {
         const uint16_t i = r->committee[a];
         TDSA_SCOPED_BUF reply = TDSA_BUF_EMPTY;
         mpc_context ctx;
 
-        st = answer(r, i, q_bytes, &reply, &ctx, err);
+        st = answer(r, i, q_bytes, &coins, &reply, &ctx, err);
         if (st == TDSA_OK && i == first) {
             *first_ctx = ctx;
             st = mpc_combine_new(combine, r->key[first], r->batch[first], &ctx, err);

@@ -2,6 +2,7 @@
 #define TESTS_SUPPORT_PROTOCOL_RUN_H
 
 #include "protocol/keygen.h"
+#include "protocol/prepare.h"
 #include "protocol/presign.h"
 #include "protocol/reshare.h"
 #include "protocol/sign.h"
@@ -10,7 +11,7 @@
  * n participants of the protocols in one process, each with its own seeded generator (the one of
  * the reference model). Every message passes a hook that may read or change it.
  */
-typedef enum { STEP_KEYGEN, STEP_PRESIGN, STEP_REPLY, STEP_RESHARE } run_step;
+typedef enum { STEP_KEYGEN, STEP_PRESIGN, STEP_REPLY, STEP_RESHARE, STEP_PREPARE } run_step;
 
 typedef void (*run_hook)(void *ctx, run_step step, unsigned round, uint16_t from, uint16_t to,
                          tdsa_buf *message);
@@ -91,7 +92,7 @@ size_t run_presign_drive(protocol_run *r);
 
 /** A request of `index` for the finished batch of the first member. payload lent. */
 mpc_request run_request(const protocol_run *r, uint32_t index, const uint8_t *payload, size_t len);
-/** Every member answers q, the first combines. On success sig is filled. */
+/** Every member answers q, the first combines; in prepare mode all give their coins first. On success sig is filled. */
 tdsa_status run_sign(protocol_run *r, const mpc_request *q, mpc_signature *sig, mpc_context *ctx,
                      tdsa_err *err);
 /** r and s of an ECDSA signature. */

@@ -217,6 +217,10 @@ static void watch_reply(void *ctx, run_step step, unsigned round, uint16_t from,
     (void)round;
     (void)from;
     (void)to;
+    if (step == STEP_PREPARE) {
+        ct_still_public("a coin that is sent", message->data, message->len);
+        return;
+    }
     ct_require(step == STEP_REPLY, "replies only");
     tdsa_stmt_expect(&r, "reply");
     (void)tdsa_stmt_read_uint(&r);
@@ -304,6 +308,22 @@ static void check_run(grp_curve curve)
     run_clear(&r);
 }
 
+/* Prepare mode: coins are public once sent, and the list is checked against my own share of it. */
+static void check_prepare(void)
+{
+    protocol_run r;
+    mpc_context ctx;
+
+    run_init(&r, GRP_P256, 3, 1, "prepare");
+    r.policy.prepare = true;
+    ct_require(run_keygen(&r, "ConstantTimeKey0000000000003") == r.n, "keygen");
+    mark_only(&r, ONLY_SETS);
+    ct_require(run_presign(&r, 1, 1) == r.committee_count, "presign");
+    sign_and_watch(&r, 1, (reply_marks){"k_j, a_j with coins", true, true}, &ctx);
+    ct_still_public("the context", &ctx, sizeof ctx);
+    run_clear(&r);
+}
+
 int main(void)
 {
     for (int curve = GRP_P256; curve <= GRP_SECP256K1; curve++) {
@@ -313,6 +333,7 @@ int main(void)
         check_only((grp_curve)curve, ONLY_PAIRS, (reply_marks){"pads alone", true, true});
         check_only((grp_curve)curve, ONLY_SETS, (reply_marks){"k_j, a_j alone", true, true});
     }
+    check_prepare();
     check_run(GRP_P384);
     check_run(GRP_P521);
     return ct_end();

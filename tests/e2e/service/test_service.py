@@ -66,6 +66,13 @@ def facts_of(cluster):
         public = expect(cluster.get(1, "api", "/v1/keys/m/public-key"), 200)["pem"]
         verify(cluster.home, public, done["signature"])
 
+    def a_key_in_prepare_mode_signs_with_one_exchange_more():
+        text = make_key(cluster, 0, "coins", prepare=True)
+        need(expect(cluster.get(1, "api", "/v1/keys/coins"), 200)["prepare"], "the policy is shown")
+        for index in cluster.servers:
+            for _ in range(3):
+                verify(cluster.home, text, expect(sign(cluster, index, "coins"), 200)["signature"])
+
     def a_bip32_key_signs_below_its_root_only_as_far_as_it_may():
         shown = expect(cluster.call("POST", 0, "api", "/v1/keys:generate", {"keyId": "tree", "curve": "secp256k1"}), 201)
         need(shown["derivation"] == "bip32" and shown["minPathLength"] == 1, str(shown))
@@ -297,7 +304,8 @@ def facts_of(cluster):
         need(core[4:6] == ["0", "0"], f"core limits {core}")
 
     return [a_key_is_made_stocked_used_and_verified_on_every_curve, every_server_shows_and_uses_the_same_key,
-            a_message_key_hashes_at_every_participant, a_bip32_key_signs_below_its_root_only_as_far_as_it_may, no_two_signatures_share_r,
+            a_message_key_hashes_at_every_participant, a_key_in_prepare_mode_signs_with_one_exchange_more,
+            a_bip32_key_signs_below_its_root_only_as_far_as_it_may, no_two_signatures_share_r,
             registering_again_changes_nothing_and_another_curve_is_refused, a_limit_is_kept_all_or_nothing,
             pages_go_through_all_keys, a_deleted_key_is_gone_everywhere, operations_are_counted,
             the_ports_do_not_mix, a_peer_that_is_down_is_named_and_its_return_is_enough,

@@ -212,6 +212,38 @@ static void consist_accepts_polynomials_and_sees_any_liar_in_every_set(void **st
     check_consist(1, 2);
 }
 
+/* The same for values in the clear. */
+static void shares_in_the_clear_are_checked_in_every_set(void **state)
+{
+    (void)state;
+    for (size_t t = 1; t <= GRP_THRESHOLD_MAX; t++) {
+        grp *g = open_curve(t % 2);
+        tdsa_test_rng seeded;
+        const tdsa_rng rng = tdsa_test_rng_of(&seeded);
+        grp_scalar one;
+        grp_poly f;
+        tdsa_err err;
+
+        seed_rng(&seeded, "shares");
+        grp_scalar_set_u64(g, &one, 1);
+        assert_int_equal(grp_poly_random(g, &f, t, &rng, &err), TDSA_OK);
+        for (unsigned mask = 1; mask < 512; mask++) {
+            uint16_t members[GRP_PARTIES_MAX];
+            const size_t count = members_of(members, mask);
+            grp_scalar share[GRP_PARTIES_MAX];
+
+            for (size_t k = 0; k < count; k++) {
+                grp_poly_eval(g, &share[k], &f, members[k]);
+            }
+            assert_true(grp_shares_consist_vartime(g, share, members, count, t));
+            grp_scalar_add(g, &share[mask % count], &share[mask % count], &one);
+            assert_int_equal(grp_shares_consist_vartime(g, share, members, count, t),
+                             count < t + 2);
+        }
+        grp_close(g);
+    }
+}
+
 static void consist_accepts_the_identity_as_a_point(void **state)
 {
     static const uint16_t members[3] = {0, 1, 2};
@@ -291,6 +323,7 @@ int main(void)
         cmocka_unit_test(interpolation_at_0_gives_the_constant_for_every_set),
         cmocka_unit_test(interpolation_refuses_bad_members),
         cmocka_unit_test(consist_accepts_polynomials_and_sees_any_liar_in_every_set),
+        cmocka_unit_test(shares_in_the_clear_are_checked_in_every_set),
         cmocka_unit_test(consist_accepts_the_identity_as_a_point),
         cmocka_unit_test(sets_come_in_lexicographic_order),
         cmocka_unit_test(set_factor_is_1_at_0_and_0_outside_the_set),

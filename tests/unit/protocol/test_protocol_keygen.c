@@ -429,7 +429,6 @@ static void wrong_configurations_are_refused(void **state)
     REFUSED(cfg.policy.digests = 1u << TDSA_HASH_NONE, "digests that are known");
     REFUSED(cfg.scheme = MPC_SCHEME_EDDSA, "cannot have this scheme");
     REFUSED(cfg.policy.min_path = MPC_PATH_MAX + 1, "path length");
-    REFUSED(cfg.policy.prepare = true, "prepare mode is not built");
     members[1].index = 0;
     REFUSED((void)0, "in order");
 #undef REFUSED

@@ -215,12 +215,13 @@ static void options_follow_the_policy(void **state)
 }
 
 /* A key record that says prepare mode must not sign in the plain way. */
-static void prepare_mode_is_refused(void **state)
+static void a_key_of_prepare_mode_does_not_sign_without_coins(void **state)
 {
     fixture f;
     mpc_key key;
     mpc_batch *batch = NULL;
     TDSA_SCOPED_BUF bytes = TDSA_BUF_EMPTY;
+    uint8_t t0[64];
     mpc_context ctx;
     tdsa_err err;
 
@@ -233,7 +234,7 @@ static void prepare_mode_is_refused(void **state)
                      TDSA_OK);
     assert_int_equal(mpc_request_for_key(&f.q, &key, &err), TDSA_OK);
     mpc_request_encode(&bytes, &f.q);
-    assert_int_equal(mpc_context_new(&ctx, &key, f.r.batch[0], &f.q, bytes.data, bytes.len, &err),
+    assert_int_equal(mpc_prepare_new(t0, &key, f.r.batch[0], &f.q, bytes.data, bytes.len, &err),
                      TDSA_E_BAD_INPUT); /* a batch of another key */
     assert_int_equal(mpc_context_new(&ctx, &key, batch, &f.q, bytes.data, bytes.len, &err),
                      TDSA_E_DENIED);
@@ -523,7 +524,7 @@ int main(void)
         cmocka_unit_test(a_path_on_a_key_without_derivation_is_refused),
         cmocka_unit_test(an_unlawful_path_is_refused),
         cmocka_unit_test(options_follow_the_policy),
-        cmocka_unit_test(prepare_mode_is_refused),
+        cmocka_unit_test(a_key_of_prepare_mode_does_not_sign_without_coins),
         cmocka_unit_test(the_bytes_and_the_request_must_agree),
         cmocka_unit_test(a_message_key_signs_the_hash_of_the_message),
         cmocka_unit_test(long_digests_are_truncated),

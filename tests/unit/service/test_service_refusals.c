@@ -48,6 +48,8 @@ static const refusal refusals[] = {
     {"/v1/keys", "{\"curve\":\"P-256\",\"scheme\":\"rsa\"}", 422, "INVALID_FIELD", "bip340"},
     {"/v1/keys", "{\"curve\":\"P-256\",\"scheme\":\"eddsa\"}", 422, "INVALID_FIELD",
      "does not go with the curve"},
+    {"/v1/keys", "{\"curve\":\"Ed25519\",\"prepare\":true}", 422, "INVALID_FIELD",
+     "prepare mode is for ecdsa keys"},
     {"/v1/keys", "{\"curve\":\"Ed25519\",\"scheme\":\"ecdsa\"}", 422, "INVALID_FIELD",
      "does not go with the curve"},
     {"/v1/keys", "{\"curve\":\"Ed25519\",\"purpose\":\"digest\"}", 422, "INVALID_FIELD",

@@ -84,7 +84,7 @@ static void check_message(const json_t *vector, const char *what, const char *wa
 typedef struct {
     const json_t *vector;
     const protocol_run *run;
-    size_t seen[4];
+    size_t seen[5];
 } checker;
 
 static size_t committee_position(const protocol_run *r, uint16_t index)
@@ -127,6 +127,12 @@ static void check_each(void *ctx, run_step step, unsigned round, uint16_t from, 
     c->seen[step]++;
     if (step == STEP_KEYGEN) {
         check_keygen_message(c, round, from, to, m);
+        return;
+    }
+    if (step == STEP_PREPARE) {
+        list = get(c->vector, "coin_messages");
+        check_hex("coin", json_string_value(json_array_get(list, committee_position(c->run, from))),
+                  m->data, m->len);
         return;
     }
     list = step == STEP_REPLY ? get(c->vector, "replies")
@@ -281,6 +287,7 @@ static mpc_request request_of(const json_t *vector, const protocol_run *r, const
 static void check_context(const json_t *vector, const protocol_run *r, const mpc_context *ctx)
 {
     check_field(vector, "T", ctx->transcript, 64);
+    check_field(vector, "T0", ctx->prepared, r->policy.prepare ? sizeof ctx->prepared : 0);
     check_scalar(r->g, "h", json_string_value(get(vector, "h")), &ctx->h);
     check_scalar(r->g, "delta", json_string_value(get(vector, "delta")), &ctx->delta);
     check_scalar(r->g, "r", json_string_value(get(vector, "r")), &ctx->r);
@@ -335,6 +342,7 @@ static void set_up(protocol_run *r, const json_t *vector)
     r->count = (uint32_t)number(vector, "count");
     r->compressed_wire = number(vector, "form") == 0;
     r->policy.low_s = number(vector, "low_s") == 1;
+    r->policy.prepare = number(vector, "prepare") == 1;
     r->policy.max_path = (uint32_t)number(vector, "max_path");
     r->policy.rate = (uint32_t)number(vector, "rate");
     r->policy.prefix_len = (uint32_t)json_array_size(get(vector, "prefix"));
@@ -376,6 +384,7 @@ static void check_run(const json_t *vector)
     assert_int_equal(c.seen[STEP_PRESIGN],
                      (size_t)MPC_PRESIGN_ROUNDS * r.committee_count * (r.committee_count - 1u));
     assert_int_equal(c.seen[STEP_REPLY], r.committee_count);
+    assert_int_equal(c.seen[STEP_PREPARE], r.policy.prepare ? r.committee_count : 0);
     run_clear(&r);
 }
 

@@ -81,7 +81,7 @@ static void check_point(const grp *g, const char *what, const char *want, const 
 typedef struct {
     const json_t *vector;
     const protocol_run *run;
-    size_t seen[4];
+    size_t seen[5];
 } checker;
 
 static size_t position_of(const protocol_run *r, uint16_t index)
