@@ -18,8 +18,7 @@
  *   committee.c    whom to sign with               spend.c     burns
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
- *   derive.c       public keys by path             registered.c  bounds keys without shares
- *   doubt.c        half-made keys and epochs       rate.c, reshare.c
+ *   derive.c, doubt.c (half-made keys, epochs), registered.c, rate.c, reshare.c: as they are called
  */
 
 #define PART_SESSIONS_MAX       4096u
@@ -573,8 +572,7 @@ void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
 tdsa_status part_registered_check(part *p, const part_registration *r, uint16_t by, tdsa_err *err);
 
 /* rate.c */
-/** Counts one signature against the rate of the key's policy, before anything is burnt for it.
- * Errors: TDSA_E_LIMIT (PART_RATE_LIMITED), TDSA_E_NO_MEMORY. */
+/** One signature against the key's rate, before any burn. Errors: TDSA_E_LIMIT, TDSA_E_NO_MEMORY. */
 tdsa_status part_rate_take(part *p, const mpc_key_public *key, tdsa_err *err);
 void part_rates_free(part *p);
 
