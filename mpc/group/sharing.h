@@ -72,8 +72,9 @@ typedef struct {
 /**
  * For each index i: the points of all members lie on one polynomial of degree t in the exponent
  * (grp_consist_vartime), and out[i] is its value at 0 (grp_interpolate_vartime), which may be the
- * identity. All public. With neighbouring members and a curve that can (P-256) it walks along the
- * differences of the polynomial, additions only, one inversion for 64 of them; else index by index.
+ * identity. All public. With neighbouring members and a curve that can (P-256, Ed25519) it walks
+ * along the differences of the polynomial, additions only, on P-256 one inversion for 64 of them;
+ * else index by index.
  *
  * out  `count` points, identities after an error. bad: after an error of one index, which.
  *
