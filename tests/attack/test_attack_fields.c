@@ -31,6 +31,12 @@ static void every_field_of_presigning_is_checked(void **state)
 
 /* ---- signing ---- */
 
+static void a_missing_check_is_found(void **state)
+{
+    (void)state;
+    planted_campaign();
+}
+
 static void every_field_of_a_reply_is_checked(void **state)
 {
     static const uint8_t digest[32] = {8};
@@ -181,6 +187,7 @@ int main(void)
         cmocka_unit_test(the_changes_are_what_they_say),
         cmocka_unit_test(every_field_of_key_generation_is_checked),
         cmocka_unit_test(every_field_of_presigning_is_checked),
+        cmocka_unit_test(a_missing_check_is_found),
         cmocka_unit_test(every_field_of_a_reply_is_checked),
         cmocka_unit_test(every_field_of_a_request_is_checked),
     };

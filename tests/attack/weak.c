@@ -26,6 +26,10 @@ tdsa_status __wrap_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char 
                                       const uint8_t *fields, size_t len, tdsa_err *err);
 void __real_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len);
 void __wrap_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len);
+tdsa_status __real_presign_take_list(mpc_presign *run, uint16_t from, const uint8_t *in, size_t len,
+                                     tdsa_err *err);
+tdsa_status __wrap_presign_take_list(mpc_presign *run, uint16_t from, const uint8_t *in, size_t len,
+                                     tdsa_err *err);
 void __real_grp_point_x_mod_q(const grp *g, grp_scalar *out, const grp_point *p);
 void __wrap_grp_point_x_mod_q(const grp *g, grp_scalar *out, const grp_point *p);
 /* NOLINTEND */
@@ -145,4 +149,10 @@ void __wrap_grp_point_x_mod_q(const grp *g, grp_scalar *out, const grp_point *p)
     weak.coordinate = true;
     __real_grp_point_x_mod_q(g, out, p);
     weak.coordinate = false;
+}
+
+tdsa_status __wrap_presign_take_list(mpc_presign *run, uint16_t from, const uint8_t *in, size_t len,
+                                     tdsa_err *err)
+{
+    return weak.any_list ? TDSA_OK : __real_presign_take_list(run, from, in, len, err);
 }

@@ -23,6 +23,7 @@ typedef struct {
     grp_point r;       /* WEAK_R_FROM_REQUEST */
     bool delta_by_key; /* delta = H2S('delta', key): not bound to the request */
     bool rho_by_key;   /* rho = H2S('bind', key): not bound to the request */
+    bool any_list;     /* list digests of presignatures are not compared */
     bool short_values; /* 48 bytes whatever the curve */
     /* what grp_scalar_reduce was asked since weak_off */
     size_t reductions, narrow; /* calls; of these with fewer bytes than L(q) */
