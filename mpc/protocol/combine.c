@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/statement.h"
 #include "protocol/fields.h"
 #include "protocol/schnorr.h"
@@ -129,12 +130,12 @@ tdsa_status mpc_combine_take(mpc_combine *c, uint16_t from, const uint8_t *in, s
     return TDSA_OK;
 }
 
-/* V = s^-1 (h*G + r*Y'); only F(V) = r lets the signature out. */
-static tdsa_status verify(const mpc_combine *c, const grp_scalar *s, uint8_t *recovery_id,
-                          tdsa_err *err)
+/* V = s^-1 (h*G + r*Y') with inverse = s^-1; only F(V) = r lets the signature out. */
+static tdsa_status verify(const mpc_combine *c, const grp_scalar *s, const grp_scalar *inverse,
+                          uint8_t *recovery_id, tdsa_err *err)
 {
     const grp *g = c->key->g;
-    grp_scalar inverse;
+    grp_scalar one;
     grp_scalar u1;
     grp_scalar u2;
     grp_scalar x;
@@ -143,9 +144,11 @@ static tdsa_status verify(const mpc_combine *c, const grp_scalar *s, uint8_t *re
     bool x_wrapped = false;
     tdsa_status st;
 
-    grp_scalar_inv_vartime(g, &inverse, s); /* the signature is about to be public */
-    grp_scalar_mul(g, &u1, &inverse, &c->ctx.h);
-    grp_scalar_mul(g, &u2, &inverse, &c->ctx.r);
+    grp_scalar_set_u64(g, &one, 1);
+    grp_scalar_mul(g, &x, s, inverse);
+    TDSA_ASSERT(grp_scalar_equal(g, &x, &one));
+    grp_scalar_mul(g, &u1, inverse, &c->ctx.h);
+    grp_scalar_mul(g, &u2, inverse, &c->ctx.r);
     st = grp_mul_add_vartime(g, &v, &u1, &u2, &c->ctx.y_final, err);
     if (st != TDSA_OK) {
         return st;
@@ -185,21 +188,28 @@ static tdsa_status finish_ecdsa(const mpc_combine *c, const grp_scalar opened[RE
     const size_t len = grp_get_info(g)->scalar_len;
     const grp_scalar *mu = &opened[0];
     const grp_scalar *nu = &opened[1];
+    grp_scalar both;
     grp_scalar s;
+    grp_scalar inverse;
 
     if (grp_scalar_is_zero(g, mu) || grp_scalar_is_zero(g, nu)) {
         return TDSA_FAIL(err, TDSA_E_VERIFY,
                          "the opened values are 0: a member sent a wrong reply");
     }
-    grp_scalar_inv_vartime(g, &s, mu); /* opened: the combiner may know it */
+    grp_scalar_mul(g, &both, mu, nu);        /* one inversion for s and for 1/s */
+    grp_scalar_inv_vartime(g, &both, &both); /* opened: the combiner may know it */
+    grp_scalar_mul(g, &s, nu, &both);
     grp_scalar_mul(g, &s, &s, nu);
+    grp_scalar_mul(g, &inverse, mu, &both);
+    grp_scalar_mul(g, &inverse, &inverse, mu);
     if (c->ctx.low_s && grp_scalar_is_high_vartime(g, &s)) {
         grp_scalar_neg(g, &s, &s);
+        grp_scalar_neg(g, &inverse, &inverse);
     }
     grp_scalar_encode(g, sig->bytes, &c->ctx.r);
     grp_scalar_encode(g, sig->bytes + len, &s);
     sig->len = 2 * len;
-    return verify(c, &s, &sig->recovery_id, err);
+    return verify(c, &s, &inverse, &sig->recovery_id, err);
 }
 
 static tdsa_status finish_schnorr(const mpc_combine *c, const grp_scalar *z, mpc_signature *sig,
