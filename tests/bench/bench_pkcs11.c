@@ -98,7 +98,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-static bool measure_threads(const p11 *p, const char *prefix, double seconds)
+static bool measure_threads(const p11 *p, const char *prefix, double seconds, size_t before)
 {
     pthread_t thread[THREADS];
     worker workers[THREADS];
@@ -119,6 +119,7 @@ static bool measure_threads(const p11 *p, const char *prefix, double seconds)
         ok = p11_good(workers[i].failed, "C_Sign in a thread") && ok;
         total += workers[i].signatures;
     }
+    bench_print(prefix, "signatures", (double)(total + before + WARM_UP));
     bench_print(prefix, "8threads.per_second", (double)total / ((bench_now_us() - from) / 1e6));
     return ok;
 }
@@ -142,7 +143,7 @@ int main(int argc, char **argv)
     ok = p11_open(&p, argv[1], argv[2]) && p11_log_in(&p, argv[3]) &&
          measure_keygen(&p, argv[4], argv[5], strtoul(argv[8], NULL, 10)) &&
          measure_one_thread(&p, argv[5], signatures) &&
-         measure_threads(&p, argv[5], strtod(argv[7], NULL));
+         measure_threads(&p, argv[5], strtod(argv[7], NULL), signatures);
     if (ok) {
         p11_destroy_key(&p);
     }

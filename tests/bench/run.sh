@@ -30,10 +30,13 @@ while [ $# -gt 0 ]; do
 done
 
 if [ "$QUICK" -eq 1 ]; then
-    SIGNATURES=500 THREAD_SECONDS=3 KEYGENS=3 ROUND_TRIPS=2000 BATCHES=4 PRESIGNATURES=5000
+    SIGNATURES=500 THREAD_SECONDS=3 KEYGENS=3 ROUND_TRIPS=2000 ENGINE_MS=100 DAEMONS=quick
 else
-    SIGNATURES=4000 THREAD_SECONDS=10 KEYGENS=15 ROUND_TRIPS=10000 BATCHES=20 PRESIGNATURES=40000
+    SIGNATURES=4000 THREAD_SECONDS=8 KEYGENS=15 ROUND_TRIPS=10000 ENGINE_MS=400 DAEMONS=full
 fi
+# What bench_engine measures: name, n, t, presignatures of a batch.
+SUBJECTS=("p256 3 1 1000" "secp256k1 3 1 1000" "p384 3 1 100" "p521 3 1 50" "ed25519 3 1 100" "bip340 3 1 500"
+    "p256 5 2 500" "secp256k1 5 2 500" "p256 7 3 300" "secp256k1 7 3 300" "p256 9 4 200")
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/tdsa-bench.XXXXXX")
 RESULTS=$WORK/results
 
@@ -68,10 +71,6 @@ add() { # NAME VALUE
     printf '%s %s\n' "$1" "$2" >>"$RESULTS"
 }
 
-cpu_ticks() { # PID: user and system time of a process, in clock ticks
-    awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
-}
-
 build_programs() {
     quietly "$WORK/build.log" cmake --preset release -S "$ROOT" -DTDSA_BUILD_BENCH=ON &&
         quietly "$WORK/build.log" cmake --build "$TDSA_BUILD" -j "$(nproc)"
@@ -79,10 +78,14 @@ build_programs() {
 
 # The module in one process, two daemons in theirs.
 measure_module() { # CURVE
+    local commits
+    commits=$(daemon_commits)
     SOFTHSM2_CONF=$(cluster_softhsm_conf "$WORK/client" 0) \
         TDSA_PKCS11_CONFIG=$WORK/client/participant0/config.yml \
         bench bench_pkcs11 "$(cluster_module)" "$CLUSTER_TOKEN" "$(cat "$WORK/client/participant0/pin")" \
         "$1" "sign.pkcs11.$1." "$SIGNATURES" "$THREAD_SECONDS" "$KEYGENS"
+    add "sign.pkcs11.$1.commits_per_signature" \
+        "$(awk "BEGIN { printf \"%.3f\", ($(daemon_commits) - $commits) / 2 / $(value "sign.pkcs11.$1.signatures") }")"
     add "keygen.$1.p50_ms" "$(value "sign.pkcs11.$1.keygen.p50_ms")"
 }
 
@@ -100,34 +103,18 @@ make_softhsm() {
         softhsm2-util --init-token --free --label bench --pin 1234 --so-pin 1234
 }
 
-call() { # METHOD URL [JSON]
-    curl -fsS --max-time 120 -o "$WORK/answer" -X "$1" ${3:+-H 'Content-Type: application/json' --data "$3"} "$2" \
-        2>"$WORK/error" || fail "$1 $2: $(cat "$WORK/error")"
+# Database commits of both daemons until now.
+daemon_commits() {
+    local index total=0
+    for index in 1 2; do
+        total=$((total + $(curl -fsS "http://127.0.0.1:$(cluster_port "$WORK/client" "$index" admin)/metrics" |
+            python3 -c 'import json,sys; print(json.load(sys.stdin)["counters"]["com.sepior.tdsa.db.commits"]["count"])')))
+    done
+    printf '%s' "$total"
 }
 
-# Three daemons make a stock over the API; their CPU time comes from /proc.
-measure_presign() { # CURVE API-NAME
-    local url from to left=$PRESIGNATURES ticks=0 index key=bench-$1 chunk
-    url=http://127.0.0.1:$(cluster_port "$WORK/servers" 0 api)
-    call POST "$url/v1/keys" "{\"keyId\":\"$key\",\"curve\":\"$2\",\"derivation\":\"none\"}"
-    call POST "$url/v1/keys/$key/share" '{}'
-    call POST "$url/v1/keys/$key/presignatures" '{"count":256}'
-    for index in 0 1 2; do
-        ticks=$((ticks - $(cpu_ticks "$(cluster_pid "$WORK/servers" "$index")")))
-    done
-    from=$(date +%s%N)
-    while [ "$left" -gt 0 ]; do
-        chunk=$((left < 1000 ? left : 1000))
-        call POST "$url/v1/keys/$key/presignatures" "{\"count\":$chunk}"
-        left=$((left - chunk))
-    done
-    to=$(date +%s%N)
-    for index in 0 1 2; do
-        ticks=$((ticks + $(cpu_ticks "$(cluster_pid "$WORK/servers" "$index")")))
-    done
-    add "presign.$1.per_second" "$(awk "BEGIN { printf \"%.1f\", $PRESIGNATURES / (($to - $from) / 1e9) }")"
-    add "presign.$1.cpu_us_per_participant" \
-        "$(awk "BEGIN { printf \"%.2f\", $ticks * 1e6 / $(getconf CLK_TCK) / 3 / $PRESIGNATURES }")"
+ratio() { # NAME A B: adds A/B, of two measured values
+    add "$1" "$(awk "BEGIN { printf \"%.3f\", $(value "$2") / $(value "$3") }")"
 }
 
 # The cheapest request that reaches a handler of ours.
@@ -136,13 +123,10 @@ measure_http() {
 }
 
 report() {
-    local name
+    local name value
     step "Results ($(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1))"
-    for name in http.rtt_us curve.{p256,secp256k1}.mul_base_us \
-        presign.{p256,secp256k1}.{cpu_us_per_participant,protocol_cpu_us_per_participant,per_second} \
-        sign.{pkcs11,softhsm}.{p256,secp256k1}.{1thread.p50_us,1thread.p99_us,8threads.per_second} \
-        keygen.{p256,secp256k1}.p50_ms; do
-        printf '%-52s %14s\n' "$name" "$(value "$name")"
+    sort -u "$RESULTS" | while read -r name value; do
+        printf '%-60s %14s\n' "$name" "$value"
     done
     if [ -n "$JSON" ]; then
         awk 'BEGIN { printf "{" } { v[$1] = $2; if (!($1 in seen)) { order[++n] = $1; seen[$1] = 1 } }
@@ -161,17 +145,26 @@ cluster_start_all "$WORK/client"
 make_softhsm
 step "HTTP round trip"
 measure_http
+for subject in "${SUBJECTS[@]}"; do
+    step "Mathematics alone: $subject"
+    # shellcheck disable=SC2086 # one word each
+    bench bench_engine $subject "$ENGINE_MS"
+done
 for curve in p256 secp256k1; do
-    step "$curve: curve, module, SoftHSM"
-    bench bench_engine "$curve" "$BATCHES"
+    step "$curve: module, SoftHSM"
     measure_module "$curve"
     measure_softhsm "$curve"
+    ratio "sign.pkcs11.$curve.1thread.p50_by_http_rtt" "sign.pkcs11.$curve.1thread.p50_us" http.rtt_us
 done
 cluster_stop "$WORK/client"
-step "Presignatures: three daemons"
+step "Key generation, presignatures, memory: three daemons"
 cluster_make "$WORK/servers" servers 25200
 cluster_start_all "$WORK/servers"
-measure_presign p256 P-256
-measure_presign secp256k1 secp256k1
+python3 "$ROOT/tests/bench/bench_daemons.py" "$WORK/servers" "$DAEMONS" >>"$RESULTS"
 cluster_stop "$WORK/servers"
+for curve in p256 secp256k1 p384 p521 ed25519 bip340; do
+    ratio "presign.$curve.daemon_ratio_to_mul_base" "presign.$curve.cpu_us_per_participant" "curve.$curve.mul_base_bare_us"
+done
+# What the reference machine would do, whose multiplication on P-256 takes 5.0 us (docs/performance.md).
+add presign.p256.per_second_at_5us "$(awk "BEGIN { printf \"%.0f\", $(value presign.p256.two_clients.per_second) * $(value curve.p256.mul_base_bare_us) / 5.0 }")"
 report
