@@ -245,11 +245,13 @@ static tdsa_status settle_pending(part *p, part_doubt *d, tdsa_err *err)
 
 static tdsa_status settle(part *p, part_doubt *d, tdsa_err *err)
 {
+    char key_id[KS_KEY_ID_MAX + 1];
     tdsa_status st = TDSA_OK;
 
     if (d->phase == DOUBT_PENDING && settled(p, d)) {
+        memcpy(key_id, d->key_id, sizeof key_id);
         st = settle_pending(p, d, err);
-        d = find_doubt(p, d->key_id);
+        d = find_doubt(p, key_id); /* it may have ended */
     }
     if (st != TDSA_OK || d == NULL || d->phase == DOUBT_PENDING || !active_everywhere(d)) {
         return st;
