@@ -263,6 +263,7 @@ struct part_op {
     mpc_request request;
     tdsa_buf payload;
     bool second_try;     /* in another session */
+    bool joined;         /* it waits for a batch that was under way already */
     unsigned failovers;  /* to another committee, because of silence */
     bool distrusted;     /* the same, because a signature did not verify */
     uint64_t attempt_ms; /* when the members were asked */

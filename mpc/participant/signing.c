@@ -296,6 +296,7 @@ void part_sign_go_on(part *p, part_op *op)
         st = take(p, op, &s, &err);
     }
     if (st == TDSA_E_NOT_FOUND) {
+        op->joined = op->key->presigning;
         st = part_stock_order(p, op->key, 0, op->id, op->deadline_ms, &err);
         if (st == TDSA_OK) {
             return; /* part_stock_arrived calls again; it may have done so already */
@@ -487,7 +488,9 @@ void part_sign_retry(part *p, part_op *op, const tdsa_err *why)
     if ((op->state == OP_REPLIES || op->state == OP_COINS) && reason.status == TDSA_E_TIMEOUT) {
         part_committee_silent(p, op->waiting, op->attempt_ms);
     }
-    if (session_lost(&reason) && !op->second_try) {
+    if (session_lost(&reason) && op->state == OP_STOCK && op->joined) {
+        part_say(p, TDSA_LOG_INFO, "the session of a batch is lost: ordering another one");
+    } else if (session_lost(&reason) && !op->second_try) {
         op->second_try = true;
         part_say(p, TDSA_LOG_INFO, "trying once more in another session: %s", reason.text);
     } else if (!fail_over(p, op, &reason)) {

@@ -47,6 +47,31 @@ static void a_doubted_and_a_failed_peer_do_not_stop_signatures(void **state)
     sim_free(s);
 }
 
+/* All peers started again while a batch was ordered: the signature that asks with what is left of the
+ * old stock loses its session, joins the batch that is under way in it, and loses that as well. */
+static void a_batch_of_a_lost_session_costs_no_signature(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        const sim_cfg cfg = {.seed = seed, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 20};
+        char key_id[KS_KEY_ID_MAX + 1];
+        part_result none;
+        tdsa_err err;
+        sim *s = sim_new(&cfg);
+
+        must_keygen(s, 0, key_id);
+        must_sign(s, 0, key_id, 1);
+        for (uint16_t i = 1; i < 3; i++) {
+            sim_crash(s, i);
+            sim_start(s, i);
+        }
+        const uint64_t op = part_start_presign(sim_part(s, 0), key_id, 2, 0, &err);
+        must_sign(s, 0, key_id, 2);
+        (void)sim_finish(s, 0, op, &none, &err);
+        sim_free(s);
+    }
+}
+
 static ks_key_state state_at(sim *s, uint16_t index, const char *key_id)
 {
     ks_key *row = NULL;
@@ -106,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_doubted_and_a_failed_peer_do_not_stop_signatures),
+        cmocka_unit_test(a_batch_of_a_lost_session_costs_no_signature),
         cmocka_unit_test(a_key_that_a_server_is_about_to_collect_becomes_active_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
