@@ -260,6 +260,38 @@ static void secp256k1_is_reshared_too(void **state)
     run_clear(&r);
 }
 
+static void every_curve_and_scheme_is_reshared(void **state)
+{
+    static const struct {
+        grp_curve curve;
+        mpc_scheme scheme;
+    } each[] = {{GRP_P384, MPC_SCHEME_ECDSA},
+                {GRP_P521, MPC_SCHEME_ECDSA},
+                {GRP_ED25519, MPC_SCHEME_EDDSA},
+                {GRP_SECP256K1, MPC_SCHEME_BIP340}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof each / sizeof each[0]; i++) {
+        run_reshare_spec s = spec_of(2, 4, 1);
+        protocol_run r;
+
+        run_init(&r, each[i].curve, 3, 1, "reshare each");
+        r.scheme = each[i].scheme;
+        if (each[i].scheme != MPC_SCHEME_ECDSA) {
+            r.policy.purpose = MPC_PURPOSE_MESSAGE;
+            r.policy.digests = 1u << TDSA_HASH_NONE;
+        }
+        r.policy.reshare = true;
+        assert_int_equal(run_keygen(&r, KEY_ID), 3);
+        assert_int_equal(run_reshare(&r, &s), 4);
+        check_epoch(&r, &s);
+        s = spec_of(4, 4, 1);
+        assert_int_equal(run_reshare(&r, &s), 4); /* a refresh */
+        check_epoch(&r, &s);
+        run_clear(&r);
+    }
+}
+
 /* The members of a key need not be 0..n-1 from the start. */
 static void a_key_of_any_members_is_made_and_signs(void **state)
 {
@@ -338,6 +370,7 @@ int main(void)
         cmocka_unit_test(seven_refresh_in_any_order_of_arrival),
         cmocka_unit_test(shares_of_two_epochs_do_not_fit),
         cmocka_unit_test(secp256k1_is_reshared_too),
+        cmocka_unit_test(every_curve_and_scheme_is_reshared),
         cmocka_unit_test(a_key_of_any_members_is_made_and_signs),
         cmocka_unit_test(records_of_members_with_gaps_come_back),
     };
