@@ -321,10 +321,13 @@ static void end_runs(part *p, part_session *s, const char *key_id, bool all, con
     }
 }
 
-void part_key_replaced(part *p, const char *key_id)
+void part_key_replaced(part *p, const char *lent)
 {
+    char key_id[KS_KEY_ID_MAX + 1]; /* the run that names it may end here */
     tdsa_err why;
 
+    TDSA_ASSERT(strlen(lent) < sizeof key_id);
+    memcpy(key_id, lent, strlen(lent) + 1);
     (void)TDSA_FAIL(&why, TDSA_E_CONFLICT, "EPOCH_CHANGED: key %s got new shares: ask again",
                     key_id);
     for (part_op *op = p->ops; op != NULL; op = op->next) {
@@ -378,10 +381,13 @@ bool part_key_refresh(part *p, const char *key_id)
     return other;
 }
 
-void part_key_drop(part *p, const char *key_id)
+void part_key_drop(part *p, const char *lent)
 {
+    char key_id[KS_KEY_ID_MAX + 1]; /* the operation that names it may end here */
     tdsa_err why;
 
+    TDSA_ASSERT(strlen(lent) < sizeof key_id);
+    memcpy(key_id, lent, strlen(lent) + 1);
     (void)TDSA_FAIL(&why, TDSA_E_NOT_FOUND, "key %s was deleted", key_id);
     for (part_op *op = p->ops; op != NULL; op = op->next) {
         if (op->kind != PART_OP_DELETE && strcmp(op->key_id, key_id) == 0) {

@@ -72,6 +72,21 @@ static void begin(const uint8_t *data, size_t size)
     }
 }
 
+static void plan(const uint8_t *data, size_t size)
+{
+    part_reshare_plan *p = calloc(1, sizeof *p);
+    tdsa_buf again = TDSA_BUF_EMPTY;
+    tdsa_err err;
+
+    require(p != NULL);
+    if (part_reshare_parse_plan(p, data, size, &err) == TDSA_OK) {
+        part_reshare_put_plan(&again, p);
+        same(&again, data, size);
+    }
+    tdsa_buf_clear(&again);
+    free(p);
+}
+
 static void presignature_name(const uint8_t *data, size_t size)
 {
     char *text = strndup((const char *)data, size);
@@ -92,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     frame(data, size);
     ask_and_answer(data, size);
     begin(data, size);
+    plan(data, size);
     presignature_name(data, size);
     return 0;
 }
