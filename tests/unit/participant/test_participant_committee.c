@@ -258,6 +258,54 @@ static void stock_that_cannot_be_used_makes_room(void **state)
     cluster_stop(&c);
 }
 
+/* ---- waiting for each other ---- */
+
+typedef struct {
+    pthread_t thread;
+    part_engine *engine;
+    const char *key_id;
+    unsigned failed;
+} maker;
+
+static void *make_batches(void *arg)
+{
+    maker *m = arg;
+    tdsa_err err;
+
+    for (unsigned i = 0; i < 6; i++) {
+        if (part_engine_presign(m->engine, m->key_id, 8, 0, &err) != TDSA_OK) {
+            m->failed++;
+            (void)fprintf(stderr, "%s\n", err.text);
+        }
+    }
+    return NULL;
+}
+
+/* Each has one communication thread, and all are members of all runs: whoever waited for one run only
+ * would keep the others waiting. */
+static void all_of_five_coordinate_at_once(void **state)
+{
+    maker m[10];
+    cluster c;
+    char key_id[KS_KEY_ID_MAX + 1];
+
+    (void)state;
+    cluster_start(&c, 5, 2, false);
+    new_key(c.node[0].engine, key_id);
+    for (unsigned i = 0; i < 10; i++) {
+        m[i] = (maker){.engine = c.node[i % 5].engine, .key_id = key_id};
+        assert_int_equal(pthread_create(&m[i].thread, NULL, make_batches, &m[i]), 0);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(pthread_join(m[i].thread, NULL), 0);
+        assert_int_equal(m[i].failed, 0);
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(stock(c.node[i].engine, key_id).total.available, 96);
+    }
+    cluster_stop(&c);
+}
+
 /* ---- the stock keeper ---- */
 
 static void keep_stock(part_engine_cfg *cfg)
@@ -340,6 +388,7 @@ int main(void)
         TEST(without_a_spare_participant_nothing_changes),
         TEST(a_refusal_is_not_asked_of_another_committee),
         TEST(stock_that_cannot_be_used_makes_room),
+        TEST(all_of_five_coordinate_at_once),
         TEST(the_keeper_fills_stocks_in_use),
         TEST(the_keeper_finds_those_that_are_back),
     };
