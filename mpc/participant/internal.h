@@ -35,7 +35,8 @@
 #define PART_BUCKETS_MAX        4096u /* keys with a rate that signed within the last minute */
 #define PART_BATCHES_CACHED_MAX 256u
 #define PART_SIGNING_LIFE_MS    600000u /* a signing session is replaced after 10 minutes */
-#define PART_SIGNING_IDLE_MS    900000u /* and forgotten by the responder after 15 idle ones */
+#define PART_SIGNING_IDLE_MS    360000u /* and forgotten by the responder after 6 idle ones */
+#define PART_CACHE_IDLE_MS      300000u /* what nobody used so long leaves memory, with its session */
 #define PART_SIGNING_ASKS_MAX   (1ull << PEER_REKEY_SHIFT)
 #define PART_SESSION_ID_LEN     32u
 
@@ -72,6 +73,7 @@ struct part_key {
     unsigned keep_fails;  /* in a row */
     uint64_t keep_due_ms; /* look at it then; UINT64_MAX: when something has changed */
     uint64_t kept_ms;     /* when it was last its turn */
+    uint64_t wanted_ms;   /* when an operation here last took a presignature; 0: never */
 };
 
 struct part_batch {
@@ -325,6 +327,7 @@ struct part {
     part_session *control; /* my own control session, or NULL */
     part_key *keys;
     size_t key_count;
+    uint64_t cache_due_ms;
     size_t keys_max, sessions_max; /* PART_KEYS_CACHED_MAX, PART_SESSIONS_MAX; tests have fewer */
     part_batch *batches;
     size_t batch_count;
@@ -456,8 +459,11 @@ tdsa_status part_batch_adopt(part *p, part_key *k, const ks_batch *b, part_batch
                              tdsa_err *err);
 part_batch *part_batch_ref(part_batch *b);
 void part_batch_release(part *p, part_batch *b);
-/** Drops what nobody holds and is old, or (all) whatever nobody holds. */
+/** Drops what nobody holds and is old while there is too much, or (all) whatever nobody holds. */
 void part_cache_trim(part *p, bool all);
+/** Drops what was not used for PART_CACHE_IDLE_MS as well. */
+void part_cache_due(part *p);
+uint64_t part_cache_next_due(const part *p);
 /** Forgets a deleted key. */
 void part_key_drop(part *p, const char *key_id);
 
@@ -487,74 +493,6 @@ tdsa_status part_check_bound(part *p, const part_session *s, uint16_t from, cons
                              ks_key_state *state, tdsa_err *err);
 tdsa_status part_ask_delete(part *p, part_session *s, uint16_t from, const part_ask *a,
                             tdsa_err *err);
-
-/* presig.c */
-/** The batches that this participant coordinates. */
-ks_batch_filter part_my_batches(const part *p);
-/** What is left unused of a lease. */
-uint32_t part_lease_left(const part_key *k);
-bool part_lease_has(const part_key *k, uint32_t index);
-/** How many more presignatures of a key may be made, UINT64_MAX: no limit; and what limits them. */
-tdsa_status part_stock_room(part *p, const char *key_id, uint64_t *room, tdsa_err *why,
-                            tdsa_err *err);
-
-/* stock.c */
-/** Gives the next presignature of my lease, leasing on when it is used up.
- * Errors: TDSA_E_NOT_FOUND (no stock: presign), TDSA_E_STORE. */
-tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *index,
-                            tdsa_err *err);
-/* more of stock.c */
-void part_stock_drop_lease(part *p, part_key *k);
-uint64_t part_lane(const part *p);
-/** Of my next batch: higher than all before, and roughly the wall clock. */
-uint64_t part_next_seq(part *p);
-/** Leaves my signing session of a key and its lease; the next signature opens another. */
-void part_signing_leave(part *p, part_key *k);
-/** Starts a presigning run for a key when none is under way. */
-tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
-                             uint64_t deadline_ms, tdsa_err *err);
-void part_stock_arrived(part *p, const char *key_id, const tdsa_err *why);
-/** My signing session for a key, with no link to `members` lost; opens another when need be, which
- * drops the lease: its ranges live in the old one. */
-tdsa_status part_signing_session(part *p, part_key *k, uint32_t members, part_session **out,
-                                 tdsa_err *err);
-
-/* committee.c */
-void part_peer_answered(part *p, uint16_t peer);
-/** Something asked at since_ms was not answered. */
-void part_peer_failed(part *p, uint16_t peer, uint64_t since_ms);
-void part_peer_heard(part *p, uint16_t peer);
-/** The key has more participants than a committee has members. */
-bool part_committee_spare(const part_key *k);
-/** The committee that new batches are made with; bit per participantIndex. */
-uint32_t part_committee_choose(part *p, part_key *k);
-/** Participants whose presignatures are worth a try; a committee at least. */
-uint32_t part_committee_usable(part *p, part_key *k);
-typedef enum {
-    ATTEMPT_SIGN,
-    ATTEMPT_BATCH, /* that a signature waits for */
-    ATTEMPT_STOCK, /* a batch for the stock */
-    ATTEMPT_LAST
-} part_attempt;
-/** When to give up on these members, so that there is time left for others. */
-uint64_t part_attempt_ends(part *p, const part_key *k, uint32_t members, part_attempt what,
-                           uint64_t deadline_ms);
-void part_committee_silent(part *p, uint32_t members, uint64_t since_ms);
-/** One of these broke something; why->participant, when it can be known. */
-void part_committee_doubt(part *p, uint32_t members, const tdsa_err *why);
-void part_committee_proved(part *p, uint32_t members);
-/** Whether another committee is to be tried after this failure. */
-bool part_failover(const part_key *k, const tdsa_err *why);
-void part_peers_due(part *p);
-uint64_t part_peers_next_due(const part *p);
-
-/* keeper.c */
-/** The stock of a key in use, or what it can be used with, has changed. */
-void part_keeper_look(part *p, part_key *k);
-/** A run of mine for the key ended. */
-void part_keeper_result(part *p, part_key *k, bool ok);
-void part_keeper_due(part *p);
-uint64_t part_keeper_next_due(const part *p);
 
 /* signing.c */
 void part_sign_go_on(part *p, part_op *op);
@@ -595,5 +533,6 @@ void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t starte
 
 #include "participant/epochs.h" /* reshare.c, doubt.c, status.c */
 #include "participant/spend.h"
+#include "participant/stock.h"
 
 #endif

@@ -3,7 +3,7 @@
 #include "participant/internal.h"
 
 /*
- * The stock keeper: a due task like any other. A key that this process signed with is looked at
+ * The stock keeper: a due task like any other. A key that this process signs with is looked at
  * whenever its stock shrank; when fewer presignatures than the low mark can be used with the
  * participants that answer, batches are made until there are as many as the high mark, never more
  * than the key's limit. One batch at a time over all keys, the key that has waited longest first. It
@@ -22,6 +22,7 @@ void part_keeper_look(part *p, part_key *k)
 {
     const uint64_t now = part_now(p);
 
+    k->wanted_ms = now;
     if (k->keep_due_ms == UINT64_MAX || (k->keep_fails == 0 && k->keep_due_ms > now)) {
         k->keep_due_ms = now;
     }
@@ -39,6 +40,13 @@ void part_keeper_result(part *p, part_key *k, bool ok)
     k->keep_due_ms = part_now(p) + wait;
 }
 
+/* Somebody signed with it here not long ago. That peers make presignatures with it is no reason: two
+ * keepers would keep each other going. */
+static bool in_use(const part *p, const part_key *k)
+{
+    return !k->gone && k->wanted_ms != 0 && k->wanted_ms + PART_CACHE_IDLE_MS > part_now(p);
+}
+
 /* The key whose turn it is; NULL when there is none, or another's batch is under way. */
 static part_key *next_key(const part *p)
 {
@@ -48,7 +56,7 @@ static part_key *next_key(const part *p)
         if (k->presigning && k->filling) {
             return NULL;
         }
-        if (!k->gone && !k->presigning && k->keep_due_ms <= part_now(p) &&
+        if (in_use(p, k) && !k->presigning && k->keep_due_ms <= part_now(p) &&
             (found == NULL || k->kept_ms < found->kept_ms)) {
             found = k;
         }
@@ -117,7 +125,7 @@ uint64_t part_keeper_next_due(const part *p)
         if (k->presigning && k->filling) {
             return UINT64_MAX;
         }
-        if (!k->presigning && k->keep_due_ms < soonest) {
+        if (in_use(p, k) && !k->presigning && k->keep_due_ms < soonest) {
             soonest = k->keep_due_ms;
         }
     }

@@ -271,6 +271,13 @@ static void free_batches_of(part *p, const part_key *k)
     }
 }
 
+static void leave_memory(part *p, part_key *k)
+{
+    part_signing_leave(p, k); /* what is left of its lease is lost */
+    free_batches_of(p, k);
+    free_key(p, k);
+}
+
 void part_cache_trim(part *p, bool all)
 {
     part_batch *b = NULL;
@@ -280,14 +287,36 @@ void part_cache_trim(part *p, bool all)
         free_batch(p, b);
     }
     while ((all || p->key_count > p->keys_max) && (k = oldest_key(p)) != NULL) {
-        part_signing_leave(p, k); /* what is left of its lease is lost */
-        free_batches_of(p, k);
-        free_key(p, k);
+        leave_memory(p, k);
     }
     while ((k = gone_key(p)) != NULL) {
         free_batches_of(p, k);
         free_key(p, k);
     }
+}
+
+void part_cache_due(part *p)
+{
+    const uint64_t now = part_now(p);
+    part_batch *b = NULL;
+    part_key *k = NULL;
+
+    part_cache_trim(p, false);
+    if (now < p->cache_due_ms) {
+        return;
+    }
+    p->cache_due_ms = now + PART_CACHE_IDLE_MS / 10;
+    while ((b = oldest_batch(p)) != NULL && b->used_ms + PART_CACHE_IDLE_MS <= now) {
+        free_batch(p, b);
+    }
+    while ((k = oldest_key(p)) != NULL && k->used_ms + PART_CACHE_IDLE_MS <= now) {
+        leave_memory(p, k);
+    }
+}
+
+uint64_t part_cache_next_due(const part *p)
+{
+    return p->keys == NULL ? UINT64_MAX : p->cache_due_ms;
 }
 
 /* Forgets a key in memory, now or when nobody holds it any more. */

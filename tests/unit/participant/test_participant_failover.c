@@ -329,15 +329,16 @@ static void the_keeper_waits_longer_each_time_that_it_fails(void **state)
     for (uint16_t i = 1; i < 4; i++) {
         cut_off(s, i, true);
     }
-    sim_idle(s, 600000);
+    sim_idle(s, 120000);
     seq = sim_part(s, 0)->seq;
     assert_true(sim_part(s, 0)->keys->keep_fails > 3);
-    sim_idle(s, 120000);
+    assert_true(sim_part(s, 0)->keys->keep_fails < 12);
+    sim_idle(s, 80000);
     assert_true(sim_part(s, 0)->seq != seq);
     for (uint16_t i = 1; i < 4; i++) {
         cut_off(s, i, false);
     }
-    sim_idle(s, 120000);
+    sim_idle(s, 80000);
     assert_int_equal(sim_part(s, 0)->keys->keep_fails, 0);
     assert_true(in_stock(s, key_id[0]) >= 10);
     sim_free(s);
@@ -377,6 +378,28 @@ static void logging_out_stops_the_keeper(void **state)
     sim_free(s);
 }
 
+/* ---- memory ---- */
+
+static void what_is_not_used_leaves_memory(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(3, 1, key_id);
+
+    (void)state;
+    signs(s, key_id, 2);
+    assert_int_equal(sim_part(s, 0)->key_count, 1);
+    assert_true(stats_of(s).sessions > 0);
+    sim_idle(s, 1000000); /* sessions for control live ten minutes */
+    for (uint16_t i = 0; i < 3; i++) {
+        assert_int_equal(sim_part(s, i)->key_count, 0);
+        assert_int_equal(sim_part(s, i)->batch_count, 0);
+        assert_int_equal(sim_part(s, i)->session_count, 0);
+    }
+    signs(s, key_id, 1);
+    assert_int_equal(stats_of(s).verify_failures, 0);
+    sim_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +411,7 @@ int main(void)
         cmocka_unit_test(the_liar_is_found_out_whoever_it_is),
         cmocka_unit_test(when_all_lie_a_signature_ends_after_two_committees),
         cmocka_unit_test(without_a_spare_participant_a_lie_ends_the_signature),
+        cmocka_unit_test(what_is_not_used_leaves_memory),
         cmocka_unit_test(the_keeper_is_fair_between_keys),
         cmocka_unit_test(the_keeper_waits_longer_each_time_that_it_fails),
         cmocka_unit_test(the_keeper_stops_when_a_key_is_deleted),
