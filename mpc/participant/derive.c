@@ -37,9 +37,16 @@ static tdsa_status check_path(const mpc_key *key, uint16_t len, uint32_t min, co
     return TDSA_OK;
 }
 
+static void told(part *p, part_op_kind kind, tdsa_status st, uint64_t started_ms)
+{
+    part_op_event(p, kind, PART_EVENT_STARTED, started_ms);
+    part_op_event(p, kind, st == TDSA_OK ? PART_EVENT_COMPLETED : PART_EVENT_ABORTED, started_ms);
+}
+
 tdsa_status part_derive_public(part *p, const char *key_id, const uint32_t *path, uint16_t path_len,
                                uint8_t *out, size_t *out_len, tdsa_err *err)
 {
+    const uint64_t started_ms = part_now(p);
     mpc_key *key = NULL;
     grp_scalar epsilon;
     grp_point y;
@@ -58,12 +65,14 @@ tdsa_status part_derive_public(part *p, const char *key_id, const uint32_t *path
         *out_len = grp_get_info(key->g)->point_raw_len;
     }
     mpc_key_free(key);
+    told(p, PART_OP_PUBLIC_KEY, st, started_ms);
     return st;
 }
 
 tdsa_status part_derive_xpub(part *p, const char *key_id, const uint32_t *path, uint16_t path_len,
                              char *out, tdsa_err *err)
 {
+    const uint64_t started_ms = part_now(p);
     mpc_key *key = NULL;
     mpc_bip32_node node;
     tdsa_status st;
@@ -81,5 +90,6 @@ tdsa_status part_derive_xpub(part *p, const char *key_id, const uint32_t *path, 
         st = mpc_bip32_xpub(out, &node, key->g, err);
     }
     mpc_key_free(key);
+    told(p, PART_OP_XPUB, st, started_ms);
     return st;
 }

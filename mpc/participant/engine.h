@@ -31,6 +31,8 @@ typedef enum {
     PART_OP_DELETE,
     PART_OP_PING,
     PART_OP_RESHARE,
+    PART_OP_PUBLIC_KEY,
+    PART_OP_XPUB,
     PART_OP_COUNT
 } part_op_kind;
 typedef void (*part_event_fn)(void *ctx, part_op_kind op, part_event event, uint64_t duration_us);
@@ -139,6 +141,9 @@ TDSA_MUST_USE tdsa_status part_engine_presign(part_engine *e, const char *key_id
  * lease. Those that other participants coordinate are not counted. */
 TDSA_MUST_USE tdsa_status part_engine_available(part_engine *e, const char *key_id, uint64_t *out,
                                                 tdsa_err *err) TDSA_NONNULL;
+/** The same over all keys. */
+TDSA_MUST_USE tdsa_status part_engine_available_all(part_engine *e, uint64_t *out, tdsa_err *err)
+    TDSA_NONNULL;
 /** Drops the stock of a key here (peers keep theirs; it can never be used). */
 TDSA_MUST_USE tdsa_status part_engine_purge(part_engine *e, const char *key_id, uint64_t *dropped,
                                             tdsa_err *err) TDSA_NONNULL;

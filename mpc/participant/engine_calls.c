@@ -128,6 +128,16 @@ tdsa_status part_engine_available(part_engine *e, const char *key_id, uint64_t *
     return st;
 }
 
+tdsa_status part_engine_available_all(part_engine *e, uint64_t *out, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_stock_all(e->part, out, err);
+    part_engine_leave(e);
+    return st;
+}
+
 tdsa_status part_engine_purge(part_engine *e, const char *key_id, uint64_t *dropped, tdsa_err *err)
 {
     tdsa_status st;

@@ -250,6 +250,8 @@ static part_ask_kind kind_of(const part_op *op)
     case PART_OP_KEYGEN:
     case PART_OP_PRESIGN:
     case PART_OP_SIGN:
+    case PART_OP_PUBLIC_KEY:
+    case PART_OP_XPUB:
     case PART_OP_COUNT:
         break;
     }

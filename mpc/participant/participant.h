@@ -135,6 +135,7 @@ TDSA_MUST_USE tdsa_status part_key_list(part *p, const char *after, size_t limit
 /** Presignatures that can be signed with: FREE and not leased, plus what is left of my lease. */
 TDSA_MUST_USE tdsa_status part_stock(part *p, const char *key_id, uint64_t *out, tdsa_err *err)
     TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_stock_all(part *p, uint64_t *out, tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_purge(part *p, const char *key_id, uint64_t *dropped, tdsa_err *err)
     TDSA_NONNULL;
 /* The following mean what part_engine_* says. */

@@ -253,16 +253,25 @@ static bool sum_batch(void *ctx, const ks_batch_info *b)
     return true;
 }
 
-static tdsa_status global_room(part *p, uint64_t *room, tdsa_err *err)
+tdsa_status part_stock_all(part *p, uint64_t *out, tdsa_err *err)
 {
     const ks_batch_filter mine = part_my_batches(p);
+    tdsa_status st;
+
+    *out = 0;
+    st = ks_batch_each(p->cfg.store, NULL, &mine, sum_batch, out, err);
+    for (const part_key *k = p->keys; k != NULL; k = k->next) {
+        *out += part_lease_left(k);
+    }
+    return st;
+}
+
+static tdsa_status global_room(part *p, uint64_t *room, tdsa_err *err)
+{
     const uint64_t cap = p->cfg.presign_global_max;
     uint64_t have = 0;
-    tdsa_status st = ks_batch_each(p->cfg.store, NULL, &mine, sum_batch, &have, err);
+    tdsa_status st = part_stock_all(p, &have, err);
 
-    for (const part_key *k = p->keys; k != NULL; k = k->next) {
-        have += part_lease_left(k);
-    }
     *room = have >= cap ? 0 : cap - have;
     return st;
 }

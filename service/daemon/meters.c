@@ -23,6 +23,10 @@ static const char *op_name(part_op_kind op)
         return "DELETE";
     case PART_OP_RESHARE:
         return "RESHARE";
+    case PART_OP_PUBLIC_KEY:
+        return "PUBLICKEY";
+    case PART_OP_XPUB:
+        return "XPUB";
     case PART_OP_PING:
     case PART_OP_COUNT:
         break;
@@ -131,6 +135,17 @@ static int64_t ask_purged(void *ctx)
     return (int64_t)engine_stats(ctx).purged;
 }
 
+static int64_t ask_available(void *ctx)
+{
+    const svc_meters *m = (const svc_meters *)ctx;
+    uint64_t available = 0;
+    tdsa_err err;
+
+    return m->engine != NULL && part_engine_available_all(m->engine, &available, &err) == TDSA_OK
+               ? (int64_t)available
+               : 0;
+}
+
 static int64_t ask_verify_failures(void *ctx)
 {
     return (int64_t)engine_stats(ctx).verify_failures;
@@ -156,6 +171,7 @@ static void add_asked(svc_meters *m, bool *ok)
                  {SVC_COUNTER, LIBRARY "PRESIG.BURNED", ask_burned},
                  {SVC_COUNTER, LIBRARY "PRESIG.PURGED", ask_purged},
                  {SVC_COUNTER, LIBRARY "SIGN.VERIFY_FAILURES", ask_verify_failures},
+                 {SVC_GAUGE, LIBRARY "PRESIG.AVAILABLE", ask_available},
                  {SVC_GAUGE, LIBRARY "RUNS.ACTIVE", ask_runs},
                  {SVC_GAUGE, LIBRARY "EXCHANGES.WAITING", ask_exchanges},
                  {SVC_GAUGE, LIBRARY "REPLIES.WAITING", ask_replies},

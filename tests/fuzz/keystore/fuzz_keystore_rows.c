@@ -73,6 +73,13 @@ static tdsa_status hostile_key(ks_backend *b, const char *key_id, ks_key_row_fn 
     return TDSA_OK;
 }
 
+static tdsa_status hostile_keys(ks_backend *b, const char *key_id, ks_key_state state,
+                                ks_key_row_fn fn, void *ctx, tdsa_err *err)
+{
+    (void)state;
+    return hostile_key(b, key_id, fn, ctx, err);
+}
+
 static tdsa_status hostile_batch(ks_backend *b, const ks_batch_query *q, ks_batch_row_fn fn,
                                  void *ctx, tdsa_err *err)
 {
@@ -108,6 +115,7 @@ static tdsa_status hostile_move(ks_backend *b, const uint8_t *beta, ks_batch_sta
 
 static const ks_backend_ops ops = {.name = "hostile",
                                    .key_get = hostile_key,
+                                   .key_rows = hostile_keys,
                                    .batch_each = hostile_batch,
                                    .batch_move = hostile_move};
 

@@ -244,12 +244,48 @@ static void a_key_is_used_as_its_policy_says(void **state)
     assert_non_null(strstr(a.head, "Retry-After: 30\r\n"));
 }
 
+static void a_key_is_reshared_and_keeps_its_public_key(void **state)
+{
+    const rig *r = *state;
+    grp_point y;
+    grp *g = NULL;
+    json_t *o;
+    tdsa_err err;
+
+    assert_int_equal(grp_open(&g, GRP_P256, &err), TDSA_OK);
+    o = call(r, 201, "POST", "/v1/keys:generate",
+             "{\"keyId\":\"s\",\"curve\":\"P-256\",\"derivation\":\"none\",\"lowS\":true}");
+    point_of(g, &y, text_of(o, "publicKey"));
+    assert_int_equal(number_of(o, "epoch"), 0);
+    json_decref(o);
+    o = call(r, 200, "POST", "/v1/keys/s/reshare", NULL);
+    assert_int_equal(number_of(o, "epoch"), 1);
+    json_decref(o);
+    o = call(r, 200, "POST", "/v1/keys/s/reshare", "{\"members\":[0,1,2],\"threshold\":1}");
+    assert_int_equal(number_of(o, "epoch"), 2);
+    json_decref(o);
+    o = call(r, 200, "POST", "/v1/keys/s/sign", "{\"hash\":\"" DIGEST "\"}");
+    check_signature(g, o, &y);
+    json_decref(o);
+    grp_close(g);
+    call_fails(r, 400, "BAD_INPUT", "POST", "/v1/keys/s/reshare", "{\"threshold\":2}");
+    call_fails(r, 422, "INVALID_FIELD", "POST", "/v1/keys/s/reshare", "{\"members\":[]}");
+    call_fails(r, 422, "INVALID_FIELD", "POST", "/v1/keys/s/reshare", "{\"members\":[2,1,0]}");
+    call_fails(r, 422, "INVALID_FIELD", "POST", "/v1/keys/s/reshare", "{\"members\":[0,1,9]}");
+    json_decref(call(r, 201, "POST", "/v1/keys", "{\"keyId\":\"half\",\"curve\":\"P-256\"}"));
+    call_fails(r, 409, "KEY_NOT_ACTIVE", "POST", "/v1/keys/half/reshare", NULL);
+    json_decref(call(r, 201, "POST", "/v1/keys:generate",
+                     "{\"keyId\":\"fixed\",\"curve\":\"P-256\",\"reshare\":false}"));
+    call_fails(r, 403, "DENIED", "POST", "/v1/keys/fixed/reshare", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(derived_keys_sign_and_are_found_from_the_xpub),
         cmocka_unit_test(presignatures_are_counted_limited_and_deleted),
         cmocka_unit_test(a_key_is_used_as_its_policy_says),
+        cmocka_unit_test(a_key_is_reshared_and_keeps_its_public_key),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
