@@ -159,9 +159,9 @@ void honest_run_still_signs(protocol_run *r, uint64_t seq)
 
 /* ---- asking ---- */
 
-static void read_values(const protocol_run *r, hostile_answer *a)
+void hostile_values(const protocol_run *r, const tdsa_buf *reply, hostile_answer *a)
 {
-    tdsa_reader in = tdsa_reader_of(a->bytes.data, a->bytes.len);
+    tdsa_reader in = tdsa_reader_of(reply->data, reply->len);
     const bool ecdsa = r->scheme == MPC_SCHEME_ECDSA;
     uint16_t committee[GRP_PARTIES_MAX];
     uint8_t transcript[64];
@@ -175,7 +175,6 @@ static void read_values(const protocol_run *r, hostile_answer *a)
     values = tdsa_stmt_read_list(&in);
     must(mpc_get_scalar(&values, r->g, ecdsa ? &a->mu : &a->z, &err) == TDSA_OK, "first value");
     must(!ecdsa || mpc_get_scalar(&values, r->g, &a->nu, &err) == TDSA_OK, "second value");
-    a->y = sc_add(r->g, a->ctx.h, sc_mul(r->g, a->ctx.r, a->ctx.epsilon));
 }
 
 tdsa_status hostile_ask(const protocol_run *r, uint16_t who, const mpc_request *q,
@@ -196,7 +195,8 @@ tdsa_status hostile_ask(const protocol_run *r, uint16_t who, const mpc_request *
         st = mpc_sign_reply(&out->bytes, r->key[who], r->batch[who], &seen, &out->ctx, err);
     }
     if (st == TDSA_OK) {
-        read_values(r, out);
+        hostile_values(r, &out->bytes, out);
+        out->y = sc_add(r->g, out->ctx.h, sc_mul(r->g, out->ctx.r, out->ctx.epsilon));
     }
     return st;
 }

@@ -48,6 +48,8 @@ typedef struct {
 tdsa_status hostile_ask(const protocol_run *r, uint16_t who, const mpc_request *q,
                         hostile_answer *out, tdsa_err *err);
 void hostile_answer_clear(hostile_answer *a);
+/** Reads the values of a reply into mu and nu, or z. */
+void hostile_values(const protocol_run *r, const tdsa_buf *reply, hostile_answer *out);
 /** Asks and insists on an answer; only mu, nu, y and the context are kept. */
 hostile_answer hostile_must_ask(const protocol_run *r, uint16_t who, const mpc_request *q);
 /** A reply of `who` to the transcript of ctx with any values. */

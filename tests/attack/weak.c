@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/statement.h"
+#include "protocol/fields.h"
+#include "protocol/prepare.h"
 #include "protocol/presign_internal.h"
 
 weak_state weak;
@@ -26,6 +28,8 @@ tdsa_status __wrap_grp_hash_to_scalar(const grp *g, grp_scalar *out, const char 
                                       const uint8_t *fields, size_t len, tdsa_err *err);
 void __real_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len);
 void __wrap_grp_scalar_reduce(const grp *g, grp_scalar *out, const uint8_t *bytes, size_t len);
+void __real_mpc_coins_put(tdsa_buf *out, const grp *g, const mpc_coins *coins);
+void __wrap_mpc_coins_put(tdsa_buf *out, const grp *g, const mpc_coins *coins);
 tdsa_status __real_presign_take_list(mpc_presign *run, uint16_t from, const uint8_t *in, size_t len,
                                      tdsa_err *err);
 tdsa_status __wrap_presign_take_list(mpc_presign *run, uint16_t from, const uint8_t *in, size_t len,
@@ -155,4 +159,24 @@ tdsa_status __wrap_presign_take_list(mpc_presign *run, uint16_t from, const uint
                                      tdsa_err *err)
 {
     return weak.any_list ? TDSA_OK : __real_presign_take_list(run, from, in, len, err);
+}
+
+void __wrap_mpc_coins_put(tdsa_buf *out, const grp *g, const mpc_coins *coins)
+{
+    static const uint16_t committee[3] = {0, 1, 2};
+    grp_scalar lambda[3];
+    grp_scalar value;
+    grp_scalar term;
+
+    if (!weak.coin_value_only) {
+        __real_mpc_coins_put(out, g, coins);
+        return;
+    }
+    grp_lagrange(g, lambda, committee, 3);
+    grp_scalar_set_u64(g, &value, 0);
+    for (size_t i = 0; i < 3; i++) {
+        grp_scalar_mul(g, &term, &lambda[i], &coins->c[i]);
+        grp_scalar_add(g, &value, &value, &term);
+    }
+    mpc_put_scalar(out, g, &value);
 }

@@ -18,13 +18,14 @@ typedef enum {
 
 typedef struct {
     weakness what;
-    uint8_t key[64];   /* WEAK_PADS_BY_KEY */
-    uint16_t outsider; /* WEAK_PADS_OUTSIDER: index of the corrupt participant */
-    grp_point r;       /* WEAK_R_FROM_REQUEST */
-    bool delta_by_key; /* delta = H2S('delta', key): not bound to the request */
-    bool rho_by_key;   /* rho = H2S('bind', key): not bound to the request */
-    bool any_list;     /* list digests of presignatures are not compared */
-    bool short_values; /* 48 bytes whatever the curve */
+    uint8_t key[64];      /* WEAK_PADS_BY_KEY */
+    uint16_t outsider;    /* WEAK_PADS_OUTSIDER: index of the corrupt participant */
+    grp_point r;          /* WEAK_R_FROM_REQUEST */
+    bool delta_by_key;    /* delta = H2S('delta', key): not bound to the request */
+    bool rho_by_key;      /* rho = H2S('bind', key): not bound to the request */
+    bool coin_value_only; /* T has the value of the coins at 0 in the place of their list */
+    bool any_list;        /* list digests of presignatures are not compared */
+    bool short_values;    /* 48 bytes whatever the curve */
     /* what grp_scalar_reduce was asked since weak_off */
     size_t reductions, narrow; /* calls; of these with fewer bytes than L(q) */
     bool coordinate;           /* within grp_point_x_mod_q: x of a point is as long as it is */
