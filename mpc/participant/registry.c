@@ -230,6 +230,20 @@ static tdsa_status fill_members(const part *p, part_registration *r, tdsa_err *e
     return TDSA_OK;
 }
 
+/* A key's minima are no lower than those of each participant. */
+static tdsa_status check_minima(const part *p, const mpc_policy *policy, tdsa_err *err)
+{
+    if (policy->derivation == MPC_DERIVE_BIP32 &&
+        (policy->min_path < p->cfg.min_path || policy->min_path_xpub < p->cfg.min_path_xpub)) {
+        return TDSA_FAIL(err, TDSA_E_DENIED,
+                         "minimum path lengths %u and %u are below minChainPathLength %u and "
+                         "minChainPathLengthXPub %u here",
+                         policy->min_path, policy->min_path_xpub, p->cfg.min_path,
+                         p->cfg.min_path_xpub);
+    }
+    return TDSA_OK;
+}
+
 static tdsa_status fill_registration(part *p, part_registration *r, const part_key_spec *spec,
                                      tdsa_err *err)
 {
@@ -247,6 +261,9 @@ static tdsa_status fill_registration(part *p, part_registration *r, const part_k
     }
     if (st == TDSA_OK) {
         st = mpc_policy_check(&spec->policy, scheme, spec->curve, err);
+    }
+    if (st == TDSA_OK) {
+        st = check_minima(p, &spec->policy, err);
     }
     if (st != TDSA_OK) {
         return st;
@@ -374,13 +391,8 @@ static tdsa_status check_registration(const part *p, const part_registration *r,
                          "registration for %u participants and threshold %u, here %u and %u", r->n,
                          r->t, p->cfg.roster.n, p->cfg.t);
     }
-    if (r->policy.derivation == MPC_DERIVE_BIP32 &&
-        (r->policy.min_path < p->cfg.min_path || r->policy.min_path_xpub < p->cfg.min_path_xpub)) {
-        return TDSA_FAIL(err, TDSA_E_DENIED,
-                         "minimum path lengths %u and %u are below minChainPathLength %u and "
-                         "minChainPathLengthXPub %u here",
-                         r->policy.min_path, r->policy.min_path_xpub, p->cfg.min_path,
-                         p->cfg.min_path_xpub);
+    if (check_minima(p, &r->policy, err) != TDSA_OK) {
+        return err->status;
     }
     return mpc_policy_check(&r->policy, r->scheme, r->curve, err);
 }

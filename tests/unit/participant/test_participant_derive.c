@@ -148,6 +148,37 @@ static void the_two_minima_are_apart(void **state)
     sim_free(s);
 }
 
+/* By whoever is asked to register it, before anything is stored, and by every peer. */
+static void minima_below_the_configuration_are_refused(void **state)
+{
+    const sim_cfg cfg = {.seed = 44, .n = N, .t = 1, .delay_max_ms = 1};
+    part_key_spec spec = {.key_id = "low",
+                          .curve = GRP_P256,
+                          .policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA)};
+    char key_id[KS_KEY_ID_MAX + 1];
+    part_key_info info;
+    part_result none;
+    tdsa_err err;
+    sim *s = sim_new(&cfg);
+    part *p = sim_part(s, 0);
+
+    (void)state;
+    spec.policy.derivation = MPC_DERIVE_BIP32;
+    spec.policy.min_path = 1;
+    spec.policy.min_path_xpub = 2;
+    p->cfg.min_path_xpub = 3;
+    assert_int_equal(sim_finish(s, 0, part_start_register(p, &spec, 0, key_id, &err), &none, &err),
+                     TDSA_E_DENIED);
+    assert_int_equal(err.participant, TDSA_NOBODY);
+    assert_int_equal(part_key_describe(p, "low", &info, &err), TDSA_E_NOT_FOUND);
+    p->cfg.min_path_xpub = 0;
+    sim_part(s, 2)->cfg.min_path_xpub = 3;
+    assert_int_equal(sim_finish(s, 0, part_start_register(p, &spec, 0, key_id, &err), &none, &err),
+                     TDSA_E_DENIED);
+    assert_int_equal(err.participant, 2);
+    sim_free(s);
+}
+
 static void what_cannot_be_derived_is_refused(void **state)
 {
     static const uint32_t hardened[] = {44, 0x80000000u, 0};
@@ -183,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(path_lengths_meet_their_minima),
         cmocka_unit_test(the_two_minima_are_apart),
+        cmocka_unit_test(minima_below_the_configuration_are_refused),
         cmocka_unit_test(what_cannot_be_derived_is_refused),
     };
 
