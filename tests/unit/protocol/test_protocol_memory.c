@@ -21,7 +21,8 @@ void *__wrap_malloc(size_t len);
 void *__wrap_calloc(size_t count, size_t len);
 
 static size_t seen;
-static size_t fail_at; /* 0: never */
+static size_t signing_at; /* `seen` when the signing began */
+static size_t fail_at;    /* 0: never */
 
 static bool fails_now(void)
 {
@@ -134,6 +135,28 @@ static tdsa_status presign_all(protocol_run *r, tdsa_err *err)
     return st;
 }
 
+/* All coins into one list; nothing without prepare mode. */
+static tdsa_status coins_all(const protocol_run *r, const mpc_request *q, const tdsa_buf *bytes,
+                             mpc_coins *coins, tdsa_err *err)
+{
+    uint8_t t0[64];
+    tdsa_status st = TDSA_OK;
+
+    memset(coins, 0, sizeof *coins);
+    for (uint16_t i = 0; i < 3 && r->policy.prepare && st == TDSA_OK; i++) {
+        TDSA_SCOPED_BUF coin = TDSA_BUF_EMPTY;
+
+        st = mpc_prepare_new(t0, r->key[i], r->batch[i], q, bytes->data, bytes->len, err);
+        if (st == TDSA_OK) {
+            st = mpc_prepare_reply(&coin, r->key[i], r->batch[i], q->index, t0, err);
+        }
+        if (st == TDSA_OK) {
+            st = mpc_prepare_take(coins, r->key[0], r->batch[0], t0, i, coin.data, coin.len, err);
+        }
+    }
+    return st;
+}
+
 static tdsa_status sign_all(const protocol_run *r, mpc_combine **combine, mpc_signature *sig,
                             tdsa_err *err)
 {
@@ -141,9 +164,12 @@ static tdsa_status sign_all(const protocol_run *r, mpc_combine **combine, mpc_si
     TDSA_SCOPED_BUF bytes = TDSA_BUF_EMPTY;
     mpc_request q = {.committee = {0, 1, 2},
                      .committee_count = 3,
-                     .digest_alg = TDSA_HASH_SHA256,
+                     .digest_alg =
+                         r->scheme == MPC_SCHEME_ECDSA ? TDSA_HASH_SHA256 : TDSA_HASH_NONE,
+                     .taproot = r->scheme == MPC_SCHEME_BIP340,
                      .payload = digest,
                      .payload_len = sizeof digest};
+    mpc_coins coins;
     tdsa_status st = mpc_request_for_key(&q, r->key[0], err);
 
     memcpy(q.beta, mpc_batch_beta(r->batch[0]), sizeof q.beta);
@@ -151,11 +177,17 @@ static tdsa_status sign_all(const protocol_run *r, mpc_combine **combine, mpc_si
     if (st == TDSA_OK) {
         st = tdsa_buf_check(&bytes, err);
     }
+    if (st == TDSA_OK) {
+        st = coins_all(r, &q, &bytes, &coins, err);
+    }
     for (uint16_t i = 0; i < 3 && st == TDSA_OK; i++) {
         TDSA_SCOPED_BUF reply = TDSA_BUF_EMPTY;
         mpc_context ctx;
 
-        st = mpc_context_new(&ctx, r->key[i], r->batch[i], &q, bytes.data, bytes.len, err);
+        st = r->policy.prepare
+                 ? mpc_context_prepared(&ctx, r->key[i], r->batch[i], &q, bytes.data, bytes.len,
+                                        &coins, err)
+                 : mpc_context_new(&ctx, r->key[i], r->batch[i], &q, bytes.data, bytes.len, err);
         if (st == TDSA_OK && i == 0) {
             st = mpc_combine_new(combine, r->key[0], r->batch[0], &ctx, err);
         }
@@ -182,6 +214,7 @@ static tdsa_status everything(protocol_run *r, tdsa_err *err)
     if (st == TDSA_OK) {
         st = presign_all(r, err);
     }
+    signing_at = seen;
     if (st == TDSA_OK) {
         st = sign_all(r, &combine, &sig, err);
     }
@@ -195,15 +228,22 @@ static tdsa_status everything(protocol_run *r, tdsa_err *err)
     return st;
 }
 
+typedef enum { RUN_ECDSA, RUN_PREPARE, RUN_BIP340, RUN_EDDSA } run_kind;
+
 /* at: 0 for a run that goes well. Where OpenSSL is in between it is TDSA_E_CRYPTO. */
-static size_t one_run(size_t at)
+static size_t one_run(run_kind kind, size_t at)
 {
+    static const grp_curve curves[] = {GRP_P256, GRP_P256, GRP_SECP256K1, GRP_ED25519};
+    static const mpc_scheme schemes[] = {MPC_SCHEME_ECDSA, MPC_SCHEME_ECDSA, MPC_SCHEME_BIP340,
+                                         MPC_SCHEME_EDDSA};
+
     protocol_run r;
     tdsa_status st;
     tdsa_err err = {.status = TDSA_OK};
     size_t count = 0;
 
-    run_init(&r, GRP_P256, 3, 1, "memory");
+    run_init_scheme(&r, curves[kind], schemes[kind], 3, 1, "memory");
+    r.policy.prepare = kind == RUN_PREPARE;
     seen = 0;
     fail_at = at;
     st = everything(&r, &err);
@@ -217,12 +257,27 @@ static size_t one_run(size_t at)
 
 static void running_out_of_memory_ends_the_run_cleanly(void **state)
 {
-    const size_t count = one_run(0);
+    const size_t count = one_run(RUN_ECDSA, 0);
 
     (void)state;
     assert_true(count > 200);
     for (size_t at = 1; at <= count; at++) {
-        (void)one_run(at);
+        (void)one_run(RUN_ECDSA, at);
+    }
+}
+
+/* The same from the first signature on, for what other keys do otherwise. */
+static void running_out_of_memory_ends_every_kind_of_signature(void **state)
+{
+    (void)state;
+    for (int kind = RUN_PREPARE; kind <= RUN_EDDSA; kind++) {
+        const size_t count = one_run((run_kind)kind, 0);
+        const size_t from = signing_at;
+
+        assert_true(count > from + 10);
+        for (size_t at = from; at <= count; at++) {
+            (void)one_run((run_kind)kind, at);
+        }
     }
 }
 
@@ -230,6 +285,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(running_out_of_memory_ends_the_run_cleanly),
+        cmocka_unit_test(running_out_of_memory_ends_every_kind_of_signature),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
