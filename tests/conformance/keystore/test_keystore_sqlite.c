@@ -453,6 +453,41 @@ static struct CMUnitTest with(struct CMUnitTest test, const ks_variant *variant)
     return test;
 }
 
+/* ---- size ---- */
+
+#define SIZE_BATCHES 40u
+#define SIZE_COUNT   256u /* presignatures; the size that the stock keeper makes */
+#define SIZE_R       65u  /* bytes of R on a 256-bit curve, as batches hold it */
+
+static void presignatures_take_little_more_than_their_r(void **state)
+{
+    ks_fixture *f = *state;
+    ks_batch b = {.state = KS_BATCH_FREE, .lane = 1, .count = SIZE_COUNT, .members = 7};
+    struct stat before;
+    struct stat after;
+
+    ks_fixture_active(f, "k", "share");
+    ks_fixture_reopen(f); /* the log goes into the file */
+    assert_int_equal(stat(f->path, &before), 0);
+    (void)snprintf(b.key_id, sizeof b.key_id, "k");
+    b.data_len = (size_t)SIZE_COUNT * SIZE_R + 60;
+    b.data = calloc(1, b.data_len);
+    assert_non_null(b.data);
+    for (uint8_t tag = 1; tag <= SIZE_BATCHES; tag++) {
+        memcpy(b.beta, ks_fixture_beta(tag), KS_BETA_LEN);
+        b.seq = tag;
+        OK(f, ks_batch_insert(f->s, &b, &f->err));
+        for (uint32_t block = 0; block < SIZE_COUNT / KS_BLOCK_SIZE; block++) {
+            OK(f, ks_burn(f->s, b.beta, block, UINT64_MAX, &f->err));
+        }
+    }
+    free(b.data);
+    ks_fixture_reopen(f);
+    assert_int_equal(stat(f->path, &after), 0);
+    assert_true((size_t)(after.st_size - before.st_size) <=
+                (size_t)SIZE_BATCHES * SIZE_COUNT * (SIZE_R + 8));
+}
+
 #define GCM(f) with((struct CMUnitTest)cmocka_unit_test(f), &gcm)
 
 int main(void)
@@ -471,6 +506,7 @@ int main(void)
         with((struct CMUnitTest)cmocka_unit_test(no_planted_secret_is_in_a_file), &token),
         with((struct CMUnitTest)cmocka_unit_test(without_encryption_they_are_there_until_deleted),
              &clear),
+        GCM(presignatures_take_little_more_than_their_r),
         GCM(a_full_disk_is_an_error_and_passes),
         GCM(after_a_failed_sync_nothing_is_believed),
     };
