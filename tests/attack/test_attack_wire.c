@@ -205,6 +205,23 @@ static void begin_lying(sim *s, uint64_t seed, unsigned within)
     s->lied = true;
 }
 
+/* A key, every third of them of prepare mode. */
+static tdsa_status make_key(sim *s, uint64_t seed, char *key_id, tdsa_err *err)
+{
+    part_key_spec spec = {.curve = GRP_P256,
+                          .label = "wire",
+                          .policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA),
+                          .presignature_limit = PART_LIMIT_DEFAULT};
+    part_result none;
+    tdsa_status st;
+
+    spec.policy.prepare = seed / 2 % 3 == 0;
+    st = sim_finish(s, 0, part_start_register(sim_part(s, 0), &spec, 0, key_id, err), &none, err);
+    return st != TDSA_OK
+               ? st
+               : sim_finish(s, 0, part_start_keygen(sim_part(s, 0), key_id, 0, err), &none, err);
+}
+
 /* A key and signatures with one lie somewhere, then honestly. True when the lie was told. */
 static bool live(uint64_t seed)
 {
@@ -217,7 +234,7 @@ static bool live(uint64_t seed)
     bool told = false;
 
     begin_lying(s, seed, seed % 3 == 0 ? 40 : 16);
-    if (sim_keygen(s, 0, GRP_P256, key_id, &err) == TDSA_OK) {
+    if (make_key(s, seed, key_id, &err) == TDSA_OK) {
         sign_some(s, seed, key_id, 3, false);
     } else {
         check_blame(seed, "key generation", &err);
@@ -229,7 +246,7 @@ static bool live(uint64_t seed)
     if (key_id[0] != '\0') {
         sign_some(s, seed, key_id, 2, true);
     }
-    if (sim_keygen(s, 0, GRP_P256, next_id, &err) != TDSA_OK) {
+    if (make_key(s, seed, next_id, &err) != TDSA_OK) {
         fail_msg("life %llu: an honest key: %s", (unsigned long long)seed, err.text);
     }
     sign_some(s, seed, next_id, 1, true);
