@@ -15,6 +15,9 @@ static part_inbound *find(part_link *l, uint64_t seq)
 {
     part_inbound *in = l->inbound;
 
+    if (seq > l->seq_max) {
+        return NULL; /* every new request: no walk through all that are remembered */
+    }
     while (in != NULL && in->seq != seq) {
         in = in->next;
     }
@@ -25,6 +28,7 @@ static void inbound_free_one(part_link *l, part_inbound *in)
 {
     l->inbound_count--;
     l->inbound_bytes -= in->reply.len;
+    l->inbound_waiting -= in->answered ? 0 : 1;
     tdsa_buf_clear(&in->reply);
     free(in);
 }
@@ -63,16 +67,6 @@ static void trim(part_link *l)
     }
 }
 
-static bool waits_too_many(const part_link *l)
-{
-    size_t waiting = 0;
-
-    for (const part_inbound *in = l->inbound; in != NULL; in = in->next) {
-        waiting += in->answered ? 0 : 1;
-    }
-    return waiting >= PART_INBOUND_MAX;
-}
-
 void part_answer_to(part *p, part_session *s, uint16_t peer, uint64_t seq, const tdsa_err *err,
                     const uint8_t *body, size_t len)
 {
@@ -105,6 +99,7 @@ void part_answer_to(part *p, part_session *s, uint16_t peer, uint64_t seq, const
         st = tdsa_buf_check(&in->reply, &failed);
     }
     in->answered = true;
+    l->inbound_waiting--;
     for (size_t i = 0; i < in->ticket_count; i++) {
         if (st == TDSA_OK) {
             part_reply_with(p, in->tickets[i], in->reply.data, in->reply.len);
@@ -181,6 +176,7 @@ static part_inbound *remember(part_link *l, uint64_t seq, const uint8_t digest[3
     in->next = l->inbound;
     l->inbound = in;
     l->inbound_count++;
+    l->inbound_waiting++;
     if (seq > l->seq_max) {
         l->seq_max = seq;
     }
@@ -243,7 +239,7 @@ void part_inbound_take(part *p, part_session *s, const part_frame *f, part_ticke
         again(p, s, l, in, digest, ticket);
         return;
     }
-    if (f->seq < l->seq_floor || waits_too_many(l)) {
+    if (f->seq < l->seq_floor || l->inbound_waiting >= PART_INBOUND_MAX) {
         (void)(f->seq < l->seq_floor
                    ? TDSA_FAIL(&err, TDSA_E_NOT_FOUND,
                                "request %llu is too old for this session: open another",

@@ -116,6 +116,7 @@ struct part_link {
     tdsa_buf hello_reply;  /* the same first message again gets the same answer */
     part_inbound *inbound; /* newest first */
     size_t inbound_count, inbound_bytes;
+    size_t inbound_waiting; /* of them not answered yet */
     uint64_t seq_max;
     uint64_t seq_floor; /* smaller ones are forgotten and refused */
 };
