@@ -492,6 +492,7 @@ void part_sign_retry(part *p, part_op *op, const tdsa_err *why)
         part_say(p, TDSA_LOG_INFO, "the session of a batch is lost: ordering another one");
     } else if (session_lost(&reason) && !op->second_try) {
         op->second_try = true;
+        part_signing_lost(p, op->key); /* its other members may have forgotten it too */
         part_say(p, TDSA_LOG_INFO, "trying once more in another session: %s", reason.text);
     } else if (!fail_over(p, op, &reason)) {
         part_op_end(p, op, &reason);

@@ -182,6 +182,18 @@ void part_signing_leave(part *p, part_key *k)
     part_stock_drop_lease(p, k);
 }
 
+void part_signing_lost(part *p, part_key *k)
+{
+    bool lost = false;
+
+    for (size_t i = 0; k->signing != NULL && i < GRP_PARTIES_MAX; i++) {
+        lost = lost || (k->signing->link[i] != NULL && k->signing->link[i]->state == LINK_LOST);
+    }
+    if (lost) {
+        part_signing_leave(p, k);
+    }
+}
+
 /* ---- new batches ---- */
 
 typedef struct {

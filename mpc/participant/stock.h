@@ -27,6 +27,8 @@ uint64_t part_lane(const part *p);
 uint64_t part_next_seq(part *p);
 /** Leaves my signing session of a key and its lease; the next signature opens another. */
 void part_signing_leave(part *p, part_key *k);
+/** The same, when any link of the session is lost, also one that the next committee does not need. */
+void part_signing_lost(part *p, part_key *k);
 /** Starts a presigning run for a key when none is under way. */
 tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
                              uint64_t deadline_ms, tdsa_err *err);

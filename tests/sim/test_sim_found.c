@@ -72,6 +72,28 @@ static void a_batch_of_a_lost_session_costs_no_signature(void **state)
     }
 }
 
+/* All peers started again, and the second attempt is made with another committee: it must not use the
+ * session that the first one lost, although only a member that is left out has said so yet. */
+static void the_second_attempt_leaves_the_lost_session_of_another_committee(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        const sim_cfg cfg = {.seed = seed, .n = 4, .t = 1, .with_client = true, .delay_max_ms = 20};
+        char key_id[KS_KEY_ID_MAX + 1];
+        sim *s = sim_new(&cfg);
+
+        must_keygen(s, 0, key_id);
+        must_sign(s, 0, key_id, 1);
+        for (uint16_t i = 1; i < 4; i++) {
+            sim_crash(s, i);
+            sim_start(s, i);
+        }
+        sim_part(s, 0)->peers[2].failures = 1; /* usable, but not chosen again */
+        must_sign(s, 0, key_id, 2);
+        sim_free(s);
+    }
+}
+
 static ks_key_state state_at(sim *s, uint16_t index, const char *key_id)
 {
     ks_key *row = NULL;
@@ -132,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_doubted_and_a_failed_peer_do_not_stop_signatures),
         cmocka_unit_test(a_batch_of_a_lost_session_costs_no_signature),
+        cmocka_unit_test(the_second_attempt_leaves_the_lost_session_of_another_committee),
         cmocka_unit_test(a_key_that_a_server_is_about_to_collect_becomes_active_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
