@@ -41,6 +41,7 @@ static void choose_curve(sim_life *l, sim_slot *slot)
         slot->scheme = MPC_SCHEME_BIP340;
     }
     slot->message = slot->scheme != MPC_SCHEME_ECDSA;
+    slot->prepare = slot->scheme == MPC_SCHEME_ECDSA && sim_random(l->s, 6) == 0;
     slot->bip32 = slot->curve != GRP_ED25519 && sim_random(l->s, 4) == 0;
 }
 
@@ -55,6 +56,7 @@ static uint64_t start_register(sim_life *l, part *p, sim_slot *slot, uint32_t de
     spec.curve = slot->curve;
     spec.scheme = slot->scheme;
     spec.policy = part_policy_default(slot->curve, slot->scheme);
+    spec.policy.prepare = slot->prepare;
     if (slot->bip32) {
         spec.policy.derivation = MPC_DERIVE_BIP32;
         spec.policy.min_path = 0;

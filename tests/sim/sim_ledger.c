@@ -19,7 +19,8 @@ typedef struct entry {
     uint16_t who;
     uint8_t beta[KS_BETA_LEN];
     uint32_t index;
-    bool durable, answered, failed;
+    bool durable, prepared, answered, failed;
+    uint8_t t0[64]; /* prepare mode */
     uint8_t transcript[64];
 } entry;
 
@@ -179,7 +180,7 @@ tdsa_status __wrap_mpc_sign_reply(tdsa_buf *out, const mpc_key *key, mpc_batch *
     if (e->answered && memcmp(e->transcript, ctx->transcript, sizeof e->transcript) != 0) {
         sim_fail(s, "I1", "a presignature answers two requests");
     }
-    if (s->plant != SIM_PLANT_NOTHING || q->index % 8 == 0) {
+    if ((s->plant != SIM_PLANT_NOTHING || q->index % 8 == 0) && !key->pub.policy.prepare) {
         check_context(s, key, batch, q, ctx);
     }
     e->answered = true;
@@ -191,6 +192,26 @@ tdsa_status __wrap_mpc_sign_reply(tdsa_buf *out, const mpc_key *key, mpc_batch *
         sim_lie_in_reply(s, key->pub.me, out, from);
     }
     return st;
+}
+
+/* Prepare mode: a coin too is given for one request only, after the burn. */
+tdsa_status __wrap_mpc_prepare_reply(tdsa_buf *out, const mpc_key *key, mpc_batch *batch,
+                                     uint32_t index, const uint8_t t0[64], tdsa_err *err)
+{
+    const sim *s = ledger.s;
+    entry *e = entry_of(key->pub.me, batch->beta, index);
+
+    if (!sim_is_blind(s, key->pub.me)) {
+        if (!e->durable) {
+            sim_fail(s, "I1", "a coin is given before the presignature is burnt");
+        }
+        if (e->prepared && memcmp(e->t0, t0, sizeof e->t0) != 0) {
+            sim_fail(s, "I1", "coins of one presignature are given for two requests");
+        }
+        e->prepared = true;
+        memcpy(e->t0, t0, sizeof e->t0);
+    }
+    return __real_mpc_prepare_reply(out, key, batch, index, t0, err);
 }
 
 static uint64_t hash_of(const uint8_t *bytes, size_t len, uint64_t h)

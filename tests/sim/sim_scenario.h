@@ -61,7 +61,7 @@ typedef struct {
     enum { SLOT_FREE, SLOT_REGISTERING, SLOT_REGISTERED, SLOT_MADE } state;
     grp_curve curve;
     mpc_scheme scheme;
-    bool bip32, message;
+    bool bip32, message, prepare;
 } sim_slot;
 
 typedef struct {

@@ -3,6 +3,7 @@
 
 #include "base/dh.h"
 #include "protocol/keygen.h"
+#include "protocol/prepare.h"
 #include "protocol/sign.h"
 #include "sim/sim_internal.h"
 
@@ -18,6 +19,8 @@
 
 SIM_WRAPPED(tdsa_status, mpc_sign_reply, tdsa_buf *out, const mpc_key *key, mpc_batch *batch,
             const mpc_request *q, const mpc_context *ctx, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, mpc_prepare_reply, tdsa_buf *out, const mpc_key *key, mpc_batch *batch,
+            uint32_t index, const uint8_t t0[64], tdsa_err *err);
 SIM_WRAPPED(tdsa_status, mpc_context_new, mpc_context *out, const mpc_key *key,
             const mpc_batch *batch, const mpc_request *q, const uint8_t *q_bytes, size_t q_len,
             tdsa_err *err);
