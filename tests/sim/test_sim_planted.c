@@ -19,8 +19,8 @@
  * mistake show nothing is what test_sim_random says.
  */
 
-/* why: what it must be found as. */
-static void found_within(sim_plant plant, uint64_t seeds, const char *why)
+/* why, also: what it must be found as, one of the two. */
+static void found_as(sim_plant plant, uint64_t seeds, const char *why, const char *also)
 {
     const sim_campaign_cfg cfg = {
         .first = 1, .count = seeds, .workers = 2, .plant = plant, .failures_max = 1, .quiet = true};
@@ -30,7 +30,12 @@ static void found_within(sim_plant plant, uint64_t seeds, const char *why)
     print_message("%s: seed %llu of %llu: %s\n", sim_plant_name(plant),
                   (unsigned long long)r.failed_seed, (unsigned long long)seeds, r.why);
     assert_int_equal(r.failures, 1);
-    assert_non_null(strstr(r.why, why));
+    assert_true(strstr(r.why, why) != NULL || strstr(r.why, also) != NULL);
+}
+
+static void found_within(sim_plant plant, uint64_t seeds, const char *why)
+{
+    found_as(plant, seeds, why, why);
 }
 
 static void an_answer_without_a_burn_is_found(void **state)
@@ -60,7 +65,8 @@ static void a_database_that_was_put_back_is_found(void **state)
 static void a_repeated_request_that_is_executed_again_is_found(void **state)
 {
     (void)state;
-    found_within(SIM_PLANT_TWICE, 200, "executed twice");
+    /* of a signature, or of a round of a run, whose second answer is another */
+    found_as(SIM_PLANT_TWICE, 200, "executed twice", "honest message is refused");
 }
 
 static void a_presignature_that_failed_and_is_used_again_is_found(void **state)
