@@ -38,9 +38,11 @@ def main(home):
         need(not running(), "something still runs")
         need(not (home / "quickstart/env").exists(), "env is left behind")
 
-    def a_second_run_takes_under_20_seconds():
+    def a_second_run_builds_nothing():
+        """That is what keeps it short (about 2 s); the time itself is the machine's."""
         _, seconds = quickstart("--no-install")
-        need(seconds < 20, f"took {seconds:.1f} s")
+        log = (home / "quickstart/logs/build.log").read_text()
+        need("no work to do" in log, f"took {seconds:.1f} s and built something:\n{log[-2000:]}")
 
     def keep_leaves_it_running_and_env_is_enough():
         out, _ = quickstart("--no-install", "--keep")
@@ -92,7 +94,7 @@ def main(home):
              ["update", "install -y --no-install-recommends curl"], (fake / "calls").read_text())
 
     try:
-        return run_facts([missing_packages_are_installed_and_nothing_else, it_signs_and_openssl_verifies, a_second_run_takes_under_20_seconds,
+        return run_facts([missing_packages_are_installed_and_nothing_else, it_signs_and_openssl_verifies, a_second_run_builds_nothing,
                           keep_leaves_it_running_and_env_is_enough, stop_ends_it, servers_sign_over_the_api,
                           an_unknown_option_is_refused])
     finally:
