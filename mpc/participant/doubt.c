@@ -222,6 +222,18 @@ static void end_doubt(part *p, part_doubt *d)
     free(d);
 }
 
+static bool is_active(part *p, const part_doubt *d)
+{
+    ks_key *row = NULL;
+    tdsa_err err;
+    const bool active =
+        ks_key_get_epoch(p->cfg.store, d->key_id, d->epoch, &row, &err) == TDSA_OK &&
+        row->state == KS_KEY_ACTIVE;
+
+    ks_key_free(row);
+    return active;
+}
+
 /* It is ACTIVE elsewhere, or can be. What there was before it is wiped when all say so. */
 static tdsa_status settle_pending(part *p, part_doubt *d, tdsa_err *err)
 {
@@ -230,6 +242,9 @@ static tdsa_status settle_pending(part *p, part_doubt *d, tdsa_err *err)
     TDSA_FAILPOINT("settle.before_active");
     st = ks_key_move(p->cfg.store, d->key_id, d->epoch, KS_KEY_PENDING, KS_KEY_ACTIVE, err);
     TDSA_FAILPOINT("settle.after_active");
+    if (st == TDSA_E_CONFLICT && is_active(p, d)) {
+        st = TDSA_OK; /* an earlier try did it, whose outcome nobody heard */
+    }
     if (st != TDSA_OK && st != TDSA_E_CONFLICT && st != TDSA_E_NOT_FOUND) {
         return st;
     }
