@@ -468,6 +468,15 @@ bool part_may_settle(const part *p)
     return false;
 }
 
+/* A commit that made the epoch ACTIVE was not heard of: memory follows the store. */
+static void follow_store(part *p, part_doubt *d)
+{
+    if (d->phase == DOUBT_PENDING && d->epoch > 0 && is_active(p, d)) {
+        (void)part_key_refresh(p, d->key_id);
+        d->phase = DOUBT_ERASING;
+    }
+}
+
 void part_doubts_due(part *p)
 {
     const uint64_t now = part_now(p);
@@ -476,6 +485,9 @@ void part_doubts_due(part *p)
 
     while (d != NULL) {
         part_doubt *next = d->next;
+        if (d->ask_again_ms <= now) {
+            follow_store(p, d);
+        }
         if (d->ask_again_ms <= now && !still_in_doubt(p, d)) {
             drop_doubt(p, d);
             free(d);

@@ -149,12 +149,43 @@ static void a_key_that_a_server_is_about_to_collect_becomes_active_nowhere(void 
     sim_free(s);
 }
 
+/* The store makes the new epoch ACTIVE and says that it failed: what is in memory must follow. */
+static void an_epoch_that_became_active_unheard_is_used(void **state)
+{
+    const part_reshare_spec refresh = {.member_count = 0};
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 25; seed++) {
+        const sim_cfg cfg = {.seed = seed, .n = 3, .t = 1, .delay_max_ms = 5};
+        const uint8_t digest[32] = {9};
+        char key_id[KS_KEY_ID_MAX + 1];
+        part_sign_result sig;
+        tdsa_err err;
+        sim *s = sim_new(&cfg);
+
+        must_keygen(s, 0, key_id);
+        for (uint16_t i = 0; i < 3; i++) {
+            must_sign(s, i, key_id, (uint8_t)i); /* everybody has the key in memory */
+        }
+        s->cfg.store_permille = 250;
+        (void)sim_reshare(s, 0, key_id, &refresh, &err);
+        s->cfg.store_permille = 0;
+        sim_idle(s, 300000);
+        for (uint16_t i = 0; i < 3; i++) {
+            (void)sim_sign(s, i, key_id, digest, &sig, &err); /* may be told of the new epoch */
+            must_sign(s, i, key_id, (uint8_t)(10 + i));
+        }
+        sim_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_doubted_and_a_failed_peer_do_not_stop_signatures),
         cmocka_unit_test(a_batch_of_a_lost_session_costs_no_signature),
         cmocka_unit_test(the_second_attempt_leaves_the_lost_session_of_another_committee),
+        cmocka_unit_test(an_epoch_that_became_active_unheard_is_used),
         cmocka_unit_test(a_key_that_a_server_is_about_to_collect_becomes_active_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
