@@ -17,6 +17,7 @@
 
 #define ASK_AGAIN_MS     500u
 #define ASK_AGAIN_MAX_MS 60000u
+#define LOAD_AGAIN_MS    5000u
 #define PATIENCE_ROUNDS  4u
 #define YOUNG_TIMEOUTS   2ull /* session time-outs after which a run cannot be under way */
 #define COLLECT_TIMEOUTS 3ull
@@ -163,9 +164,11 @@ void part_doubts_load(part *p)
 {
     tdsa_err err;
 
+    p->doubts_load_ms = 0;
     if (ks_key_each_in(p->cfg.store, KS_KEY_PENDING, load_pending, p, &err) != TDSA_OK ||
         ks_key_each_in(p->cfg.store, KS_KEY_OLD, load_old, p, &err) != TDSA_OK) {
         part_say(p, TDSA_LOG_WARN, "looking for half-made keys: %s", err.text);
+        p->doubts_load_ms = part_now(p) + LOAD_AGAIN_MS;
     }
 }
 
@@ -449,7 +452,7 @@ static void ask_servers(part *p, const part_doubt *d)
 
 uint64_t part_doubts_next_due(const part *p)
 {
-    uint64_t soonest = UINT64_MAX;
+    uint64_t soonest = p->doubts_load_ms == 0 ? UINT64_MAX : p->doubts_load_ms;
 
     for (const part_doubt *d = p->doubts; d != NULL; d = d->next) {
         soonest = d->ask_again_ms < soonest ? d->ask_again_ms : soonest;
@@ -480,9 +483,13 @@ static void follow_store(part *p, part_doubt *d)
 void part_doubts_due(part *p)
 {
     const uint64_t now = part_now(p);
-    part_doubt *d = p->doubts;
+    part_doubt *d = NULL;
     tdsa_err err;
 
+    if (p->doubts_load_ms != 0 && p->doubts_load_ms <= now) {
+        part_doubts_load(p);
+    }
+    d = p->doubts;
     while (d != NULL) {
         part_doubt *next = d->next;
         if (d->ask_again_ms <= now) {

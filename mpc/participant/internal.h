@@ -336,6 +336,7 @@ struct part {
     part_exchange *exchanges_last;
     part_parked *parked;
     part_doubt *doubts;
+    uint64_t doubts_load_ms; /* when to look for half-made keys again; 0: all are known */
     uint32_t next_doubt;
     part_op *ops;
     part_bucket *buckets; /* rate.c */
