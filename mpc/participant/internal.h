@@ -444,7 +444,7 @@ uint64_t part_runs_next_due(const part *p);
 void part_key_replaced(part *p, const char *key_id);
 /** A coordinator means `epoch`. Errors: TDSA_E_CONFLICT ("EPOCH ...") when another is in use here. */
 tdsa_status part_epoch_check(part *p, const part_key *k, uint64_t epoch, tdsa_err *err);
-/** True when a refusal says so. */
+/** True when a refusal says so, or that the peer, which may have left, has no such key. */
 bool part_epoch_refused(const part_answer *a);
 /** Looks again which epoch is in use; true when it is another than the one in memory, which is
  * forgotten then, with every operation and run that uses it. */

@@ -390,7 +390,8 @@ tdsa_status part_epoch_check(part *p, const part_key *k, uint64_t epoch, tdsa_er
 
 bool part_epoch_refused(const part_answer *a)
 {
-    return a->status == TDSA_E_CONFLICT && strncmp(a->text, "EPOCH:", 6) == 0;
+    return (a->status == TDSA_E_CONFLICT && strncmp(a->text, "EPOCH:", 6) == 0) ||
+           (a->status == TDSA_E_NOT_FOUND && strncmp(a->text, "there is no key", 15) == 0);
 }
 
 bool part_key_refresh(part *p, const char *key_id)
