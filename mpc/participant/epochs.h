@@ -44,6 +44,13 @@ void part_doubt_answered(part *p, uint32_t doubt, uint16_t from, const part_answ
 void part_doubts_free(part *p);
 
 /* status.c */
+/** A coordinator means `epoch`. Errors: TDSA_E_CONFLICT ("EPOCH ...") when another is in use here; a
+ * newer one makes the key be looked up again, since a commit may have been made unheard. */
+tdsa_status part_epoch_check(part *p, part_key *k, uint64_t epoch, tdsa_err *err);
+/** True when a refusal says so, or that the peer, which may have left, has no such key. */
+bool part_epoch_refused(const part_answer *a);
+void part_epochs_due(part *p);
+uint64_t part_epochs_next_due(const part *p);
 tdsa_status part_ask_status(part *p, part_session *s, uint16_t from, const part_ask *a,
                             tdsa_buf *out, tdsa_err *err);
 tdsa_status part_status_put(part *p, const char *key_id, uint32_t epoch, tdsa_buf *out,

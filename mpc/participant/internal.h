@@ -68,6 +68,7 @@ struct part_key {
     uint32_t batch_len;     /* size of the next batch: grows with demand */
     uint32_t committee;     /* of new batches, bit per participantIndex; 0: not chosen */
     bool presigning;        /* a run of mine is under way */
+    bool look_again;        /* a coordinator named a newer epoch: the store may know it */
     /* stock keeper */
     bool filling;         /* below the high mark, on the way up */
     unsigned keep_fails;  /* in a row */
@@ -442,10 +443,6 @@ uint64_t part_runs_next_due(const part *p);
 /* key.c */
 /** A newer epoch is ACTIVE: forgets what is in memory of the earlier one. */
 void part_key_replaced(part *p, const char *key_id);
-/** A coordinator means `epoch`. Errors: TDSA_E_CONFLICT ("EPOCH ...") when another is in use here. */
-tdsa_status part_epoch_check(part *p, const part_key *k, uint64_t epoch, tdsa_err *err);
-/** True when a refusal says so, or that the peer, which may have left, has no such key. */
-bool part_epoch_refused(const part_answer *a);
 /** Looks again which epoch is in use; true when it is another than the one in memory, which is
  * forgotten then, with every operation and run that uses it. */
 bool part_key_refresh(part *p, const char *key_id);

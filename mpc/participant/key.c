@@ -374,26 +374,6 @@ void part_key_replaced(part *p, const char *lent)
     put_out(p, key_id);
 }
 
-tdsa_status part_epoch_check(part *p, const part_key *k, uint64_t epoch, tdsa_err *err)
-{
-    const mpc_key_public *pub = &k->key->pub;
-
-    if (epoch == pub->epoch) {
-        return TDSA_OK;
-    }
-    if (epoch > pub->epoch) {
-        part_doubt_hurry(p, pub->key_id);
-    }
-    return TDSA_FAIL(err, TDSA_E_CONFLICT, "EPOCH: key %s is at epoch %u here, not %llu",
-                     pub->key_id, pub->epoch, (unsigned long long)epoch);
-}
-
-bool part_epoch_refused(const part_answer *a)
-{
-    return (a->status == TDSA_E_CONFLICT && strncmp(a->text, "EPOCH:", 6) == 0) ||
-           (a->status == TDSA_E_NOT_FOUND && strncmp(a->text, "there is no key", 15) == 0);
-}
-
 bool part_key_refresh(part *p, const char *key_id)
 {
     const part_key *k = find_key(p, key_id);

@@ -348,6 +348,7 @@ void part_due(part *p)
     part_runs_due(p);
     part_ops_due(p);
     part_sessions_due(p);
+    part_epochs_due(p);
     part_doubts_due(p);
     part_peers_due(p);
     part_keeper_due(p);
@@ -356,10 +357,10 @@ void part_due(part *p)
 
 uint64_t part_next_due(const part *p)
 {
-    const uint64_t at[] = {part_exchanges_next_due(p), part_runs_next_due(p),
-                           part_ops_next_due(p),       part_session_next_due(p),
-                           part_doubts_next_due(p),    part_peers_next_due(p),
-                           part_keeper_next_due(p),    part_cache_next_due(p)};
+    const uint64_t at[] = {
+        part_exchanges_next_due(p), part_runs_next_due(p),   part_ops_next_due(p),
+        part_session_next_due(p),   part_doubts_next_due(p), part_peers_next_due(p),
+        part_keeper_next_due(p),    part_cache_next_due(p),  part_epochs_next_due(p)};
     uint64_t soonest = UINT64_MAX;
 
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {

@@ -71,3 +71,51 @@ tdsa_status part_ask_status(part *p, part_session *s, uint16_t from, const part_
     ks_key_free(row);
     return st == TDSA_OK ? part_status_put(p, key_id, (uint32_t)epoch, out, err) : st;
 }
+
+/* ---- epochs that coordinators name ---- */
+
+tdsa_status part_epoch_check(part *p, part_key *k, uint64_t epoch, tdsa_err *err)
+{
+    const mpc_key_public *pub = &k->key->pub;
+
+    if (epoch == pub->epoch) {
+        return TDSA_OK;
+    }
+    if (epoch > pub->epoch) {
+        k->look_again = true; /* not here: the caller holds the key */
+        part_doubt_hurry(p, pub->key_id);
+    }
+    return TDSA_FAIL(err, TDSA_E_CONFLICT, "EPOCH: key %s is at epoch %u here, not %llu",
+                     pub->key_id, pub->epoch, (unsigned long long)epoch);
+}
+
+bool part_epoch_refused(const part_answer *a)
+{
+    return (a->status == TDSA_E_CONFLICT && strncmp(a->text, "EPOCH:", 6) == 0) ||
+           (a->status == TDSA_E_NOT_FOUND && strncmp(a->text, "there is no key", 15) == 0);
+}
+
+static part_key *to_look_again(const part *p)
+{
+    part_key *k = p->keys;
+
+    while (k != NULL && (!k->look_again || k->gone)) {
+        k = k->next;
+    }
+    return k;
+}
+
+void part_epochs_due(part *p)
+{
+    part_key *k = NULL;
+
+    while ((k = to_look_again(p)) != NULL) {
+        k->look_again = false;
+        (void)part_key_refresh(p, k->key->pub.key_id);
+    }
+}
+
+uint64_t part_epochs_next_due(const part *p)
+{
+    return to_look_again(p) == NULL ? UINT64_MAX : part_now(p);
+}

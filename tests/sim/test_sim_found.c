@@ -155,7 +155,7 @@ static void an_epoch_that_became_active_unheard_is_used(void **state)
     const part_reshare_spec refresh = {.member_count = 0};
 
     (void)state;
-    for (uint64_t seed = 1; seed <= 25; seed++) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
         const sim_cfg cfg = {.seed = seed, .n = 3, .t = 1, .delay_max_ms = 5};
         const uint8_t digest[32] = {9};
         char key_id[KS_KEY_ID_MAX + 1];
