@@ -265,6 +265,19 @@ tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key, const mpc_batc
 
 /* ---- prepare mode ---- */
 
+/* Everything up to T0, which goes to out->prepared. */
+static tdsa_status begin_prepared(mpc_context *out, view *v, tdsa_err *err)
+{
+    tdsa_status st;
+
+    if (!v->key->pub.policy.prepare) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s does not sign in prepare mode",
+                         v->key->pub.key_id);
+    }
+    st = begin(out, v, err);
+    return st == TDSA_OK ? hash_prepare(out, v, err) : st;
+}
+
 tdsa_status mpc_prepare_new(uint8_t t0[64], const mpc_key *key, const mpc_batch *batch,
                             const mpc_request *q, const uint8_t *q_bytes, size_t q_len,
                             tdsa_err *err)
@@ -274,14 +287,7 @@ tdsa_status mpc_prepare_new(uint8_t t0[64], const mpc_key *key, const mpc_batch 
     tdsa_status st;
 
     memset(t0, 0, sizeof c.prepared);
-    if (!key->pub.policy.prepare) {
-        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s does not sign in prepare mode",
-                         key->pub.key_id);
-    }
-    st = begin(&c, &v, err);
-    if (st == TDSA_OK) {
-        st = hash_prepare(&c, &v, err);
-    }
+    st = begin_prepared(&c, &v, err);
     if (st == TDSA_OK) {
         memcpy(t0, c.prepared, sizeof c.prepared);
     }
@@ -297,14 +303,7 @@ tdsa_status mpc_context_prepared(mpc_context *out, const mpc_key *key, mpc_batch
     tdsa_status st;
 
     memset(out, 0, sizeof *out);
-    if (!key->pub.policy.prepare) {
-        return TDSA_FAIL(err, TDSA_E_DENIED, "key %s does not sign in prepare mode",
-                         key->pub.key_id);
-    }
-    st = begin(&c, &v, err);
-    if (st == TDSA_OK) {
-        st = hash_prepare(&c, &v, err);
-    }
+    st = begin_prepared(&c, &v, err);
     if (st == TDSA_OK) {
         st = mpc_prepare_check(coins, key, batch, q->index, err);
     }
