@@ -4,8 +4,10 @@
 #include "base/dh.h"
 #include "base/encode.h"
 #include "base/hash.h"
+#include "base/rsa.h"
 #include "base/secret.h"
 #include "base/statement.h"
+#include "support/rsa_fixed.h"
 
 static tdsa_err err;
 
@@ -103,6 +105,30 @@ static void check_encodings(void)
     ct_still_secret("the base64 of a secret", text.data, text.len);
 }
 
+static void check_oaep(void)
+{
+    TDSA_SCOPED_BUF der = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF back = TDSA_BUF_EMPTY;
+    uint8_t seed[TDSA_OAEP_SEED_LEN] = {1};
+    uint8_t message[32] = {2};
+    uint8_t out[256];
+    const tdsa_oaep p = {(const uint8_t *)"label", 5, message, sizeof message, seed};
+    tdsa_rsa_cert *cert = NULL;
+
+    ct_require(tdsa_hex_decode(&der, rsa_fixed_cert, &err) == TDSA_OK, "hex");
+    ct_require(tdsa_rsa_cert_new(&cert, der.data, der.len, &err) == TDSA_OK, "certificate");
+    ct_secret(seed, sizeof seed);
+    ct_secret(message, sizeof message);
+    ct_require(tdsa_oaep_encode(out, sizeof out, &p, &err) == TDSA_OK, "encode");
+    ct_still_secret("padding around a secret", out + 1, sizeof out - 1);
+    ct_require(tdsa_oaep_decode(&back, out, sizeof out, p.label, p.label_len, &err) == TDSA_OK,
+               "decode");
+    ct_still_secret("a decoded message", back.data, back.len);
+    ct_require(tdsa_rsa_encrypt(out, cert, &p, &err) == TDSA_OK, "encrypt");
+    ct_still_secret("an RSA ciphertext that nobody declassified", out, sizeof out);
+    tdsa_rsa_cert_free(cert);
+}
+
 int main(void)
 {
     check_secret();
@@ -111,5 +137,6 @@ int main(void)
     check_dh(TDSA_DH_X25519);
     check_dh(TDSA_DH_X448);
     check_encodings();
+    check_oaep();
     return ct_end();
 }

@@ -7,6 +7,7 @@
 #include "base/cipher.h"
 #include "base/dh.h"
 #include "base/hash.h"
+#include "base/rsa.h"
 
 /* Project Wycheproof's vectors, read from the folder that TDSA_VECTORS names. */
 
@@ -221,6 +222,43 @@ static void hmac_sha256_passes_wycheproof_hkdf(void **state)
     }
 }
 
+static void check_oaep(const json_t *group, const json_t *test)
+{
+    TDSA_SCOPED_BUF der = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF sealed = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF label = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF msg = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF out = TDSA_BUF_EMPTY;
+    tdsa_rsa_key *key = NULL;
+    tdsa_rsa_sealed s = {NULL, 0, NULL, 0};
+    tdsa_err err;
+
+    assert_true(is(group, "sha", "SHA-256") && is(group, "mgfSha", "SHA-256"));
+    get(&der, group, "privateKeyPkcs8");
+    get(&sealed, test, "ct");
+    get(&label, test, "label");
+    get(&msg, test, "msg");
+    s = (tdsa_rsa_sealed){sealed.data, sealed.len, label.data, label.len};
+    assert_int_equal(tdsa_rsa_key_new(&key, der.data, der.len, NULL, &err), TDSA_OK);
+    if (is(test, "result", "valid")) {
+        assert_int_equal(tdsa_rsa_decrypt(&out, key, &s, &err), TDSA_OK);
+        assert_int_equal(out.len, msg.len);
+        assert_true(msg.len == 0 || memcmp(out.data, msg.data, msg.len) == 0);
+    } else {
+        assert_int_equal(tdsa_rsa_decrypt(&out, key, &s, &err), TDSA_E_CRYPTO);
+        assert_int_equal(out.len, 0);
+    }
+    tdsa_rsa_key_free(key);
+}
+
+static void rsa_oaep_sha256_passes_wycheproof(void **state)
+{
+    (void)state;
+    if (!for_each("rsa_oaep_3072_sha256_mgf1sha256_test.json", check_oaep)) {
+        skip();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +266,7 @@ int main(void)
         cmocka_unit_test(x448_passes_wycheproof),
         cmocka_unit_test(aes_256_gcm_passes_wycheproof),
         cmocka_unit_test(hmac_sha256_passes_wycheproof_hkdf),
+        cmocka_unit_test(rsa_oaep_sha256_passes_wycheproof),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
