@@ -170,6 +170,7 @@ static tdsa_status sqlite_open(ks_backend **out, const ks_cfg *cfg, tdsa_err *er
     }
     q->base.ops = &ks_backend_sqlite;
     q->busy_timeout_ms = cfg->busy_timeout_ms != 0 ? cfg->busy_timeout_ms : BUSY_TIMEOUT_MS;
+    q->log = cfg->log;
     q->path = strdup(cfg->path);
     if (q->path == NULL) {
         st = TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the database");

@@ -62,15 +62,18 @@ typedef enum {
 } ks_sql;
 
 extern const char *const ks_sqlite_text[SQL_COUNT];
-/** The file keystore/sql/sqlite/0001-tables.sql, put in by the build. */
-extern const char ks_sqlite_schema[];
+/** The files keystore/sql/sqlite/NNNN-*.sql in order, put in by the build: the first is number 1. The
+ * number of the last one that was applied is the database's user_version. */
+extern const char *const ks_sqlite_migration[];
+extern const uint32_t ks_sqlite_migration_count;
 
 typedef struct {
     ks_backend base;
     sqlite3 *db;
     sqlite3_stmt *stmt[SQL_COUNT];
     char *path;
-    bool dead; /* an fsync failed: what is on the disk is unknown */
+    const tdsa_log *log; /* may be NULL; while opening */
+    bool dead;           /* an fsync failed: what is on the disk is unknown */
     uint32_t busy_timeout_ms;
     int64_t data_version; /* when key_changes was read */
     uint64_t key_changes;
@@ -119,6 +122,13 @@ TDSA_MUST_USE tdsa_status ks_sqlite_purge(ks_sqlite *q, const char *key_id, bool
  * nothing when somebody reads. */
 void ks_sqlite_truncate_log(ks_sqlite *q) TDSA_NONNULL;
 
+/** Runs one statement and gives its first column as a number (when number is set) or compares it as text
+ * (when expect is set; SQLITE_CANTOPEN when it differs). */
+int ks_sqlite_pragma(ks_sqlite *q, const char *sql, int64_t *number, const char *expect)
+    __attribute__((nonnull(1, 2)));
+/** Checks whose database it is and its version; makes missing tables when asked. Errors: TDSA_E_STORE. */
+TDSA_MUST_USE tdsa_status ks_sqlite_migrate(ks_sqlite *q, bool create_tables, tdsa_err *err)
+    TDSA_NONNULL;
 /** Opens the connection of q->path. Errors: TDSA_E_STORE, TDSA_E_CONFIG. */
 TDSA_MUST_USE tdsa_status ks_sqlite_connect(ks_sqlite *q, bool create_tables, tdsa_err *err)
     TDSA_NONNULL;

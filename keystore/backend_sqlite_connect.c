@@ -9,10 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* "TDSA": tells our files from other programs'. */
-#define APPLICATION_ID 0x54445341
-#define FILE_MODE      (S_IRUSR | S_IWUSR)
-#define RETRY_MS       10
+#define FILE_MODE (S_IRUSR | S_IWUSR)
+#define RETRY_MS  10
 
 static tdsa_status check_folder(const ks_sqlite *q, tdsa_err *err)
 {
@@ -103,8 +101,7 @@ static tdsa_status open_handle(ks_sqlite *q, tdsa_err *err)
     return TDSA_OK;
 }
 
-/* Runs one statement and gives its first column as a number or compares it as text. */
-static int pragma(ks_sqlite *q, const char *sql, int64_t *number, const char *expect)
+int ks_sqlite_pragma(ks_sqlite *q, const char *sql, int64_t *number, const char *expect)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(q->db, sql, -1, &stmt, NULL);
@@ -138,7 +135,7 @@ static int switch_to_wal(ks_sqlite *q)
 
     for (uint32_t waited = 0; (rc & 0xff) == SQLITE_BUSY && waited <= q->busy_timeout_ms;
          waited += RETRY_MS) {
-        rc = pragma(q, "PRAGMA journal_mode = WAL", NULL, "wal");
+        rc = ks_sqlite_pragma(q, "PRAGMA journal_mode = WAL", NULL, "wal");
         if ((rc & 0xff) == SQLITE_BUSY) {
             (void)sqlite3_sleep(RETRY_MS);
         }
@@ -157,108 +154,12 @@ static tdsa_status set_up(ks_sqlite *q, tdsa_err *err)
     int rc = switch_to_wal(q);
 
     for (size_t i = 0; rc == SQLITE_OK && i < sizeof pragmas / sizeof pragmas[0]; i++) {
-        rc = pragma(q, pragmas[i], NULL, NULL);
+        rc = ks_sqlite_pragma(q, pragmas[i], NULL, NULL);
     }
     if (rc == SQLITE_NOTADB) {
         return TDSA_FAIL(err, TDSA_E_STORE, "%.120s is not a SQLite database", q->path);
     }
     return rc == SQLITE_OK ? TDSA_OK : ks_sqlite_fail(q, rc, "set-up", err);
-}
-
-typedef struct {
-    int64_t application, version, tables;
-} identity;
-
-static tdsa_status read_identity(ks_sqlite *q, identity *id, tdsa_err *err)
-{
-    int rc = pragma(q, "PRAGMA application_id", &id->application, NULL);
-
-    if (rc == SQLITE_OK) {
-        rc = pragma(q, "PRAGMA user_version", &id->version, NULL);
-    }
-    if (rc == SQLITE_OK) {
-        rc = pragma(q, "SELECT count(*) FROM sqlite_schema", &id->tables, NULL);
-    }
-    if (rc == SQLITE_NOTADB) {
-        return TDSA_FAIL(err, TDSA_E_STORE, "%.120s is not a SQLite database", q->path);
-    }
-    return rc == SQLITE_OK ? TDSA_OK : ks_sqlite_fail(q, rc, "reading its version", err);
-}
-
-/* All three from one snapshot: another process may be making the tables just now. */
-static tdsa_status snapshot_identity(ks_sqlite *q, identity *id, tdsa_err *err)
-{
-    const int rc = sqlite3_exec(q->db, "BEGIN", NULL, NULL, NULL);
-    tdsa_status st;
-
-    if (rc != SQLITE_OK) {
-        return ks_sqlite_fail(q, rc, "reading its version", err);
-    }
-    st = read_identity(q, id, err);
-    (void)sqlite3_exec(q->db, "ROLLBACK", NULL, NULL, NULL);
-    return st;
-}
-
-/* Inside BEGIN IMMEDIATE, so that of several processes one makes the tables. */
-static tdsa_status make_tables(ks_sqlite *q, tdsa_err *err)
-{
-    identity id = {0, 0, 0};
-    char stamp[96];
-    int rc = sqlite3_exec(q->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    tdsa_status st;
-
-    if (rc != SQLITE_OK) {
-        return ks_sqlite_fail(q, rc, "making tables", err);
-    }
-    st = read_identity(q, &id, err);
-    if (st == TDSA_OK && id.tables == 0) {
-        (void)snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %u",
-                       APPLICATION_ID, KS_SCHEMA_VERSION);
-        rc = sqlite3_exec(q->db, ks_sqlite_schema, NULL, NULL, NULL);
-        if (rc == SQLITE_OK) {
-            rc = sqlite3_exec(q->db, stamp, NULL, NULL, NULL);
-        }
-    }
-    if (st == TDSA_OK && rc == SQLITE_OK) {
-        rc = sqlite3_exec(q->db, "COMMIT", NULL, NULL, NULL);
-    }
-    if (st == TDSA_OK && rc != SQLITE_OK) {
-        st = ks_sqlite_fail(q, rc, "making tables", err);
-    }
-    if (sqlite3_get_autocommit(q->db) == 0) {
-        (void)sqlite3_exec(q->db, "ROLLBACK", NULL, NULL, NULL);
-    }
-    return st;
-}
-
-static tdsa_status check_version(ks_sqlite *q, bool create_tables, tdsa_err *err)
-{
-    identity id = {0, 0, 0};
-    tdsa_status st = snapshot_identity(q, &id, err);
-
-    if (st == TDSA_OK && id.tables == 0) {
-        if (!create_tables) {
-            return TDSA_FAIL(err, TDSA_E_STORE,
-                             "database %.120s has no tables (create-tables makes them)", q->path);
-        }
-        st = make_tables(q, err);
-        if (st == TDSA_OK) {
-            st = snapshot_identity(q, &id, err);
-        }
-    }
-    if (st != TDSA_OK) {
-        return st;
-    }
-    if (id.application != APPLICATION_ID) {
-        return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s belongs to another program", q->path);
-    }
-    if (id.version != (int64_t)KS_SCHEMA_VERSION) {
-        return TDSA_FAIL(err, TDSA_E_STORE,
-                         "database %.120s has schema version %lld; this program knows version %u%s",
-                         q->path, (long long)id.version, KS_SCHEMA_VERSION,
-                         id.version > (int64_t)KS_SCHEMA_VERSION ? ": install a newer one" : "");
-    }
-    return TDSA_OK;
 }
 
 static void popcount(sqlite3_context *ctx, int argc, sqlite3_value **argv)
@@ -297,7 +198,7 @@ tdsa_status ks_sqlite_connect(ks_sqlite *q, bool create_tables, tdsa_err *err)
         st = set_up(q, err);
     }
     if (st == TDSA_OK) {
-        st = check_version(q, create_tables, err);
+        st = ks_sqlite_migrate(q, create_tables, err);
     }
     if (st == TDSA_OK) {
         st = prepare_all(q, err);

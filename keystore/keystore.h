@@ -13,7 +13,7 @@
 
 /**
  * What a participant keeps: key shares, presignature batches, and what has been used up. Rows are
- * sealed (AES-256-GCM; table, primary key, schema version and epoch are authenticated) under a data
+ * sealed (AES-256-GCM; table, primary key, seal version and epoch are authenticated) under a data
  * key, which an encryptor derives or unwraps. Backends see sealed rows and public attributes only.
  *
  * Every call that changes something is durable when it returns TDSA_OK (SQLite: WAL and
@@ -52,8 +52,9 @@ typedef enum {
 typedef struct {
     const char *backend; /* "sqlite" or "memory" */
     const char *path;    /* sqlite: database file; its folder must exist */
-    /* make the tables of an empty database, and the file; a database that lost one table is refused
-     * (TDSA_E_STORE) in any case, because a new one would have forgotten what was burnt */
+    /* make the tables of an empty database, and the file, and bring an older database forward; one that
+     * lost a table is refused (TDSA_E_STORE) in any case, because a new one would have forgotten what
+     * was burnt */
     bool create_tables;
     ks_encryptor_kind encryptor;
     const char *encryption_key; /* AESGCM: opaque secret text, any length > 0 */
@@ -75,8 +76,8 @@ typedef struct {
  * TDSA_E_LOGIN (PIN missing or wrong; one try only).
  */
 TDSA_MUST_USE tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err) TDSA_NONNULL;
-/** Makes missing tables and checks the schema version, nothing else: no encryptor, no data key. With
- * create_tables false it only checks. Errors: TDSA_E_CONFIG, TDSA_E_STORE. */
+/** Makes missing tables, brings older ones forward, and checks the schema version, nothing else: no
+ * encryptor, no data key. With create_tables false it only checks. Errors: TDSA_E_CONFIG, TDSA_E_STORE. */
 TDSA_MUST_USE tdsa_status ks_create_tables(const ks_cfg *cfg, tdsa_err *err) TDSA_NONNULL;
 /** Wipes keys held in memory and closes. NULL is allowed. */
 void ks_close(ks *s);

@@ -26,7 +26,7 @@ static tdsa_status place_statement(tdsa_buf *out, const ks_seal_place *place, td
     tdsa_stmt_begin(out, "keystore-row");
     tdsa_stmt_text(out, place->table);
     tdsa_stmt_octets(out, place->primary_key, place->primary_key_len);
-    tdsa_stmt_uint(out, KS_SCHEMA_VERSION);
+    tdsa_stmt_uint(out, KS_SEAL_VERSION);
     tdsa_stmt_uint(out, place->epoch);
     tdsa_stmt_octets(out, digest, sizeof digest);
     return tdsa_buf_check(out, err);

@@ -10,15 +10,16 @@
  *   1 | nonce (12) | AES-256-GCM ciphertext | tag (16)   under the data key
  *   0 | checksum (16) | plaintext                        in a store without encryption
  * Associated data (and, without encryption, the head of the checksum's input) is
- *   stmt("keystore-row", table, primary key, KS_SCHEMA_VERSION, epoch, SHA-512(bound)).
+ *   stmt("keystore-row", table, primary key, KS_SEAL_VERSION, epoch, SHA-512(bound)).
  * A record opens only in the row it was made for, and only in a store of its own kind: a store with
  * a data key refuses records of version 0.
  *
  * Nonces are random: one data key may seal 2^32 records; a batch of presignatures is one.
  */
 
-/** Version of the tables and of what records are bound to. */
-#define KS_SCHEMA_VERSION 1u
+/** What records are bound to: raised only when every record is sealed again. New tables and columns
+ * do not change it: their version is the number of the last file in sql/<backend>. */
+#define KS_SEAL_VERSION 1u
 /** Bytes that sealing adds. */
 #define KS_SEAL_OVERHEAD 29u
 

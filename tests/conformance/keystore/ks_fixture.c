@@ -98,6 +98,26 @@ void ks_fixture_reopen(ks_fixture *f)
     OK(f, ks_open(&f->s, &f->cfg, &f->err));
 }
 
+void ks_fixture_copy_db(ks_fixture *f, const char *from)
+{
+    uint8_t bytes[4096];
+    FILE *in = NULL;
+    FILE *out = NULL;
+    size_t n = 0;
+
+    ks_close(f->s);
+    f->s = NULL;
+    in = fopen(from, "rb");
+    out = fopen(f->path, "wb");
+    assert_non_null(in);
+    assert_non_null(out);
+    while ((n = fread(bytes, 1, sizeof bytes, in)) > 0) {
+        assert_int_equal(fwrite(bytes, 1, n, out), n);
+    }
+    (void)fclose(in);
+    assert_int_equal(fclose(out), 0);
+}
+
 #define TESTS_MAX 64u
 
 int ks_fixture_run(const char *group, const struct CMUnitTest *tests, size_t count)

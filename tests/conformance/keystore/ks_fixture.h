@@ -37,6 +37,8 @@ int ks_fixture_setup(void **state);
 int ks_fixture_teardown(void **state);
 /** Makes f->cfg use the key `object` of a token; `rest` follows in the query. */
 void ks_fixture_uri(ks_fixture *f, const char *token, const char *object, const char *rest);
+/** Closes the store and puts a copy of another database file in its place. */
+void ks_fixture_copy_db(ks_fixture *f, const char *from);
 void ks_fixture_reopen(ks_fixture *f);
 /** Runs every test on every variant; returns how many failed. */
 int ks_fixture_run(const char *group, const struct CMUnitTest *tests, size_t count);

@@ -133,6 +133,26 @@ static void a_database_is_made_by_one_of_many_processes(void **state)
     }
 }
 
+static void an_older_database_is_migrated_by_one_of_many_processes(void **state)
+{
+    ks_fixture *f = *state;
+    pid_t pid[8];
+    ks_stats stats;
+
+    for (unsigned round = 0; round < 5; round++) {
+        ks_fixture_copy_db(f, KS_SCHEMA1_DB);
+        for (unsigned i = 0; i < 8; i++) {
+            pid[i] = start(f, "open", i);
+        }
+        for (unsigned i = 0; i < 8; i++) {
+            assert_int_equal(finish(pid[i]), 0);
+        }
+        ks_fixture_reopen(f);
+        ks_get_stats(f->s, &stats);
+        assert_int_equal(stats.start_counter, 10); /* the one that made it is the first */
+    }
+}
+
 static void wait_ms(long ms)
 {
     const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
@@ -294,6 +314,7 @@ int main(void)
         GCM(each_presignature_is_leased_by_one_process),
         GCM(each_presignature_is_burnt_by_one_process),
         GCM(a_database_is_made_by_one_of_many_processes),
+        GCM(an_older_database_is_migrated_by_one_of_many_processes),
         GCM(no_lease_or_burn_is_lost_by_a_kill),
         GCM(a_child_opens_its_own_store_after_a_fork),
     };

@@ -119,13 +119,18 @@ static void other_files_are_not_taken_for_a_keystore(void **state)
     FILE *file = NULL;
 
     shut(f);
-    edit(f, "PRAGMA user_version = 2");
-    refused(f, TDSA_E_STORE, "schema version 2; this program knows version 1: install a newer one");
+    edit(f, "PRAGMA user_version = 1000");
+    refused(f, TDSA_E_STORE, "schema version 1000; this program knows version ");
+    refused(f, TDSA_E_STORE, ": install a newer one");
     edit(f, "PRAGMA user_version = 0");
     refused(f, TDSA_E_STORE, "schema version 0");
     edit(f, "PRAGMA user_version = 1; PRAGMA application_id = 7");
     refused(f, TDSA_E_STORE, "belongs to another program");
-    edit(f, "PRAGMA application_id = 1413763905; DROP TABLE block");
+    shut(f);
+    (void)unlink(f->path);
+    ks_fixture_reopen(f);
+    shut(f);
+    edit(f, "DROP TABLE block");
     refused(f, TDSA_E_STORE, "no such table: block"); /* not made again: burns would be forgotten */
     (void)snprintf(name, sizeof name, "%s/text.db", f->dir);
     file = fopen(name, "w");
