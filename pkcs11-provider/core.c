@@ -86,6 +86,17 @@ static tdsa_status open_store(p11_core *core, tdsa_err *err)
     return st;
 }
 
+static tdsa_status open_audit(p11_core *core, tdsa_err *err)
+{
+    const char *path = cfg_str(core->config, "tdsaLibrary.auditLog");
+    tdsa_status st = TDSA_OK;
+
+    if (path != NULL) {
+        st = tdsa_os_audit_new(&core->audit, path, tdsa_os_clock(), err);
+    }
+    return st == TDSA_OK ? st : tdsa_err_wrap(err, "tdsaLibrary.auditLog");
+}
+
 static tdsa_status open_engine(p11_core *core, tdsa_err *err)
 {
     part_engine_cfg c = *cfg_participant_engine(core->participant);
@@ -94,6 +105,7 @@ static tdsa_status open_engine(p11_core *core, tdsa_err *err)
     c.rng = tdsa_os_rng();
     c.clock = tdsa_os_clock();
     c.log = &core->log->sink;
+    c.audit = tdsa_os_audit_table(core->audit);
     core->settings.deadline_ms = c.deadline_ms;
     return part_engine_new(&core->engine, &c, err);
 }
@@ -120,6 +132,9 @@ static tdsa_status open_parts(p11_core *core, tdsa_err *err)
         if (i != GRP_ED25519) {
             st = grp_open(&core->curves[i], (grp_curve)i, err);
         }
+    }
+    if (st == TDSA_OK) {
+        st = open_audit(core, err);
     }
     if (st == TDSA_OK) {
         st = open_store(core, err);
@@ -158,6 +173,7 @@ void p11_core_close(p11_core *core)
     p11_sessions_clear(&core->sessions);
     p11_objects_clear(&core->objects);
     part_engine_free(core->engine);
+    tdsa_os_audit_free(core->audit);
     ks_close(core->store);
     for (unsigned i = GRP_P256; i < GRP_CURVE_END; i++) {
         grp_close(core->curves[i]);

@@ -25,6 +25,7 @@ struct p11_core {
     cfg *config;
     cfg_participant *participant;
     ks *store;
+    tdsa_os_audit *audit; /* NULL: none is configured */
     part_engine *engine;
     grp *curves[GRP_CURVE_END]; /* those of ECDSA; NULL: the module has no such keys */
     char serial[17];            /* of the token: hex of a hash of our public keys */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/audit.h"
 #include "keystore/keystore.h"
 #include "peer/roster.h"
 #include "protocol/bip32.h"
@@ -68,6 +69,7 @@ typedef struct {
     tdsa_clock clock;
     tdsa_rng rng;
     const tdsa_log *log; /* may be NULL */
+    tdsa_audit audit;    /* where acts on keys are recorded before they happen; may be empty */
     part_event_fn on_event;
     void *on_event_ctx;
 } part_engine_cfg;

@@ -18,6 +18,7 @@
  *   committee.c    whom to sign with               spend.c     burns
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
+ *   audit.c        what is recorded before it happens
  *   derive.c, doubt.c (half-made keys, epochs), registered.c, rate.c, reshare.c: as they are called
  */
 
@@ -508,6 +509,13 @@ void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
 /* registered.c */
 /** A client may leave so many keys without shares here only. Errors: TDSA_E_LIMIT, TDSA_E_STORE. */
 tdsa_status part_registered_check(part *p, const part_registration *r, uint16_t by, tdsa_err *err);
+
+/* audit.c */
+/** One act on a key, recorded durably before it happens, where an audit log is configured; without one
+ * nothing. event: "key.reshare"; detail: for people, no secret; may be NULL. Errors: those of
+ * tdsa_audit.record; then the act is refused. */
+tdsa_status part_audit(part *p, const char *event, const char *key_id, const char *detail,
+                       tdsa_err *err) __attribute__((nonnull(1, 2, 5)));
 
 /* rate.c */
 /** One signature against the key's rate, before any burn. Errors: TDSA_E_LIMIT, TDSA_E_NO_MEMORY. */

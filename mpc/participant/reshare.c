@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,6 +271,20 @@ static tdsa_status make_run(part *p, part_run *r, const mpc_key *mine, tdsa_err 
     return st == TDSA_OK ? mpc_reshare_new(&r->keygen, &cfg, err) : st;
 }
 
+static tdsa_status record_it(part *p, const part_run *r, tdsa_err *err)
+{
+    const part_reshare_plan *plan = r->plan;
+    char text[160];
+    int len =
+        snprintf(text, sizeof text, "epoch %u to %u, asked by participant %u, threshold %u of",
+                 plan->old_epoch, plan->old_epoch + 1, r->coordinator, plan->t);
+
+    for (size_t i = 0; i < plan->n; i++) {
+        len += snprintf(text + len, sizeof text - (size_t)len, " %u", plan->members[i].index);
+    }
+    return part_audit(p, "key.reshare", r->key_id, text, err);
+}
+
 tdsa_status part_reshare_begin(part *p, part_run *r, tdsa_err *err)
 {
     mpc_member all[GRP_PARTIES_MAX];
@@ -304,6 +319,9 @@ tdsa_status part_reshare_begin(part *p, part_run *r, tdsa_err *err)
     }
     if (st == TDSA_OK) {
         st = make_run(p, r, mine, err);
+    }
+    if (st == TDSA_OK) { /* nothing was said yet */
+        st = record_it(p, r, err);
     }
     mpc_key_free(loaded);
     return st;

@@ -101,6 +101,10 @@ static const cfg_row library[] = {
      .type = CFG_BOOL,
      .fallback = "false",
      .help = "Refuses reshare on this participant, asked or asking."},
+    {.name = "auditLog",
+     .type = CFG_STRING,
+     .help = "Own key. File in which every act on keys is recorded before it happens; its head is "
+             "kept beside it (.head). What cannot be recorded is refused. Absent: no audit log."},
     {.name = "threshold",
      .type = CFG_INT,
      .min = 1,

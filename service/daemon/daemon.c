@@ -33,6 +33,7 @@ struct svc_daemon {
     svc_settings settings;
     cfg_participant *participant;
     ks *store;
+    tdsa_os_audit *audit; /* NULL: none is configured */
     part_engine *engine;
     svc_meters meters;
     svc_probes probes;
@@ -101,6 +102,17 @@ static tdsa_status open_store(svc_daemon *d, tdsa_err *err)
     return ks_open(&d->store, &store, err);
 }
 
+static tdsa_status open_audit(svc_daemon *d, const cfg *c, tdsa_err *err)
+{
+    const char *path = cfg_str(c, "tdsaLibrary.auditLog");
+    tdsa_status st = TDSA_OK;
+
+    if (path != NULL) {
+        st = tdsa_os_audit_new(&d->audit, path, d->clock, err);
+    }
+    return st == TDSA_OK ? st : tdsa_err_wrap(err, "tdsaLibrary.auditLog");
+}
+
 static tdsa_status make_engine(svc_daemon *d, tdsa_err *err)
 {
     part_engine_cfg *engine = (part_engine_cfg *)malloc(sizeof *engine);
@@ -114,6 +126,7 @@ static tdsa_status make_engine(svc_daemon *d, tdsa_err *err)
     engine->clock = d->clock;
     engine->rng = tdsa_os_rng();
     engine->log = d->log;
+    engine->audit = tdsa_os_audit_table(d->audit);
     engine->on_event = svc_meters_event;
     engine->on_event_ctx = &d->meters;
     st = part_engine_new(&d->engine, engine, err);
@@ -328,6 +341,9 @@ static tdsa_status start(svc_daemon *d, const cfg *c, tdsa_err *err)
         st = svc_meters_init(&d->meters, d->clock, err);
     }
     if (st == TDSA_OK) {
+        st = open_audit(d, c, err);
+    }
+    if (st == TDSA_OK) {
         st = open_store(d, err);
     }
     if (st == TDSA_OK) {
@@ -484,6 +500,7 @@ void svc_daemon_free(svc_daemon *d)
     svc_api_free(d->api);
     svc_health_free(d->health);
     part_engine_free(d->engine);
+    tdsa_os_audit_free(d->audit);
     ks_close(d->store);
     svc_meters_clear(&d->meters);
     cfg_participant_free(d->participant);

@@ -13,12 +13,12 @@
 typedef struct svc_daemon svc_daemon;
 
 /**
- * Opens the keystore, starts the engine, the communication threads and the listeners.
+ * Opens the audit log and the keystore, starts the engine, the communication threads and the listeners.
  *
  * c    lent: must outlive the daemon.
  * log  lent: must outlive the daemon.
  *
- * Errors: TDSA_E_CONFIG (names the path), those of ks_open and part_engine_new, TDSA_E_UNAVAILABLE
+ * Errors: TDSA_E_CONFIG (names the path), those of tdsa_os_audit_new, ks_open and part_engine_new, TDSA_E_UNAVAILABLE
  * (a port cannot be had), TDSA_E_NO_MEMORY. Nothing is left running.
  */
 TDSA_MUST_USE tdsa_status svc_daemon_start(svc_daemon **out, const cfg *c, const svc_log *log,

@@ -115,6 +115,49 @@ static void expect(lone_server *s, const part_reshare_plan *plan, tdsa_status wa
     }
 }
 
+/* ---- the audit log ---- */
+
+typedef struct {
+    unsigned count;
+    bool full;
+    char event[41], key_id[65], detail[257];
+} recorder;
+
+static tdsa_status record_here(void *ctx, const tdsa_audit_event *e, tdsa_err *err)
+{
+    recorder *r = ctx;
+
+    r->count++;
+    (void)snprintf(r->event, sizeof r->event, "%s", e->event);
+    (void)snprintf(r->key_id, sizeof r->key_id, "%s", e->key_id);
+    (void)snprintf(r->detail, sizeof r->detail, "%s", e->detail);
+    return r->full ? TDSA_FAIL(err, TDSA_E_STORE, "the audit log is full") : TDSA_OK;
+}
+
+static void a_reshare_is_recorded_before_it_begins_or_refused(void **state)
+{
+    lone_server *s = *state;
+    const part_reshare_plan good = good_plan(s);
+    part_reshare_plan wrong = good;
+    recorder r = {.full = true};
+
+    s->part->cfg.audit = (tdsa_audit){.record = record_here, .ctx = &r};
+    wrong.old_t = 2;
+    expect(s, &wrong, TDSA_E_BAD_INPUT, ""); /* what is refused anyway is not recorded */
+    s->part->cfg.disable_reshare = true;
+    expect(s, &good, TDSA_E_DENIED, "");
+    s->part->cfg.disable_reshare = false;
+    r.count = 0;
+    expect(s, &good, TDSA_E_STORE, "the audit log is full");
+    assert_int_equal(r.count, 1);
+    r.full = false;
+    expect(s, &good, TDSA_E_PROTOCOL, "round random"); /* it began */
+    assert_int_equal(r.count, 2);
+    assert_string_equal(r.event, "key.reshare");
+    assert_string_equal(r.key_id, KEY_ID);
+    assert_string_equal(r.detail, "epoch 3 to 4, asked by participant 0, threshold 1 of 0 1 2");
+}
+
 static void every_part_of_a_plan_is_checked(void **state)
 {
     lone_server *s = *state;
@@ -207,6 +250,8 @@ static void only_the_client_coordinates_and_in_a_session_for_secrets(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_reshare_is_recorded_before_it_begins_or_refused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(every_part_of_a_plan_is_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_plan_does_no_harm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_the_client_coordinates_and_in_a_session_for_secrets,
