@@ -73,12 +73,12 @@ typedef struct {
     /* state, public part and sealed share together; only when the state is `from` */
     tdsa_status (*key_update)(ks_backend *b, const ks_key_row *row, ks_key_state from,
                               tdsa_err *err);
-    /* to ACTIVE: earlier ACTIVE epochs become OLD, earlier REGISTERED ones go, batches of earlier epochs
-     * become VOID, in the same transaction */
+    /* to ACTIVE (DELETING while an order is SCHEDULED or UNDOING): earlier epochs in use become OLD,
+     * earlier REGISTERED ones go, batches of earlier epochs become VOID, in the same transaction */
     tdsa_status (*key_move)(ks_backend *b, const char *key_id, uint32_t epoch, ks_key_state from,
                             ks_key_state to, tdsa_err *err);
-    /* a PENDING row beside others: TDSA_E_CONFLICT when one of this or a later epoch, a PENDING or a
-     * DELETED one is there; label, limit, birth and attributes of the rows that are there win */
+    /* a PENDING row beside others: TDSA_E_CONFLICT when one of this or a later epoch, a PENDING, DELETING
+     * or DELETED one is there; label, limit, birth and attributes of the rows that are there win */
     tdsa_status (*key_add)(ks_backend *b, const ks_key_row *row, tdsa_err *err);
     /* all rows of a key (NULL: of all) in a state (0: in any), ascending by key id and epoch */
     tdsa_status (*key_rows)(ks_backend *b, const char *key_id, ks_key_state state, ks_key_row_fn fn,
@@ -89,10 +89,19 @@ typedef struct {
                                  const uint8_t *attrs, size_t attrs_len, tdsa_err *err);
     tdsa_status (*key_set_limit)(ks_backend *b, const char *key_id, int64_t limit, tdsa_err *err);
     tdsa_status (*key_get)(ks_backend *b, const char *key_id, ks_key_row_fn fn, void *ctx,
-                           tdsa_err *err); /* ACTIVE, else newest epoch; TDSA_E_NOT_FOUND */
+                           tdsa_err *err); /* in use, else newest epoch; TDSA_E_NOT_FOUND */
     tdsa_status (*key_each)(ks_backend *b, const char *after, size_t limit, ks_key_row_fn fn,
                             void *ctx, tdsa_err *err);
+    /* without a tombstone the order about the key goes too */
     tdsa_status (*key_delete)(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err);
+
+    /* see ks_deletion_put; fields are checked already */
+    tdsa_status (*deletion_put)(ks_backend *b, const ks_deletion *d, const ks_deletion *was,
+                                tdsa_err *err);
+    tdsa_status (*deletion_told)(ks_backend *b, const ks_deletion *d, uint32_t told, tdsa_err *err);
+    /* that of one key, or (key_id NULL) all open ones; rows as they are, not checked */
+    tdsa_status (*deletion_each)(ks_backend *b, const char *key_id, ks_deletion_fn fn, void *ctx,
+                                 tdsa_err *err);
 
     tdsa_status (*batch_insert)(ks_backend *b, const ks_batch_row *row, tdsa_err *err);
     tdsa_status (*batch_move)(ks_backend *b, const uint8_t *beta, ks_batch_state from,

@@ -73,6 +73,7 @@ static void memory_close(ks_backend *b)
         free_key(k);
     }
     ks_memory_drop_batches(m, NULL);
+    ks_memory_drop_deletions(m, NULL);
     while (m->lanes != NULL) {
         memory_lane *l = m->lanes;
 
@@ -108,7 +109,7 @@ memory_key *ks_memory_find_key(ks_memory *m, const char *key_id)
     memory_key *found = NULL;
 
     for (memory_key *k = m->keys; k != NULL; k = k->next) {
-        if (strcmp(k->key_id, key_id) == 0 && (found == NULL || found->state != KS_KEY_ACTIVE)) {
+        if (strcmp(k->key_id, key_id) == 0 && (found == NULL || !ks_key_in_use(found->state))) {
             found = k; /* epochs ascend */
         }
     }
@@ -186,7 +187,8 @@ static tdsa_status key_add(ks_backend *b, const ks_key_row *row, tdsa_err *err)
         if (strcmp(k->key_id, row->key_id) != 0) {
             continue;
         }
-        if (k->epoch >= row->epoch || k->state == KS_KEY_PENDING || k->state == KS_KEY_DELETED) {
+        if (k->epoch >= row->epoch || k->state == KS_KEY_PENDING || k->state == KS_KEY_DELETED ||
+            k->state == KS_KEY_DELETING) {
             return TDSA_FAIL(
                 err, TDSA_E_CONFLICT,
                 "key %s has epoch %u or a later one already, one in the making, or was deleted",
@@ -232,7 +234,7 @@ static tdsa_status key_drop(ks_backend *b, const char *key_id, uint32_t epoch, t
     if (k == NULL || k->state == KS_KEY_DELETED) {
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s of epoch %u", key_id, epoch);
     }
-    if (k->state == KS_KEY_ACTIVE) {
+    if (ks_key_in_use(k->state)) {
         return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is in state %d, not %d", key_id,
                          (int)k->state, (int)KS_KEY_OLD);
     }
@@ -250,7 +252,7 @@ static void replace_earlier(ks_memory *m, const char *key_id, uint32_t epoch)
         if (strcmp(k->key_id, key_id) != 0 || k->epoch >= epoch) {
             continue;
         }
-        if (k->state == KS_KEY_ACTIVE) {
+        if (ks_key_in_use(k->state)) {
             k->state = KS_KEY_OLD;
         } else if (k->state == KS_KEY_REGISTERED) {
             remove_key(m, k);
@@ -316,6 +318,7 @@ static tdsa_status key_move(ks_backend *b, const char *key_id, uint32_t epoch, k
         m->key_changes++;
         if (to == KS_KEY_ACTIVE) {
             replace_earlier(m, key_id, epoch);
+            k->state = ks_memory_deleting(m, key_id) ? KS_KEY_DELETING : to;
         }
     }
     return st;
@@ -443,9 +446,8 @@ static void drop_lanes(ks_memory *m, const char *key_id)
     }
 }
 
-static tdsa_status key_delete(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err)
+bool ks_memory_key_wipe(ks_memory *m, const char *key_id, bool tombstone)
 {
-    ks_memory *m = ks_memory_of(b);
     memory_key *newest = NULL;
     memory_key *next = NULL;
 
@@ -453,7 +455,7 @@ static tdsa_status key_delete(ks_backend *b, const char *key_id, bool tombstone,
         newest = strcmp(k->key_id, key_id) == 0 ? k : newest; /* epochs ascend */
     }
     if (newest == NULL) {
-        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", key_id);
+        return false;
     }
     ks_memory_drop_batches(m, key_id);
     drop_lanes(m, key_id);
@@ -465,13 +467,22 @@ static tdsa_status key_delete(ks_backend *b, const char *key_id, bool tombstone,
     }
     m->key_changes++;
     if (!tombstone) {
-        return TDSA_OK;
+        ks_memory_drop_deletions(m, key_id);
+        return true;
     }
     drop_bytes(&newest->public_part, &newest->public_len);
     drop_bytes(&newest->attrs, &newest->attrs_len);
     drop_bytes(&newest->sealed, &newest->sealed_len);
     memset(newest->label, 0, sizeof newest->label);
     newest->state = KS_KEY_DELETED;
+    return true;
+}
+
+static tdsa_status key_delete(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err)
+{
+    if (!ks_memory_key_wipe(ks_memory_of(b), key_id, tombstone)) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", key_id);
+    }
     return TDSA_OK;
 }
 
@@ -551,6 +562,9 @@ const ks_backend_ops ks_backend_memory = {
     .key_get = key_get,
     .key_each = key_each,
     .key_delete = key_delete,
+    .deletion_put = ks_memory_deletion_put,
+    .deletion_told = ks_memory_deletion_told,
+    .deletion_each = ks_memory_deletion_each,
     .batch_insert = ks_memory_batch_insert,
     .batch_move = ks_memory_batch_move,
     .batch_each = ks_memory_batch_each,

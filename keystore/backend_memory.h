@@ -31,6 +31,12 @@ struct memory_batch {
     size_t sealed_len;
 };
 
+typedef struct memory_deletion memory_deletion;
+struct memory_deletion {
+    memory_deletion *next; /* ascending by key id */
+    ks_deletion d;
+};
+
 typedef struct memory_lane memory_lane;
 struct memory_lane {
     memory_lane *next;
@@ -52,6 +58,7 @@ typedef struct {
     memory_key *keys;
     memory_batch *batches;
     memory_lane *lanes;
+    memory_deletion *deletions;
     memory_meta *metas;
     uint64_t starts, key_changes;
 } ks_memory;
@@ -59,7 +66,19 @@ typedef struct {
 ks_memory *ks_memory_of(ks_backend *b) TDSA_NONNULL;
 /** Replaces *out, whose old bytes are wiped; false (nothing changed) without memory. */
 bool ks_memory_copy(uint8_t **out, size_t *out_len, const uint8_t *bytes, size_t len);
-/** The row of the ACTIVE epoch, else of the newest; NULL when there is none. */
+/** Wipes what a key has; false when there is no row of it. */
+bool ks_memory_key_wipe(ks_memory *m, const char *key_id, bool tombstone);
+/** Of one key, or all (NULL). */
+void ks_memory_drop_deletions(ks_memory *m, const char *key_id);
+/** An order about this key is SCHEDULED or UNDOING. */
+bool ks_memory_deleting(const ks_memory *m, const char *key_id) TDSA_NONNULL;
+tdsa_status ks_memory_deletion_put(ks_backend *b, const ks_deletion *d, const ks_deletion *was,
+                                   tdsa_err *err);
+tdsa_status ks_memory_deletion_told(ks_backend *b, const ks_deletion *d, uint32_t told,
+                                    tdsa_err *err);
+tdsa_status ks_memory_deletion_each(ks_backend *b, const char *key_id, ks_deletion_fn fn, void *ctx,
+                                    tdsa_err *err);
+/** The row of the epoch in use, else of the newest; NULL when there is none. */
 memory_key *ks_memory_find_key(ks_memory *m, const char *key_id) TDSA_NONNULL;
 /** Batches of earlier epochs become VOID. */
 void ks_memory_void_before(ks_memory *m, const char *key_id, uint32_t epoch);

@@ -33,7 +33,14 @@ typedef enum {
     SQL_KEY_DELETE,
     SQL_KEY_DELETE_OLD,
     SQL_KEY_BURY,
+    SQL_KEY_SCHEDULE,
+    SQL_KEY_REVIVE,
     SQL_LANE_DELETE,
+    SQL_DELETION_PUT,
+    SQL_DELETION_DELETE,
+    SQL_DELETION_TOLD,
+    SQL_DELETION_GET,
+    SQL_DELETION_OPEN,
     SQL_BATCH_INSERT,
     SQL_BATCH_DATA_INSERT,
     SQL_BATCH_DATA,
@@ -151,6 +158,18 @@ tdsa_status ks_sqlite_key_get(ks_backend *b, const char *key_id, ks_key_row_fn f
 tdsa_status ks_sqlite_key_each(ks_backend *b, const char *after, size_t limit, ks_key_row_fn fn,
                                void *ctx, tdsa_err *err);
 tdsa_status ks_sqlite_key_delete(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err);
+/** What goes with a key, inside a transaction; TDSA_E_NOT_FOUND when there is no row of it. */
+TDSA_MUST_USE tdsa_status ks_sqlite_key_wipe(ks_sqlite *q, const char *key_id, bool tombstone,
+                                             tdsa_err *err) TDSA_NONNULL;
+/** Ends a transaction that changed a key row. */
+TDSA_MUST_USE tdsa_status ks_sqlite_end_key_change(ks_sqlite *q, tdsa_status st, tdsa_err *err)
+    TDSA_NONNULL;
+tdsa_status ks_sqlite_deletion_put(ks_backend *b, const ks_deletion *d, const ks_deletion *was,
+                                   tdsa_err *err);
+tdsa_status ks_sqlite_deletion_told(ks_backend *b, const ks_deletion *d, uint32_t told,
+                                    tdsa_err *err);
+tdsa_status ks_sqlite_deletion_each(ks_backend *b, const char *key_id, ks_deletion_fn fn, void *ctx,
+                                    tdsa_err *err);
 tdsa_status ks_sqlite_batch_insert(ks_backend *b, const ks_batch_row *row, tdsa_err *err);
 tdsa_status ks_sqlite_batch_move(ks_backend *b, const uint8_t *beta, ks_batch_state from,
                                  ks_batch_state to, tdsa_err *err);

@@ -1,7 +1,7 @@
 #include "keystore/backend_sqlite.h"
 
 /* Every change of a key row raises the counter of key changes in the same transaction. */
-static tdsa_status end_key_change(ks_sqlite *q, tdsa_status st, tdsa_err *err)
+tdsa_status ks_sqlite_end_key_change(ks_sqlite *q, tdsa_status st, tdsa_err *err)
 {
     if (st == TDSA_OK) {
         ks_bind b = ks_sqlite_use(q, SQL_KEY_CHANGED);
@@ -79,7 +79,7 @@ tdsa_status ks_sqlite_key_insert(ks_backend *backend, const ks_key_row *row, tds
     if (st == TDSA_OK && changes == 0) {
         st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s exists already", row->key_id);
     }
-    return end_key_change(q, st, err);
+    return ks_sqlite_end_key_change(q, st, err);
 }
 
 tdsa_status ks_sqlite_key_update(ks_backend *backend, const ks_key_row *row, ks_key_state from,
@@ -104,7 +104,7 @@ tdsa_status ks_sqlite_key_update(ks_backend *backend, const ks_key_row *row, ks_
     if (st == TDSA_OK && changes == 0) {
         st = why_unchanged(q, row->key_id, row->epoch, from, err);
     }
-    return end_key_change(q, st, err);
+    return ks_sqlite_end_key_change(q, st, err);
 }
 
 /* A newer epoch is ACTIVE now. */
@@ -146,7 +146,7 @@ tdsa_status ks_sqlite_key_move(ks_backend *backend, const char *key_id, uint32_t
     if (st == TDSA_OK && to == KS_KEY_ACTIVE) {
         st = replace_earlier(q, key_id, epoch, err);
     }
-    return end_key_change(q, st, err);
+    return ks_sqlite_end_key_change(q, st, err);
 }
 
 tdsa_status ks_sqlite_key_add(ks_backend *backend, const ks_key_row *row, tdsa_err *err)
@@ -169,7 +169,7 @@ tdsa_status ks_sqlite_key_add(ks_backend *backend, const ks_key_row *row, tdsa_e
             "key %s has epoch %u or a later one already, one in the making, or was deleted",
             row->key_id, row->epoch);
     }
-    return end_key_change(q, st, err);
+    return ks_sqlite_end_key_change(q, st, err);
 }
 
 tdsa_status ks_sqlite_key_drop(ks_backend *backend, const char *key_id, uint32_t epoch,
@@ -190,7 +190,7 @@ tdsa_status ks_sqlite_key_drop(ks_backend *backend, const char *key_id, uint32_t
     if (st == TDSA_OK && changes == 0) {
         st = why_unchanged(q, key_id, epoch, KS_KEY_OLD, err);
     }
-    st = end_key_change(q, st, err);
+    st = ks_sqlite_end_key_change(q, st, err);
     if (st == TDSA_OK) {
         ks_sqlite_truncate_log(q);
     }
@@ -221,7 +221,7 @@ tdsa_status ks_sqlite_key_set_attrs(ks_backend *backend, const char *key_id, con
     ks_bind_text(&b, label);
     ks_bind_blob(&b, attrs, attrs_len);
     st = ks_sqlite_run(&b, &changes, "storing attributes", err);
-    return end_key_change(q, not_found_if(changes, st, key_id, err), err);
+    return ks_sqlite_end_key_change(q, not_found_if(changes, st, key_id, err), err);
 }
 
 tdsa_status ks_sqlite_key_set_limit(ks_backend *backend, const char *key_id, int64_t limit,
@@ -239,7 +239,7 @@ tdsa_status ks_sqlite_key_set_limit(ks_backend *backend, const char *key_id, int
     ks_bind_text(&b, key_id);
     ks_bind_int(&b, limit);
     st = ks_sqlite_run(&b, &changes, "storing a limit", err);
-    return end_key_change(q, not_found_if(changes, st, key_id, err), err);
+    return ks_sqlite_end_key_change(q, not_found_if(changes, st, key_id, err), err);
 }
 
 static const uint8_t *column_blob(sqlite3_stmt *stmt, int column, size_t *len)
@@ -339,28 +339,35 @@ static tdsa_status run_for_key(ks_sqlite *q, ks_sql which, const char *key_id, i
     return ks_sqlite_run(&b, changes, "deleting a key", err);
 }
 
+tdsa_status ks_sqlite_key_wipe(ks_sqlite *q, const char *key_id, bool tombstone, tdsa_err *err)
+{
+    uint64_t dropped = 0;
+    int changes = 0;
+    tdsa_status st = ks_sqlite_purge(q, key_id, false, &dropped, err);
+
+    if (st == TDSA_OK) {
+        st = run_for_key(q, SQL_LANE_DELETE, key_id, NULL, err);
+    }
+    if (st == TDSA_OK) {
+        st =
+            run_for_key(q, tombstone ? SQL_KEY_DELETE_OLD : SQL_DELETION_DELETE, key_id, NULL, err);
+    }
+    if (st == TDSA_OK) {
+        st = run_for_key(q, tombstone ? SQL_KEY_BURY : SQL_KEY_DELETE, key_id, &changes, err);
+    }
+    return not_found_if(changes, st, key_id, err);
+}
+
 tdsa_status ks_sqlite_key_delete(ks_backend *backend, const char *key_id, bool tombstone,
                                  tdsa_err *err)
 {
     ks_sqlite *q = ks_sqlite_of(backend);
-    uint64_t dropped = 0;
-    int changes = 0;
     tdsa_status st = ks_sqlite_begin(q, err);
 
     if (st != TDSA_OK) {
         return st;
     }
-    st = ks_sqlite_purge(q, key_id, false, &dropped, err);
-    if (st == TDSA_OK) {
-        st = run_for_key(q, SQL_LANE_DELETE, key_id, NULL, err);
-    }
-    if (st == TDSA_OK && tombstone) {
-        st = run_for_key(q, SQL_KEY_DELETE_OLD, key_id, NULL, err);
-    }
-    if (st == TDSA_OK) {
-        st = run_for_key(q, tombstone ? SQL_KEY_BURY : SQL_KEY_DELETE, key_id, &changes, err);
-    }
-    st = end_key_change(q, not_found_if(changes, st, key_id, err), err);
+    st = ks_sqlite_end_key_change(q, ks_sqlite_key_wipe(q, key_id, tombstone, err), err);
     if (st == TDSA_OK) {
         ks_sqlite_truncate_log(q);
     }

@@ -2,7 +2,8 @@
 
 #define KEY_COLUMNS \
     "key_id, epoch, state, label, created_ms, presignature_limit, public_part, attrs"
-#define BATCH_COLUMNS "beta, key_id, epoch, state, lane, seq, count, next, members"
+#define DELETION_COLUMNS "key_id, serial, state, due_ms, grace_ms, members, told"
+#define BATCH_COLUMNS    "beta, key_id, epoch, state, lane, seq, count, next, members"
 /* ?2 any state, ?3 whole or part, ?4 any epoch or one, ?6 to ?7 lanes, ?8 not among the members */
 #define BATCH_WANTED                                                                      \
     " AND (?2 = 0 OR state = ?2) AND (?3 = 0 OR next < count) AND (?4 = 1 OR epoch = ?5)" \
@@ -11,6 +12,7 @@
 #define KEPT(column, otherwise)                                                               \
     "CASE WHEN EXISTS (SELECT 1 FROM key WHERE key_id = ?1) THEN (SELECT " column " FROM key" \
     " WHERE key_id = ?1 ORDER BY epoch DESC LIMIT 1) ELSE " otherwise " END"
+#define IN_USE(row)   "(" row ".state IN (3, 6))"
 #define KEY_ALIVE     "EXISTS (SELECT 1 FROM key WHERE key_id = ?1 AND state <> 4)"
 #define PURGED_OF_KEY "beta IN (SELECT beta FROM batch WHERE key_id = ?1 AND state = -1)"
 #define USED                                                                                     \
@@ -33,8 +35,11 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
                        " WHERE NOT EXISTS (SELECT 1 FROM key WHERE key_id = ?1)",
     [SQL_KEY_UPDATE] = "UPDATE key SET state = ?3, public_part = ?4, sealed = ?5"
                        " WHERE key_id = ?1 AND epoch = ?2 AND state = ?6",
-    [SQL_KEY_MOVE] = "UPDATE key SET state = ?4 WHERE key_id = ?1 AND epoch = ?2 AND state = ?3",
-    [SQL_KEY_RETIRE] = "UPDATE key SET state = 5 WHERE key_id = ?1 AND epoch < ?2 AND state = 3",
+    [SQL_KEY_MOVE] = "UPDATE key SET state = CASE WHEN ?4 = 3 AND EXISTS (SELECT 1 FROM deletion"
+                     " WHERE key_id = ?1 AND state IN (1, 2)) THEN 6 ELSE ?4 END"
+                     " WHERE key_id = ?1 AND epoch = ?2 AND state = ?3",
+    [SQL_KEY_RETIRE] = "UPDATE key SET state = 5 WHERE key_id = ?1 AND epoch < ?2"
+                       " AND state IN (3, 6)",
     [SQL_KEY_UNREGISTER] = "DELETE FROM key WHERE key_id = ?1 AND epoch < ?2 AND state = 1",
     [SQL_KEY_VOID] = "UPDATE batch SET state = 3 WHERE key_id = ?1 AND epoch < ?2 AND state <> 3",
     [SQL_KEY_ADD] =
@@ -44,7 +49,7 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
             "?6") ", ?7, " KEPT("attrs",
                                 "?8") ", ?9"
                                       " WHERE NOT EXISTS (SELECT 1 FROM key WHERE key_id = ?1"
-                                      " AND (epoch >= ?2 OR state = 2 OR state = 4))",
+                                      " AND (epoch >= ?2 OR state IN (2, 4, 6)))",
     [SQL_KEY_ROWS] = "SELECT " KEY_COLUMNS ", sealed FROM key WHERE (?1 IS NULL OR key_id = ?1)"
                      " AND (?2 = 0 OR state = ?2) ORDER BY key_id, epoch",
     [SQL_KEY_DROP] = "DELETE FROM key WHERE key_id = ?1 AND epoch = ?2 AND state IN (1, 2, 5)",
@@ -53,18 +58,34 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
     [SQL_KEY_STATE] = "SELECT state FROM key WHERE key_id = ?1 AND epoch = ?2",
     [SQL_KEY_LIVE] = "SELECT 1 FROM key WHERE key_id = ?1 AND state <> 4",
     [SQL_KEY_GET] = "SELECT " KEY_COLUMNS ", sealed FROM key WHERE key_id = ?1"
-                    " ORDER BY state = 3 DESC, epoch DESC LIMIT 1",
-    [SQL_KEY_EACH] = "SELECT " KEY_COLUMNS ", NULL FROM key WHERE key_id > ?1"
-                     " AND NOT EXISTS (SELECT 1 FROM key other"
-                     " WHERE other.key_id = key.key_id AND ((other.state = 3) > (key.state = 3)"
-                     " OR ((other.state = 3) = (key.state = 3) AND other.epoch > key.epoch)))"
-                     " ORDER BY key_id LIMIT ?2",
+                    " ORDER BY state IN (3, 6) DESC, epoch DESC LIMIT 1",
+    [SQL_KEY_EACH] =
+        "SELECT " KEY_COLUMNS ", NULL FROM key WHERE key_id > ?1"
+        " AND NOT EXISTS (SELECT 1 FROM key other"
+        " WHERE other.key_id = key.key_id AND (" IN_USE("other") " > " IN_USE("key") " OR (" IN_USE(
+            "other") " = " IN_USE("key") " AND other.epoch > key.epoch)))"
+                                         " ORDER BY key_id LIMIT ?2",
     [SQL_KEY_DELETE] = "DELETE FROM key WHERE key_id = ?1",
     [SQL_KEY_DELETE_OLD] = "DELETE FROM key WHERE key_id = ?1"
                            " AND epoch < (SELECT max(epoch) FROM key WHERE key_id = ?1)",
     [SQL_KEY_BURY] = "UPDATE key SET state = 4, label = '', public_part = NULL, attrs = NULL,"
                      " sealed = NULL WHERE key_id = ?1",
+    [SQL_KEY_SCHEDULE] = "UPDATE key SET state = 6 WHERE key_id = ?1 AND state = 3",
+    [SQL_KEY_REVIVE] = "UPDATE key SET state = 3 WHERE key_id = ?1 AND state = 6",
     [SQL_LANE_DELETE] = "DELETE FROM lane WHERE key_id = ?1",
+
+    /* ?8, ?9: what it replaces, both 0 for nothing */
+    [SQL_DELETION_PUT] =
+        "INSERT INTO deletion (" DELETION_COLUMNS ") SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
+        " WHERE ?8 = 0 OR EXISTS (SELECT 1 FROM deletion WHERE key_id = ?1)"
+        " ON CONFLICT (key_id) DO UPDATE SET serial = ?2, state = ?3, due_ms = ?4, grace_ms = ?5,"
+        " members = ?6, told = ?7 WHERE serial = ?8 AND state = ?9 AND state <> 4",
+    [SQL_DELETION_DELETE] = "DELETE FROM deletion WHERE key_id = ?1",
+    [SQL_DELETION_TOLD] = "UPDATE deletion SET told = told | (?4 & members)"
+                          " WHERE key_id = ?1 AND serial = ?2 AND state = ?3",
+    [SQL_DELETION_GET] = "SELECT " DELETION_COLUMNS " FROM deletion WHERE key_id = ?1",
+    [SQL_DELETION_OPEN] = "SELECT " DELETION_COLUMNS " FROM deletion"
+                          " WHERE state < 3 OR told <> members ORDER BY key_id",
 
     [SQL_BATCH_INSERT] =
         "INSERT INTO batch (key_id, beta, epoch, state, lane, seq, count, next, members)"

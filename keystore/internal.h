@@ -65,6 +65,8 @@ ks_seal_place ks_key_place(const char *key_id, uint32_t epoch, const uint8_t *pu
 /** Everything that the rest of the code relies on in a row; else TDSA_E_STORE. */
 TDSA_MUST_USE tdsa_status ks_check_key_row(const ks_key_row *row, tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status ks_check_batch_row(const ks_batch_row *row, tdsa_err *err) TDSA_NONNULL;
+/** Else TDSA_E_BAD_INPUT. */
+TDSA_MUST_USE tdsa_status ks_check_deletion(const ks_deletion *d, tdsa_err *err) TDSA_NONNULL;
 /** Counts and logs a row that is refused (TDSA_E_STORE); gives st back; call inside. */
 tdsa_status ks_refused(ks *s, tdsa_status st, const tdsa_err *err) TDSA_NONNULL;
 

@@ -37,8 +37,15 @@ typedef enum {
     KS_KEY_PENDING = 2,    /* share stored, not everybody has confirmed */
     KS_KEY_ACTIVE = 3,
     KS_KEY_DELETED = 4, /* tombstone: the share is wiped */
-    KS_KEY_OLD = 5      /* a newer epoch is ACTIVE; kept until everybody has that, never used */
+    KS_KEY_OLD = 5,     /* a newer epoch is ACTIVE; kept until everybody has that, never used */
+    KS_KEY_DELETING = 6 /* was ACTIVE; wiped when its grace period is over, unless that is undone */
 } ks_key_state;
+
+/** The epoch in use, or that was until the key was ordered to be deleted. */
+static inline bool ks_key_in_use(ks_key_state state)
+{
+    return state == KS_KEY_ACTIVE || state == KS_KEY_DELETING;
+}
 
 typedef enum { KS_BATCH_MADE = 1, KS_BATCH_FREE = 2, KS_BATCH_VOID = 3 } ks_batch_state;
 
@@ -139,12 +146,13 @@ TDSA_MUST_USE tdsa_status ks_key_store(ks *s, const char *key_id, uint32_t epoch
                                        const tdsa_secret *share, tdsa_err *err) TDSA_NONNULL;
 /**
  * PENDING -> ACTIVE, or PENDING -> REGISTERED, which wipes the share of an abandoned generation. With
- * the first every earlier epoch that was ACTIVE becomes OLD and all its batches VOID, at once.
+ * the first every earlier epoch that was ACTIVE becomes OLD and all its batches VOID, at once; of a key
+ * that is being deleted (ks_deletion_put) it becomes DELETING instead.
  * Errors: TDSA_E_CONFLICT (not in `from`), TDSA_E_NOT_FOUND, TDSA_E_BAD_INPUT (any other move).
  */
 TDSA_MUST_USE tdsa_status ks_key_move(ks *s, const char *key_id, uint32_t epoch, ks_key_state from,
                                       ks_key_state to, tdsa_err *err) TDSA_NONNULL;
-/** The row of the ACTIVE epoch, of the newest when none is ACTIVE. Errors: TDSA_E_NOT_FOUND. */
+/** The row of the ACTIVE or DELETING epoch, of the newest when there is none. Errors: TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_key_get(ks *s, const char *key_id, ks_key **out, tdsa_err *err)
     TDSA_NONNULL;
 /** Opens the sealed share. Errors: TDSA_E_NOT_FOUND, TDSA_E_LOGIN, TDSA_E_STORE (the row was
@@ -155,8 +163,8 @@ TDSA_MUST_USE tdsa_status ks_key_open(ks *s, const char *key_id, uint32_t epoch,
  * Adds a PENDING row of epoch k->epoch beside the ACTIVE one (reshare), or alone where the key was not
  * before. Label, limit, attributes and time of birth are those of the rows that are there, else
  * those of k. share may be NULL: the public part of an epoch that this participant is not in.
- * Errors: TDSA_E_CONFLICT (another PENDING row, this or a later epoch, or the key was deleted),
- * TDSA_E_BAD_INPUT, TDSA_E_LOGIN.
+ * Errors: TDSA_E_CONFLICT (another PENDING row, this or a later epoch, or the key was or is being
+ * deleted), TDSA_E_BAD_INPUT, TDSA_E_LOGIN.
  */
 TDSA_MUST_USE tdsa_status ks_key_add_epoch(ks *s, const ks_key *k, const tdsa_secret *share,
                                            tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
@@ -186,6 +194,49 @@ TDSA_MUST_USE tdsa_status ks_key_each_in(ks *s, ks_key_state state, ks_key_fn fn
  * epoch in state DELETED, so that the id is not registered again. Errors: TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_key_delete(ks *s, const char *key_id, bool tombstone, tdsa_err *err)
     TDSA_NONNULL;
+
+/* ---- orders to delete a key, and to undo that ---- */
+
+typedef enum {
+    KS_DELETION_SCHEDULED = 1, /* the key is DELETING; due_ms */
+    KS_DELETION_UNDOING =
+        2, /* not wiped any more, and not in use before all participants say the same */
+    KS_DELETION_CANCELLED = 3, /* ACTIVE again */
+    KS_DELETION_WIPED = 4      /* for ever */
+} ks_deletion_state;
+
+/** The newest order about a key. */
+typedef struct {
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint64_t serial; /* odd: delete, even: undo; below 2^63 */
+    ks_deletion_state state;
+    uint64_t due_ms;   /* SCHEDULED: when to wipe, wall clock */
+    uint64_t grace_ms; /* from the order to due_ms */
+    uint32_t members;  /* participants of the key: bit (1 << participantIndex) */
+    uint32_t told;     /* those of them that are known to have it in this state */
+} ks_deletion;
+
+/**
+ * Stores an order in place of `was` (NULL: of none), and moves the key with it, in one transaction:
+ * SCHEDULED: ACTIVE -> DELETING; UNDOING: nothing; CANCELLED: DELETING -> ACTIVE; WIPED: shares, batches,
+ * blocks and counters go, a tombstone stays.
+ * Errors: TDSA_E_CONFLICT (the stored order has another serial or state than `was`: read it again; WIPED
+ * is never replaced), TDSA_E_NOT_FOUND (no such key, or it is wiped), TDSA_E_BAD_INPUT.
+ */
+TDSA_MUST_USE tdsa_status ks_deletion_put(ks *s, const ks_deletion *d, const ks_deletion *was,
+                                          tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
+/** Errors: TDSA_E_NOT_FOUND (there was no order). */
+TDSA_MUST_USE tdsa_status ks_deletion_get(ks *s, const char *key_id, ks_deletion *out,
+                                          tdsa_err *err) TDSA_NONNULL;
+/** Adds to `told` of the order d->serial in d->state; nothing when it was replaced meanwhile. */
+TDSA_MUST_USE tdsa_status ks_deletion_told(ks *s, const ks_deletion *d, uint32_t told,
+                                           tdsa_err *err) TDSA_NONNULL;
+/** Called inside the store's lock, `d` lent; return false to stop. No other call on this ks may be
+ * made from it. */
+typedef bool (*ks_deletion_fn)(void *ctx, const ks_deletion *d);
+/** Orders about which something is left to do: SCHEDULED, UNDOING, or not known to all. */
+TDSA_MUST_USE tdsa_status ks_deletion_each_open(ks *s, ks_deletion_fn fn, void *ctx, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 4)));
 
 /* ---- presignature batches ---- */
 

@@ -24,7 +24,7 @@ tdsa_status ks_check_key_row(const ks_key_row *row, tdsa_err *err)
         !blob_ok(row->public_part, row->public_len, KS_PUBLIC_MAX) ||
         !blob_ok(row->attrs, row->attrs_len, KS_ATTRS_MAX) ||
         !blob_ok(row->sealed, row->sealed_len, TDSA_SECRET_LEN_MAX + KS_SEAL_OVERHEAD) ||
-        row->state < KS_KEY_REGISTERED || row->state > KS_KEY_OLD) {
+        row->state < KS_KEY_REGISTERED || row->state > KS_KEY_DELETING) {
         return TDSA_FAIL(err, TDSA_E_STORE, "the row of key %s is damaged", row->key_id);
     }
     return TDSA_OK;
@@ -39,6 +39,23 @@ tdsa_status ks_check_batch_row(const ks_batch_row *row, tdsa_err *err)
         row->next > row->count || row->state < KS_BATCH_MADE || row->state > KS_BATCH_VOID ||
         !blob_ok(row->sealed, row->sealed_len, KS_BATCH_DATA_MAX + KS_SEAL_OVERHEAD)) {
         return TDSA_FAIL(err, TDSA_E_STORE, "a batch of key %s is damaged", row->key_id);
+    }
+    return TDSA_OK;
+}
+
+tdsa_status ks_check_deletion(const ks_deletion *d, tdsa_err *err)
+{
+    const bool odd = (d->serial & 1) != 0;
+    const bool deletes = d->state == KS_DELETION_SCHEDULED || d->state == KS_DELETION_WIPED;
+
+    if (ks_check_key_id(d->key_id, err) != TDSA_OK) {
+        return err->status;
+    }
+    if (d->serial == 0 || d->serial > KS_SEQ_MAX || d->due_ms > KS_SEQ_MAX ||
+        d->grace_ms > KS_SEQ_MAX || d->state < KS_DELETION_SCHEDULED ||
+        d->state > KS_DELETION_WIPED || odd != deletes) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "order %llu about key %s is in no state (%d)",
+                         (unsigned long long)d->serial, d->key_id, (int)d->state);
     }
     return TDSA_OK;
 }

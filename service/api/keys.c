@@ -21,6 +21,8 @@ static const char *state_name(ks_key_state state)
         return "ACTIVE";
     case KS_KEY_DELETED:
         return "DELETED";
+    case KS_KEY_DELETING:
+        return "DELETING";
     case KS_KEY_OLD: /* never the row that is shown */
         break;
     }

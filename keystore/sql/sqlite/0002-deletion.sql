@@ -1,3 +1,5 @@
+-- State 6 of a key: it is being deleted (keystore.h).
+--
 -- Orders to delete keys and to undo that, one per key: the newest. Kept after the key is wiped, for
 -- participants that have not heard of it.
 CREATE TABLE deletion (
