@@ -94,6 +94,29 @@ size_t http_server_stop(http_server *s, uint32_t grace_ms) TDSA_NONNULL;
  * valid until their http_reply. */
 void http_server_free(http_server *s);
 
+/** A request of this process itself. All of it is lent. */
+typedef struct {
+    const http_route *routes;
+    size_t route_count;
+    void *ctx;                   /* for the handler */
+    const char *method, *target; /* "/v1/keys?limit=3" */
+    const char *content_type;    /* NULL: none */
+    const void *body;
+    size_t body_len;
+} http_local_request;
+typedef struct {
+    unsigned status;
+    tdsa_buf body; /* owned by the caller; tdsa_buf_clear */
+} http_local_answer;
+/**
+ * Answers a request without a network: routed, limited (404, 405, 413, 400) and handled as on a
+ * listener, by the calling thread. The handler must answer before it returns, as those of a listener
+ * of HTTP_BLOCKING may. Headers of the answer are dropped.
+ * Errors: TDSA_E_NO_MEMORY. What the handler refuses is an answer, no error.
+ */
+TDSA_MUST_USE tdsa_status http_local(http_local_answer *out, const http_local_request *in,
+                                     tdsa_err *err) TDSA_NONNULL;
+
 /* What came. All lent until the answer; usable from any thread. */
 const char *http_request_method(const http_request *r) TDSA_NONNULL; /* "HEAD" stays "HEAD" */
 /** The path as it came, without the query. */

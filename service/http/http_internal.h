@@ -88,6 +88,7 @@ struct http_request {
         char *name, *value;
     } answer_headers[HTTP_HEADERS_MAX];
     size_t answer_header_count;
+    http_local_answer *local; /* where the answer goes when no connection asked; else NULL */
 };
 
 uint64_t http_now_us(void);
@@ -97,6 +98,10 @@ http_request *http_request_new(http_server *s, http_connection *c, const char *u
 void http_request_free(http_request *r);
 /** Copies what the accessors need, and decides on a refusal; runs once, when headers are there. */
 void http_request_admit(http_request *r, const char *method, const char *version);
+/** Finds the route of a target, and keeps method, path and query; refuses what does not fit. */
+void http_request_target(http_request *r, const char *method, const char *target);
+/** Adds a header of the request. */
+void http_request_keep_header(http_request *r, const char *name, const char *value);
 /** A response of {"code":..}; NULL: no memory. */
 struct MHD_Response *http_error_response(unsigned status, const char *message, const char *details);
 /** Frees the request when nobody owns it any more; the lock is held, and is released. */

@@ -107,20 +107,26 @@ static bool is_token(const char *name)
     return *name != '\0' && name[strspn(name, TOKEN_CHARS)] == '\0';
 }
 
+void http_request_keep_header(http_request *r, const char *name, const char *value)
+{
+    http_pair pair = {0, 0};
+
+    pair.name = keep(r, name, strlen(name));
+    pair.value = keep(r, value, strlen(value));
+    tdsa_buf_append(&r->headers, &pair, sizeof pair);
+}
+
 static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char *name,
                                  const char *value)
 {
     header_walk *w = ctx;
     http_request *r = w->r;
     const char *text = value == NULL ? "" : value;
-    http_pair pair = {0, 0};
 
     (void)kind;
     w->bytes += strlen(name) + strlen(text) + 4;
     w->bad_header = w->bad_header || !is_token(name);
-    pair.name = keep(r, name, strlen(name));
-    pair.value = keep(r, text, strlen(text));
-    tdsa_buf_append(&r->headers, &pair, sizeof pair);
+    http_request_keep_header(r, name, text);
     if (strcasecmp(name, "Content-Length") == 0) {
         w->lengths++;
         w->bad_length = w->bad_length || !parse_length(&r->received, text);
@@ -208,17 +214,30 @@ static const char *origin_form(const char *uri)
     return *uri == '\0' ? "/" : uri;
 }
 
+void http_request_target(http_request *r, const char *method, const char *target)
+{
+    const char *query = strchr(target, '?');
+    const size_t path_len = query == NULL ? strlen(target) : (size_t)(query - target);
+
+    r->method = keep(r, method, strlen(method));
+    r->path = keep(r, target, path_len);
+    if (r->refused == 0 && r->text.data != NULL && !r->text.failed) {
+        char *path = strndup(target, path_len); /* routing appends to r->text, which moves */
+
+        r->route = path == NULL ? NULL : http_route_find(r, method, path);
+        free(path);
+    }
+    if (r->refused == 0 && query != NULL && !keep_query(r, query + 1)) {
+        refuse(r, MHD_HTTP_BAD_REQUEST, "broken percent-encoding in the query");
+    }
+}
+
 void http_request_admit(http_request *r, const char *method, const char *version)
 {
     header_walk walk = {
         r, strlen(method) + strlen(r->uri) + strlen(version) + 4, 0, 0, 0, false, false, false};
-    const char *uri = origin_form(r->uri);
-    const char *query = strchr(uri, '?');
-    const size_t path_len = query == NULL ? strlen(uri) : (size_t)(query - uri);
 
     r->seen = true;
-    r->method = keep(r, method, strlen(method));
-    r->path = keep(r, uri, path_len);
     (void)MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, on_header, &walk);
     if (r->id[0] == '\0') {
         (void)pthread_mutex_lock(&r->server->lock);
@@ -231,15 +250,7 @@ void http_request_admit(http_request *r, const char *method, const char *version
         refuse(r, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
                "request line and headers are longer than the limit");
     }
-    if (r->refused == 0 && r->text.data != NULL && !r->text.failed) {
-        char *path = strndup(uri, path_len); /* routing appends to r->text, which moves */
-
-        r->route = path == NULL ? NULL : http_route_find(r, method, path);
-        free(path);
-    }
-    if (r->refused == 0 && query != NULL && !keep_query(r, query + 1)) {
-        refuse(r, MHD_HTTP_BAD_REQUEST, "broken percent-encoding in the query");
-    }
+    http_request_target(r, method, origin_form(r->uri));
     admit_body(r, &walk);
     if (r->text.failed || r->headers.failed || r->query.failed) {
         refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory");
@@ -388,9 +399,16 @@ void http_reply(http_request *r, unsigned status, const char *content_type, cons
         const void *in;
         void *out;
     } bytes = {.in = len == 0 ? "" : body};
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(len, bytes.out, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = NULL;
 
+    if (r->local != NULL) {
+        TDSA_ASSERT(r->app_owns); /* answered once */
+        r->app_owns = false;
+        r->local->status = status;
+        tdsa_buf_append(&r->local->body, bytes.in, len);
+        return;
+    }
+    response = MHD_create_response_from_buffer(len, bytes.out, MHD_RESPMEM_MUST_COPY);
     if (response != NULL && content_type != NULL) {
         (void)MHD_add_response_header(response, "Content-Type", content_type);
     }
