@@ -123,7 +123,8 @@ static tdsa_status load_key(svc_call *c, tdsa_err *err)
 static tdsa_status check_rules(svc_call *c, tdsa_err *err)
 {
     unsigned rules = c->row->rules;
-    bool client = c->api->cfg.client_index >= 0;
+    const svc_api_cfg *cfg = &c->api->cfg;
+    bool client = cfg->client_index >= 0;
 
     if ((rules & SVC_RULE_KEY) != 0) {
         tdsa_status st = load_key(c, err);
@@ -133,7 +134,7 @@ static tdsa_status check_rules(svc_call *c, tdsa_err *err)
         }
         client = c->key.client_participates;
     }
-    if ((rules & SVC_RULE_NO_CLIENT) != 0 && client) {
+    if ((rules & SVC_RULE_NO_CLIENT) != 0 && client && cfg->me != cfg->client_index) {
         return svc_call_refuse(c, 409, "CLIENT_PARTICIPATES", NULL, TDSA_E_CONFLICT, err,
                                "a client takes part in this group: ask the client");
     }

@@ -20,6 +20,7 @@ typedef void (*svc_api_done_fn)(void *ctx, const char *operation, const http_don
 typedef struct {
     part_engine *engine; /* lent */
     const tdsa_log *log; /* lent, may be NULL */
+    const char *service; /* who answers, for GET /v1/info; NULL: "tdsa-service"; lent */
     const char *version; /* of the service; lent */
     /* facts for GET /v1/info and for refusals before the engine is asked */
     uint16_t n, t, me;

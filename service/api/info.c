@@ -27,7 +27,7 @@ tdsa_status svc_api_do_INFO(svc_call *c, tdsa_err *err)
         (void)json_array_append_new(curves, json_string(grp_curve_name((grp_curve)i)));
     }
     c->reply = json_object();
-    svc_put(c->reply, "service", json_string("tdsa-service"));
+    svc_put(c->reply, "service", json_string(cfg->service != NULL ? cfg->service : "tdsa-service"));
     svc_put(c->reply, "version", json_string(cfg->version));
     svc_put(c->reply, "participantIndex", json_integer(cfg->me));
     svc_put(c->reply, "participants", json_integer(cfg->n));

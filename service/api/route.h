@@ -13,7 +13,7 @@
 /** Checked by the dispatcher before the handler runs. */
 typedef enum {
     SVC_RULE_NONE = 0,
-    SVC_RULE_NO_CLIENT = 1 << 0, /* 409 CLIENT_PARTICIPATES where a client takes part */
+    SVC_RULE_NO_CLIENT = 1 << 0, /* 409 CLIENT_PARTICIPATES where another, the client, must ask */
     SVC_RULE_KEY = 1 << 1,       /* the path names a key: 404 unknown, 410 deleted */
     SVC_RULE_ACTIVE = 1 << 2     /* the key is ACTIVE, else 409 KEY_NOT_ACTIVE */
 } svc_rule;
