@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the commands of docs/api.md and docs/operations.md in their order. usage: test_docs.py BUILD"""
+"""Runs the commands of docs/api.md, docs/cli.md and docs/operations.md in their order. usage: test_docs.py BUILD"""
 import os
 import re
 import subprocess
@@ -22,7 +22,7 @@ def main(build):
         work.mkdir()
         env = dict(os.environ, API=cluster.url(1, "api"), ADMIN=cluster.url(1, "admin"),
                    CONFIG=str(cluster.dir / "participant1/config.yml"),
-                   PATH=f"{cluster.build}/service/daemon:{os.environ['PATH']}")
+                   PATH=f"{cluster.build}/service/daemon:{cluster.build}/service/cli:{os.environ['PATH']}")
 
         def commands_work(page, least):
             blocks = blocks_of(page)
@@ -38,7 +38,11 @@ def main(build):
         def the_operations_page_works_as_written():
             commands_work("operations.md", 3)
 
-        return run_facts([the_api_page_works_as_written, the_operations_page_works_as_written])
+        def the_command_line_page_works_as_written():
+            need("Verified OK" in commands_work("cli.md", 4), "openssl did not verify")
+
+        return run_facts([the_api_page_works_as_written, the_command_line_page_works_as_written,
+                          the_operations_page_works_as_written])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,149 @@
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "config/suggest.h"
+
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+#define O(name)     CLI_SET(name)
+
+#define OPTIONS_OF_A_KEY                                                                       \
+    (O(LABEL) | O(DERIVATION) | O(PURPOSE) | O(DIGESTS) | O(LOW_S) | O(RATE) | O(NO_RESHARE) | \
+     O(PREPARE) | O(MIN_PATH) | O(MIN_PATH_XPUB) | O(MAX_PATH) | O(PATH_PREFIX) | O(STOCK_LIMIT))
+
+const cli_command cli_commands[] = {
+    {"info", "", 0, 0, CLI_ASKS, "show who answers: version, participants, limits", NULL,
+     "tdsa info", cli_do_info},
+    {"key list", "", O(ALL), 0, CLI_ASKS, "list the keys", NULL, "tdsa key list --all",
+     cli_do_key_list},
+    {"key show", "KEY", 0, 0, CLI_ASKS, "show a key: its state and what it may be used for", NULL,
+     "tdsa key show invoices", cli_do_key_show},
+    {"key create", "[KEY]", O(CURVE) | O(SCHEME) | O(REGISTER_ONLY) | OPTIONS_OF_A_KEY, O(CURVE),
+     CLI_ASKS | CLI_PEERS | CLI_UNSEALS, "make a key",
+     "All participants together make it; none of them ever has it whole. Its name, KEY, has 1 to "
+     "64 "
+     "characters of A-Z a-z 0-9 _ . - and is made at random when absent. What the key may be used "
+     "for is fixed here. The same command again goes on where it failed, and makes the shares of a "
+     "key that was registered only.",
+     "tdsa key create invoices --curve P-256 --derivation none", cli_do_key_create},
+    {"key public-key", "KEY", O(PATH) | O(FORMAT) | O(OUT), 0, CLI_ASKS | CLI_UNSEALS,
+     "write the public key", NULL, "tdsa key public-key invoices --out invoices.pem",
+     cli_do_key_public_key},
+    {"key xpub", "KEY", O(PATH), 0, CLI_ASKS | CLI_UNSEALS,
+     "write an extended public key (BIP-32) of a derived key",
+     "Whoever has it finds all public keys below it; with it and the private key of one of them, "
+     "the private key at its depth.",
+     "tdsa key xpub wallet --path m/44/0/0", cli_do_key_xpub},
+    {"key presign", "KEY", O(COUNT), O(COUNT), CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
+     "make presignatures, so that signatures need one exchange only",
+     "More than the participant makes at once are made in several requests.",
+     "tdsa key presign invoices --count 1000", cli_do_key_presign},
+    {"key stock", "KEY", O(RANGES) | O(DROP) | O(YES), 0, CLI_ASKS,
+     "show the presignatures that who answers can use, or drop them", NULL,
+     "tdsa key stock invoices", cli_do_key_stock},
+    {"key limit", "KEY N", 0, 0, CLI_ASKS,
+     "change how many presignatures may be in stock; -1: any number", NULL,
+     "tdsa key limit invoices 5000", cli_do_key_limit},
+    {"key sign", "KEY",
+     O(IN) | O(DIGEST) | O(ALGORITHM) | O(PATH) | O(ENCODING) | O(LOW_S) | O(TAPROOT) | O(OUT), 0,
+     CLI_ASKS | CLI_PEERS | CLI_UNSEALS, "sign a file or a digest",
+     "The digest of the file is taken here; a key that signs messages (all of eddsa and bip340) "
+     "gets the file itself, of 64 KiB at most. The signature is verified before it is shown: in "
+     "hex on standard output, as bytes with --out.",
+     "tdsa key sign invoices --in invoice.pdf --out invoice.sig", cli_do_key_sign},
+    {"key reshare", "KEY", O(MEMBERS) | O(THRESHOLD), 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
+     "give the key new shares",
+     "The public key stays; old shares, with every backup of them, and all presignatures become "
+     "worthless.",
+     "tdsa key reshare invoices", cli_do_key_reshare},
+    {"key delete", "KEY", O(YES), 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
+     "delete the key at every participant",
+     "Asks on a terminal whether it is meant; elsewhere --yes must say so.",
+     "tdsa key delete invoices --yes", cli_do_key_delete},
+    {"help", "[COMMAND] [COMMAND]", 0, 0, CLI_OFFLINE, "say how a command is used", NULL,
+     "tdsa help key sign", cli_do_help},
+    {"completion", "SHELL", 0, 0, CLI_OFFLINE,
+     "write the script that completes command lines; SHELL is bash", NULL,
+     "tdsa completion bash > /etc/bash_completion.d/tdsa", cli_do_completion},
+};
+const size_t cli_command_count = COUNT_OF(cli_commands);
+
+const cli_note cli_exit_notes[] = {
+    {"0", "done"},
+    {"1", "failed for another reason than those below"},
+    {"2", "wrong command line, input or configuration"},
+    {"3", "there is no such key, or it was deleted"},
+    {"4", "refused: a policy, the state of the key or a limit forbids it"},
+    {"5", "a participant is not available, or did not answer in time"},
+    {"6",
+     "verification failed: a signature, a recovery info or an audit log is not what it should be"},
+};
+const size_t cli_exit_note_count = COUNT_OF(cli_exit_notes);
+
+const cli_note cli_environment_notes[] = {
+    {"TDSA_API_URL", "the address of --url when neither --url nor --config is given; without it, "
+                     "http://127.0.0.1:8080"},
+    {"TDSA_CONFIG_FILE", "the file of --config when neither --url nor --config is given; it goes "
+                         "before TDSA_API_URL"},
+    {"NO_COLOR", "when set and not empty: no colours on a terminal"},
+};
+const size_t cli_environment_note_count = COUNT_OF(cli_environment_notes);
+
+const cli_command *cli_command_find(const char *name)
+{
+    for (size_t i = 0; i < cli_command_count; i++) {
+        if (strcmp(cli_commands[i].name, name) == 0) {
+            return &cli_commands[i];
+        }
+    }
+    return NULL;
+}
+
+bool cli_is_group(const char *word)
+{
+    const size_t len = strlen(word);
+
+    for (size_t i = 0; i < cli_command_count; i++) {
+        if (strncmp(cli_commands[i].name, word, len) == 0 && cli_commands[i].name[len] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "key sgn" is near "key sign"; so is "sign", whose group was left out. */
+static size_t distance(const char *name, const cli_command *c)
+{
+    const char *second = strchr(c->name, ' ');
+    const size_t first = strcspn(name, " ");
+    size_t least = cfg_suggest_distance(name, c->name);
+
+    if (second != NULL) {
+        char word[64];
+        size_t d;
+
+        (void)snprintf(word, sizeof word, "%.*s", (int)first, name);
+        d = cfg_suggest_distance(word, second + 1);
+        least = d < least ? d : least;
+    }
+    return least;
+}
+
+const char *cli_command_suggest(const char *name)
+{
+    const size_t limit = strlen(name) <= 3 ? 1 : 2;
+    const char *best = NULL;
+    size_t least = limit + 1;
+
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const size_t d = distance(name, &cli_commands[i]);
+
+        if (d < least) {
+            least = d;
+            best = cli_commands[i].name;
+        }
+    }
+    return best;
+}
