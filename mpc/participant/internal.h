@@ -19,6 +19,7 @@
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
  *   audit.c        what is recorded before it happens
+ *   sign_request.c what is to be signed            signer.c    what a member answers
  *   derive.c, doubt.c (half-made keys, epochs), registered.c, rate.c, reshare.c: as they are called
  */
 
@@ -494,18 +495,6 @@ tdsa_status part_check_bound(part *p, const part_session *s, uint16_t from, cons
 tdsa_status part_ask_delete(part *p, part_session *s, uint16_t from, const part_ask *a,
                             tdsa_err *err);
 
-/* signing.c */
-void part_sign_go_on(part *p, part_op *op);
-void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *a);
-tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
-                          tdsa_err *err);
-tdsa_status part_ask_prepare(part *p, part_session *s, uint16_t from, const part_ask *a,
-                             tdsa_buf *out, tdsa_err *err);
-void part_sign_clear(part *p, part_op *op);
-/** Tries once more in another session, or ends the operation with `why`. */
-void part_sign_retry(part *p, part_op *op, const tdsa_err *why);
-void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
-
 /* registered.c */
 /** A client may leave so many keys without shares here only. Errors: TDSA_E_LIMIT, TDSA_E_STORE. */
 tdsa_status part_registered_check(part *p, const part_registration *r, uint16_t by, tdsa_err *err);
@@ -539,6 +528,7 @@ uint64_t part_ops_next_due(const part *p);
 void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t started_ms);
 
 #include "participant/epochs.h" /* reshare.c, doubt.c, status.c */
+#include "participant/signing.h"
 #include "participant/spend.h"
 #include "participant/stock.h"
 
