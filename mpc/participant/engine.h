@@ -34,6 +34,7 @@ typedef enum {
     PART_OP_RESHARE,
     PART_OP_PUBLIC_KEY,
     PART_OP_XPUB,
+    PART_OP_SIGN_BATCH, /* the call; its items count as PART_OP_SIGN each */
     PART_OP_COUNT
 } part_op_kind;
 typedef void (*part_event_fn)(void *ctx, part_op_kind op, part_event event, uint64_t duration_us);
@@ -270,6 +271,29 @@ typedef struct {
 TDSA_MUST_USE tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req,
                                            uint32_t deadline_ms, part_sign_result *out,
                                            tdsa_err *err) TDSA_NONNULL;
+
+#define PART_BATCH_ITEMS_MAX 1000u
+#define PART_BATCH_BYTES_MAX (2u << 20) /* digests and messages of one batch together */
+
+/** One request of a batch: what became of it. */
+typedef struct {
+    tdsa_err err; /* status TDSA_OK: `sign` is filled */
+    part_sign_result sign;
+} part_batch_item;
+
+/**
+ * Signs up to PART_BATCH_ITEMS_MAX requests of one key (req[i].key_id is not read) with one exchange
+ * per committee member for all of them; in prepare mode with two. out[i] belongs to req[i]: a request
+ * that fails does not fail the others. Stock that is missing is made first, within the key's limit.
+ * Presignatures of several committees, and requests that are tried again, take another exchange.
+ * TDSA_OK: each item says how it ended. Errors, nothing was begun: TDSA_E_BAD_INPUT (no or too many
+ * requests, more than PART_BATCH_BYTES_MAX), TDSA_E_NOT_FOUND, TDSA_E_CONFLICT, TDSA_E_LOGIN,
+ * TDSA_E_BUSY (too many batches at once), TDSA_E_NO_MEMORY.
+ */
+TDSA_MUST_USE tdsa_status part_engine_sign_batch(part_engine *e, const char *key_id,
+                                                 const part_sign_request *req, size_t count,
+                                                 uint32_t deadline_ms, part_batch_item *out,
+                                                 tdsa_err *err) TDSA_NONNULL;
 
 /** How errors about the rate of a policy begin, here or at the participant that they name. */
 #define PART_RATE_LIMITED "RATE_LIMITED"

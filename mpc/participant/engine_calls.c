@@ -104,6 +104,20 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
     return st;
 }
 
+tdsa_status part_engine_sign_batch(part_engine *e, const char *key_id, const part_sign_request *req,
+                                   size_t count, uint32_t deadline_ms, part_batch_item *out,
+                                   tdsa_err *err)
+{
+    part_result none;
+    uint64_t op = PART_OP_NONE;
+    tdsa_status st;
+
+    part_engine_enter(e);
+    op = part_start_sign_batch(e->part, key_id, req, count, deadline_ms, out, err);
+    st = finish(e, op, &none, err);
+    return op == PART_OP_NONE ? st : TDSA_OK; /* each request says how it ended */
+}
+
 tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms, bool *ok, tdsa_err *err)
 {
     part_result result;

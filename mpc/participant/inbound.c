@@ -82,10 +82,7 @@ void part_answer_to(part *p, part_session *s, uint16_t peer, uint64_t seq, const
         return;
     }
     if (err->status != TDSA_OK) {
-        for (size_t i = 0; i + 1 < sizeof a.text && err->text[i] != '\0'; i++) {
-            a.text[i] = err->text[i] >= 0x20 && err->text[i] < 0x7f ? err->text[i] : '?';
-        }
-        a.body_len = 0;
+        part_answer_text(&a, err);
     }
     part_answer_put(&plain, &a);
     part_frame_put_sealed_head(&aad, p->cfg.roster.me, peer, seq);
@@ -144,6 +141,9 @@ static void dispatch(part *p, part_session *s, uint16_t from, uint64_t seq, cons
             break;
         case PART_ASK_SIGN:
             st = part_ask_sign(p, s, from, a, &out, &err);
+            break;
+        case PART_ASK_SIGN_BATCH:
+            st = part_ask_sign_batch(p, s, from, a, &out, &err);
             break;
         case PART_ASK_END:
             TDSA_ASSERT(false);

@@ -19,6 +19,7 @@
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
  *   audit.c        what is recorded before it happens
+ *   sign_batch.c   many signatures at once
  *   sign_request.c what is to be signed            signer.c    what a member answers
  *   derive.c, doubt.c (half-made keys, epochs), registered.c, rate.c, reshare.c: as they are called
  */
@@ -51,6 +52,7 @@ typedef struct part_batch part_batch;
 typedef struct part_exchange part_exchange;
 typedef struct part_inbound part_inbound;
 typedef struct part_bucket part_bucket;
+typedef struct part_many part_many;
 
 /* ---- keys and batches in memory ---- */
 
@@ -65,6 +67,7 @@ struct part_key {
     part_session *signing; /* my signing session for this key, or NULL */
     part_batch *lease;     /* batch that my lease is from, or NULL */
     uint32_t lease_from, lease_next, lease_end, lease_len;
+    uint32_t lease_want;    /* a batch is to be signed: so many at once, if possible */
     uint32_t lease_members; /* the committee of the last lease */
     uint64_t lease_burnt;   /* of its block: deleted one by one before they were used */
     uint32_t batch_len;     /* size of the next batch: grows with demand */
@@ -283,6 +286,7 @@ struct part_op {
     char signing_id[PEER_SESSION_ID_MAX + 1]; /* session of this attempt */
     mpc_context context;
     mpc_combine *combine;
+    part_many *many; /* a batch of requests: owned; request to combine are not used */
 };
 
 /* ---- what is known of a peer ---- */
@@ -342,6 +346,7 @@ struct part {
     uint64_t doubts_load_ms; /* when to look for half-made keys again; 0: all are known */
     uint32_t next_doubt;
     part_op *ops;
+    size_t many_count; /* of them, batches of signatures */
     part_bucket *buckets; /* rate.c */
     size_t bucket_count;
     uint64_t next_exchange, next_op;

@@ -360,7 +360,8 @@ void part_key_replaced(part *p, const char *lent)
     (void)TDSA_FAIL(&why, TDSA_E_CONFLICT, "EPOCH_CHANGED: key %s got new shares: ask again",
                     key_id);
     for (part_op *op = p->ops; op != NULL; op = op->next) {
-        if ((op->kind == PART_OP_SIGN || op->kind == PART_OP_PRESIGN) &&
+        if ((op->kind == PART_OP_SIGN || op->kind == PART_OP_SIGN_BATCH ||
+             op->kind == PART_OP_PRESIGN) &&
             strcmp(op->key_id, key_id) == 0) {
             part_op_end(p, op, &why);
         }

@@ -95,6 +95,7 @@ static void end(part *p, part_op *op, const tdsa_err *why)
     }
     part_exchanges_orphan(p, op->id);
     leave_runs(p, op->id, why);
+    part_many_close(p, op, why);
     part_sign_clear(p, op);
 }
 
@@ -132,6 +133,7 @@ static void op_free(part *p, part_op *op)
         at = &(*at)->next;
     }
     *at = op->next;
+    TDSA_ASSERT(op->many == NULL);
     part_sign_clear(p, op);
     tdsa_buf_clear(&op->payload);
     free(op);
@@ -250,6 +252,7 @@ static part_ask_kind kind_of(const part_op *op)
     case PART_OP_KEYGEN:
     case PART_OP_PRESIGN:
     case PART_OP_SIGN:
+    case PART_OP_SIGN_BATCH:
     case PART_OP_PUBLIC_KEY:
     case PART_OP_XPUB:
     case PART_OP_COUNT:
@@ -320,6 +323,10 @@ void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
         part_sign_answered(p, op, from, a);
         return;
     }
+    if (op->kind == PART_OP_SIGN_BATCH) {
+        part_many_answered(op, from, a);
+        return;
+    }
     op->waiting &= ~(1u << from);
     if (op->kind == PART_OP_RESHARE) {
         part_reshare_answered(op, from, a);
@@ -353,6 +360,10 @@ void part_op_failed(part *p, uint64_t id, uint16_t from, const tdsa_err *why)
     }
     if (op->kind == PART_OP_SIGN) {
         part_sign_retry(p, op, why);
+        return;
+    }
+    if (op->kind == PART_OP_SIGN_BATCH) {
+        part_many_retry(p, op, why);
         return;
     }
     if (worth_another(op, from, why)) {

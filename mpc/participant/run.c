@@ -513,17 +513,18 @@ static part_run *ready_run(const part *p)
 
 bool part_has_work(const part *p)
 {
-    return ready_run(p) != NULL;
+    return ready_run(p) != NULL || part_batch_has_work(p);
 }
 
 bool part_work(part *p)
 {
     part_run *r = ready_run(p);
 
-    if (r != NULL) {
-        move_on(p, r);
+    if (r == NULL) {
+        return part_batch_work(p);
     }
-    return r != NULL;
+    move_on(p, r);
+    return true;
 }
 
 /* One message of a peer, of this round or the next. */

@@ -45,21 +45,20 @@ static tdsa_status hold_batch(part *p, part_key *k, uint16_t from, const mpc_req
     return st;
 }
 
-/* stmt(tag, range from, range to, octets Q), with `coins` and in prepare mode the list of coins behind. */
-static tdsa_status read_asked(part *p, const part_ask *a, const char *tag, bool coins, asked *m,
+/* range from, range to, octets Q, with `coins` and in prepare mode the list of coins behind; to the end
+ * of `r`. */
+static tdsa_status read_asked(part *p, tdsa_reader *r, const char *what, bool coins, asked *m,
                               tdsa_err *err)
 {
-    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
     uint64_t from = 0;
     uint64_t to = 0;
     tdsa_status st;
 
-    tdsa_stmt_expect(&r, tag);
-    from = tdsa_stmt_read_uint(&r);
-    to = tdsa_stmt_read_uint(&r);
-    m->q_bytes = tdsa_stmt_read_octets(&r, &m->q_len, TDSA_BUF_LEN_MAX);
+    from = tdsa_stmt_read_uint(r);
+    to = tdsa_stmt_read_uint(r);
+    m->q_bytes = tdsa_stmt_read_octets(r, &m->q_len, TDSA_BUF_LEN_MAX);
     if (m->q_bytes == NULL) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%s: malformed", tag);
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%s: malformed", what);
     }
     if (to > KS_BATCH_COUNT_MAX || from >= to) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "range %llu to %llu", (unsigned long long)from,
@@ -72,53 +71,69 @@ static tdsa_status read_asked(part *p, const part_ask *a, const char *tag, bool 
     if (st == TDSA_OK && coins && m->key->key->pub.policy.prepare) {
         const mpc_key *key = m->key->key;
 
-        st = mpc_coins_get(&r, key->g, (uint16_t)(2 * key->pub.t + 1), &m->coins, err);
+        st = mpc_coins_get(r, key->g, (uint16_t)(2 * key->pub.t + 1), &m->coins, err);
     }
     m->sp.index = m->q.index;
     m->sp.range_from = (uint32_t)from;
     m->sp.range_to = (uint32_t)to;
-    return st == TDSA_OK ? tdsa_reader_finish(&r, tag, err) : st;
+    return st == TDSA_OK ? tdsa_reader_finish(r, what, err) : st;
 }
 
-static tdsa_status open_asked(part *p, part_session *s, uint16_t from, const part_ask *a,
-                              const char *tag, bool coins, asked *m, tdsa_err *err)
-{
-    tdsa_status st = read_asked(p, a, tag, coins, m, err);
+/* Where a question came from. */
+typedef struct {
+    part *p;
+    part_session *s;
+    uint16_t from;
+} asker;
 
-    if (m->key != NULL && !part_members_have(m->key->key->pub.members, m->key->key->pub.n, from,
-                                             &s->link[from]->keys)) {
+static tdsa_status open_asked(const asker *by, tdsa_reader *r, const char *what, bool coins,
+                              asked *m, tdsa_err *err)
+{
+    tdsa_status st = read_asked(by->p, r, what, coins, m, err);
+
+    if (m->key != NULL && !part_members_have(m->key->key->pub.members, m->key->key->pub.n, by->from,
+                                             &by->s->link[by->from]->keys)) {
         /* The same words as for a key that is not here: nobody learns which keys exist. */
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", m->q.key_id);
     }
     if (st == TDSA_OK) {
-        st = part_epoch_check(p, m->key, m->q.epoch, err);
+        st = part_epoch_check(by->p, m->key, m->q.epoch, err);
     }
-    return st == TDSA_OK ? hold_batch(p, m->key, from, &m->q, &m->sp.batch, err) : st;
+    return st == TDSA_OK ? hold_batch(by->p, m->key, by->from, &m->q, &m->sp.batch, err) : st;
 }
 
 /* Prepare mode: the presignature is locked to T0, then my coin leaves. */
-tdsa_status part_ask_prepare(part *p, part_session *s, uint16_t from, const part_ask *a,
-                             tdsa_buf *out, tdsa_err *err)
+static tdsa_status give_coin(const asker *by, tdsa_reader *r, tdsa_buf *out, tdsa_err *err)
 {
     asked m = {0};
     uint8_t t0[64];
-    tdsa_status st = open_asked(p, s, from, a, "prepare-request", false, &m, err);
+    tdsa_status st = open_asked(by, r, "prepare-request", false, &m, err);
 
     if (st == TDSA_OK) {
         st = mpc_prepare_new(t0, m.key->key, m.sp.batch->batch, &m.q, m.q_bytes, m.q_len, err);
     }
     if (st == TDSA_OK) {
-        st = part_rate_take(p, &m.key->key->pub, err);
+        st = part_rate_take(by->p, &m.key->key->pub, err);
     }
     if (st == TDSA_OK) {
         m.sp.prepared = t0;
-        st = part_stock_lock(p, s, &m.sp, err);
+        st = part_stock_lock(by->p, by->s, &m.sp, err);
     }
     if (st == TDSA_OK) {
         st = mpc_prepare_reply(out, m.key->key, m.sp.batch->batch, m.q.index, t0, err);
     }
-    close_asked(p, &m);
+    close_asked(by->p, &m);
     return st;
+}
+
+tdsa_status part_ask_prepare(part *p, part_session *s, uint16_t from, const part_ask *a,
+                             tdsa_buf *out, tdsa_err *err)
+{
+    const asker by = {p, s, from};
+    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
+
+    tdsa_stmt_expect(&r, "prepare-request");
+    return give_coin(&by, &r, out, err);
 }
 
 /* In prepare mode the rate was taken with the lock. */
@@ -137,13 +152,13 @@ static tdsa_status make_context(part *p, asked *m, mpc_context *ctx, tdsa_err *e
     return st == TDSA_OK ? part_rate_take(p, &key->pub, err) : st;
 }
 
-tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
-                          tdsa_err *err)
+static tdsa_status give_reply(const asker *by, tdsa_reader *r, tdsa_buf *out, tdsa_err *err)
 {
     asked m = {0};
     mpc_context ctx;
+    part *p = by->p;
     const uint64_t started = part_now(p);
-    tdsa_status st = open_asked(p, s, from, a, "sign-request", true, &m, err);
+    tdsa_status st = open_asked(by, r, "sign-request", true, &m, err);
 
     if (st == TDSA_OK) {
         part_op_event(p, PART_OP_SIGN, PART_EVENT_STARTED, started);
@@ -151,7 +166,7 @@ tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_as
     }
     if (st == TDSA_OK) {
         m.sp.transcript = ctx.transcript;
-        st = part_stock_spend(p, s, &m.sp, err);
+        st = part_stock_spend(p, by->s, &m.sp, err);
     }
     if (st == TDSA_OK) {
         st = mpc_sign_reply(out, m.key->key, m.sp.batch->batch, &m.q, &ctx, err);
@@ -160,4 +175,94 @@ tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_as
     }
     close_asked(p, &m);
     return st;
+}
+
+tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
+                          tdsa_err *err)
+{
+    const asker by = {p, s, from};
+    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
+
+    tdsa_stmt_expect(&r, "sign-request");
+    return give_reply(&by, &r, out, err);
+}
+
+/* ---- a batch: each item is a question of its own, and is answered as if it had come alone ---- */
+
+static void answer_item(const asker *by, bool coins, const uint8_t *item, size_t len, tdsa_buf *out)
+{
+    TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF answer = TDSA_BUF_EMPTY;
+    tdsa_reader r = tdsa_reader_of(item, len);
+    tdsa_err err = {.status = TDSA_OK, .participant = TDSA_NOBODY};
+    part_answer a = {.status = TDSA_OK};
+
+    a.status = coins ? give_coin(by, &r, &body, &err) : give_reply(by, &r, &body, &err);
+    if (a.status == TDSA_OK) {
+        a.status = tdsa_buf_check(&body, &err);
+    }
+    if (a.status == TDSA_OK) {
+        a.body = body.data;
+        a.body_len = body.len;
+    } else {
+        part_answer_text(&a, &err);
+    }
+    part_answer_put(&answer, &a);
+    tdsa_stmt_octets(out, answer.data, answer.len);
+    if (tdsa_buf_check(&answer, &err) != TDSA_OK) {
+        out->failed = true;
+    }
+}
+
+static tdsa_status count_items(tdsa_reader items, size_t *count, tdsa_err *err)
+{
+    *count = 0;
+    while (!items.failed && tdsa_reader_left(&items) > 0) {
+        size_t len = 0;
+
+        (void)tdsa_stmt_read_octets(&items, &len, TDSA_BUF_LEN_MAX);
+        (*count)++;
+    }
+    if (items.failed || *count == 0 || *count > PART_BATCH_ITEMS_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "batch-request: not 1 to %u items",
+                         PART_BATCH_ITEMS_MAX);
+    }
+    return TDSA_OK;
+}
+
+tdsa_status part_ask_sign_batch(part *p, part_session *s, uint16_t from, const part_ask *a,
+                                tdsa_buf *out, tdsa_err *err)
+{
+    const asker by = {p, s, from};
+    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
+    tdsa_reader items;
+    uint64_t phase = 0;
+    size_t count = 0;
+    size_t list = 0;
+    tdsa_status st;
+
+    tdsa_stmt_expect(&r, "batch-request");
+    phase = tdsa_stmt_read_uint(&r);
+    items = tdsa_stmt_read_list(&r);
+    st = tdsa_reader_finish(&r, "batch-request", err);
+    if (st == TDSA_OK && phase != PART_BATCH_COINS && phase != PART_BATCH_REPLIES) {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "batch-request: phase %llu",
+                       (unsigned long long)phase);
+    }
+    if (st == TDSA_OK) {
+        st = count_items(items, &count, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    tdsa_stmt_begin(out, "batch-answer");
+    list = tdsa_stmt_list_begin(out);
+    for (size_t i = 0; i < count; i++) {
+        size_t len = 0;
+        const uint8_t *item = tdsa_stmt_read_octets(&items, &len, TDSA_BUF_LEN_MAX);
+
+        answer_item(&by, phase == PART_BATCH_COINS, item, len, out);
+    }
+    tdsa_stmt_list_end(out, list);
+    return TDSA_OK;
 }

@@ -8,7 +8,6 @@
  * verify, release. The asked side is signer.c. */
 
 #define SIGN_TRIES_MAX 4u /* presignatures that one signature may cost */
-#define FAILOVERS_MAX  3u /* committees that it leaves because they do not answer */
 
 static void clear_attempt(part *p, part_op *op)
 {
@@ -75,8 +74,8 @@ static tdsa_status ask_members(part *p, part_op *op, part_session *s, part_ask_k
     TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
     const uint16_t *committee = mpc_batch_committee(op->batch->batch);
     const uint64_t ends_ms = part_attempt_ends(
-        p, op->key, op->batch->members, op->failovers < FAILOVERS_MAX ? ATTEMPT_SIGN : ATTEMPT_LAST,
-        op->deadline_ms);
+        p, op->key, op->batch->members,
+        op->failovers < PART_FAILOVERS_MAX ? ATTEMPT_SIGN : ATTEMPT_LAST, op->deadline_ms);
     tdsa_status st = TDSA_OK;
 
     op->attempt_ms = part_now(p);
@@ -266,10 +265,9 @@ static void attempt_again(part *p, part_op *op)
     part_sign_go_on(p, op);
 }
 
-/* Some member does not answer: others may. */
-static bool fail_over(part *p, part_op *op, const tdsa_err *why)
+bool part_sign_fail_over(part *p, part_op *op, const tdsa_err *why)
 {
-    if (!part_failover(op->key, why) || op->failovers >= FAILOVERS_MAX ||
+    if (!part_failover(op->key, why) || op->failovers >= PART_FAILOVERS_MAX ||
         part_now(p) >= op->deadline_ms) {
         return false;
     }
@@ -294,7 +292,7 @@ static void refused(part *p, part_op *op, uint16_t from, const part_answer *a)
     }
     if (!presignature && part_failover(op->key, &err)) {
         part_peer_failed(p, from, op->attempt_ms);
-        if (fail_over(p, op, &err)) {
+        if (part_sign_fail_over(p, op, &err)) {
             attempt_again(p, op);
             return;
         }
@@ -404,8 +402,7 @@ void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *
     broken(p, op, &err);
 }
 
-/* A peer that was started again does not know the session. */
-static bool session_lost(const tdsa_err *why)
+bool part_sign_session_lost(const tdsa_err *why)
 {
     return why->status == TDSA_E_NOT_FOUND || why->status == TDSA_E_PROTOCOL;
 }
@@ -420,13 +417,13 @@ void part_sign_retry(part *p, part_op *op, const tdsa_err *why)
     if ((op->state == OP_REPLIES || op->state == OP_COINS) && reason.status == TDSA_E_TIMEOUT) {
         part_committee_silent(p, op->waiting, op->attempt_ms);
     }
-    if (session_lost(&reason) && op->state == OP_STOCK && op->joined) {
+    if (part_sign_session_lost(&reason) && op->state == OP_STOCK && op->joined) {
         part_say(p, TDSA_LOG_INFO, "the session of a batch is lost: ordering another one");
-    } else if (session_lost(&reason) && !op->second_try) {
+    } else if (part_sign_session_lost(&reason) && !op->second_try) {
         op->second_try = true;
         part_signing_lost(p, op->key); /* its other members may have forgotten it too */
         part_say(p, TDSA_LOG_INFO, "trying once more in another session: %s", reason.text);
-    } else if (!fail_over(p, op, &reason)) {
+    } else if (!part_sign_fail_over(p, op, &reason)) {
         part_op_end(p, op, &reason);
         return;
     }
@@ -443,9 +440,9 @@ void part_presign_go_on(part *p, part_op *op, const tdsa_err *last)
 
     if (last->status == TDSA_OK) {
         op->count -= op->tries; /* `tries`: the size of the run under way, 0 for another's */
-    } else if (op->tries > 0 && session_lost(last) && !op->second_try) {
+    } else if (op->tries > 0 && part_sign_session_lost(last) && !op->second_try) {
         op->second_try = true;
-    } else if (op->tries > 0 && !fail_over(p, op, last)) {
+    } else if (op->tries > 0 && !part_sign_fail_over(p, op, last)) {
         part_op_end(p, op, last);
         return;
     }

@@ -21,12 +21,30 @@ void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *
 void part_sign_clear(part *p, part_op *op);
 /** Tries once more in another session, or ends the operation with `why`. */
 void part_sign_retry(part *p, part_op *op, const tdsa_err *why);
+#define PART_FAILOVERS_MAX 3u /* committees that a signature leaves because they do not answer */
+/** Some member does not answer: true when another committee is to be asked, which is counted. */
+bool part_sign_fail_over(part *p, part_op *op, const tdsa_err *why);
+/** A peer that was started again does not know the session. */
+bool part_sign_session_lost(const tdsa_err *why);
 void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
+
+/* sign_batch.c */
+/** The same for a batch of requests (op->many). */
+void part_many_go_on(part *p, part_op *op);
+void part_many_answered(part_op *op, uint16_t from, const part_answer *a);
+void part_many_retry(part *p, part_op *op, const tdsa_err *why);
+/** The operation ends: requests that are not over end with `why`. */
+void part_many_close(part *p, part_op *op, const tdsa_err *why);
+/** A slice of the arithmetic of a batch; false when there is none. */
+bool part_batch_work(part *p);
+bool part_batch_has_work(const part *p);
 
 /* signer.c */
 tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
                           tdsa_err *err);
 tdsa_status part_ask_prepare(part *p, part_session *s, uint16_t from, const part_ask *a,
                              tdsa_buf *out, tdsa_err *err);
+tdsa_status part_ask_sign_batch(part *p, part_session *s, uint16_t from, const part_ask *a,
+                                tdsa_buf *out, tdsa_err *err);
 
 #endif

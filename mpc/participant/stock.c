@@ -40,7 +40,7 @@ void part_stock_drop_lease(part *p, part_key *k)
 static uint32_t range_end(uint32_t from, uint32_t len, uint32_t count)
 {
     const uint32_t block_end = (from / KS_BLOCK_SIZE + 1) * KS_BLOCK_SIZE;
-    uint32_t to = from + len;
+    uint32_t to = len > KS_BLOCK_SIZE ? block_end : from + len;
 
     to = to > block_end ? block_end : to;
     return to > count ? count : to;
@@ -49,6 +49,7 @@ static uint32_t range_end(uint32_t from, uint32_t len, uint32_t count)
 static tdsa_status lease(part *p, part_key *k, part_batch *b, uint32_t from, tdsa_err *err)
 {
     uint64_t burnt = 0;
+    uint32_t len = 0;
     uint32_t to = 0;
     tdsa_status st;
 
@@ -56,7 +57,8 @@ static tdsa_status lease(part *p, part_key *k, part_batch *b, uint32_t from, tds
         k->lease_len = 1; /* it may not answer: little is lost */
         k->lease_members = b->members;
     }
-    to = range_end(from, k->lease_len, mpc_batch_count(b->batch));
+    len = k->lease_want > k->lease_len ? k->lease_want : k->lease_len;
+    to = range_end(from, len, mpc_batch_count(b->batch));
 
     TDSA_FAILPOINT("sign.before_lease");
     st = ks_lease(p->cfg.store, mpc_batch_beta(b->batch), from, to, err);
@@ -142,6 +144,12 @@ tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *
     *batch = part_batch_ref(k->lease);
     part_keeper_look(p, k);
     return TDSA_OK;
+}
+
+void part_stock_give_back(part_key *k, uint32_t index)
+{
+    TDSA_ASSERT(k->lease_next == index + 1);
+    k->lease_next = index;
 }
 
 tdsa_status part_signing_session(part *p, part_key *k, uint32_t members, part_session **out,
@@ -323,6 +331,12 @@ void part_stock_arrived(part *p, const char *key_id, const tdsa_err *why)
                 part_sign_go_on(p, op);
             } else {
                 part_sign_retry(p, op, &reason);
+            }
+        } else if (op->kind == PART_OP_SIGN_BATCH && op->state == OP_STOCK) {
+            if (reason.status == TDSA_OK) {
+                part_many_go_on(p, op);
+            } else {
+                part_many_retry(p, op, &reason);
             }
         } else if (op->kind == PART_OP_PRESIGN) {
             part_presign_go_on(p, op, &reason);

@@ -21,6 +21,8 @@ tdsa_status part_stock_room(part *p, const char *key_id, uint64_t *room, tdsa_er
  * Errors: TDSA_E_NOT_FOUND (no stock: presign), TDSA_E_STORE. */
 tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *index,
                             tdsa_err *err);
+/** Gives back what part_stock_take gave last; nothing was done with it. */
+void part_stock_give_back(part_key *k, uint32_t index);
 void part_stock_drop_lease(part *p, part_key *k);
 uint64_t part_lane(const part *p);
 /** Of my next batch: higher than all before, and roughly the wall clock. */

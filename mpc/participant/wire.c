@@ -136,6 +136,17 @@ tdsa_status part_ask_parse(part_ask *out, const uint8_t *in, size_t len, tdsa_er
     return tdsa_reader_finish(&r, "ask", err);
 }
 
+void part_answer_text(part_answer *a, const tdsa_err *err)
+{
+    size_t i = 0;
+
+    for (; i + 1 < sizeof a->text && err->text[i] != '\0'; i++) {
+        a->text[i] = err->text[i] >= 0x20 && err->text[i] < 0x7f ? err->text[i] : '?';
+    }
+    a->text[i] = '\0';
+    a->body_len = 0;
+}
+
 void part_answer_put(tdsa_buf *out, const part_answer *a)
 {
     tdsa_stmt_begin(out, "answer");

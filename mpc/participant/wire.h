@@ -52,8 +52,13 @@ typedef enum {
     PART_ASK_PREPARE, /* the lock and coin that come before SIGN in prepare mode */
     PART_ASK_SIGN,
     PART_ASK_RESHARE,
+    PART_ASK_SIGN_BATCH, /* PREPARE or SIGN for many requests at once */
     PART_ASK_END
 } part_ask_kind;
+
+/** What SIGN_BATCH asks for: stmt("batch-request", phase, [item]), each item the octets of what PREPARE
+ * or SIGN would say behind its tag; the answer is stmt("batch-answer", [octets of an answer]). */
+typedef enum { PART_BATCH_COINS = 1, PART_BATCH_REPLIES = 2 } part_batch_phase;
 
 typedef struct {
     part_ask_kind kind;
@@ -73,6 +78,8 @@ typedef struct {
 void part_ask_put(tdsa_buf *out, const part_ask *a) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_ask_parse(part_ask *out, const uint8_t *in, size_t len,
                                          tdsa_err *err) TDSA_NONNULL;
+/** The text of an error, in printable characters, and no body. */
+void part_answer_text(part_answer *a, const tdsa_err *err) TDSA_NONNULL;
 void part_answer_put(tdsa_buf *out, const part_answer *a) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_answer_parse(part_answer *out, const uint8_t *in, size_t len,
                                             tdsa_err *err) TDSA_NONNULL;

@@ -74,30 +74,30 @@ static uint64_t start_register(sim_life *l, part *p, sim_slot *slot, uint32_t de
     return id;
 }
 
-static void fill_request(const sim_life *l, const sim_act *a, part_sign_request *req)
+static void fill_request(const sim_life *l, const sim_act *a, unsigned which,
+                         part_sign_request *req)
 {
     const sim_slot *slot = &l->slot[a->slot];
+    const sim_wanted *w = &a->want[which];
 
     *req = (part_sign_request){.key_id = slot->id,
                                .digest_alg = slot->message ? TDSA_HASH_NONE : TDSA_HASH_SHA256,
-                               .payload = a->payload,
-                               .payload_len = a->payload_len,
-                               .path = a->path,
-                               .path_len = a->path_len};
+                               .payload = w->payload,
+                               .payload_len = w->payload_len,
+                               .path = w->path,
+                               .path_len = w->path_len};
 }
 
 /* Something nobody has signed before. */
-static void choose_payload(sim_life *l, sim_act *a)
+static void choose_payload(sim_life *l, const sim_slot *slot, sim_wanted *w)
 {
-    const sim_slot *slot = &l->slot[a->slot];
-
     l->tag++;
-    a->payload_len = slot->message ? sizeof a->payload - sim_random(l->s, 20) : 32;
-    memset(a->payload, 7, sizeof a->payload);
-    memcpy(a->payload, &l->tag, sizeof l->tag);
-    a->path_len = slot->bip32 ? (uint16_t)sim_random(l->s, SIM_PATH + 1) : 0;
-    for (uint16_t i = 0; i < a->path_len; i++) {
-        a->path[i] = (uint32_t)sim_random(l->s, 1000);
+    w->payload_len = slot->message ? sizeof w->payload - sim_random(l->s, 20) : 32;
+    memset(w->payload, 7, sizeof w->payload);
+    memcpy(w->payload, &l->tag, sizeof l->tag);
+    w->path_len = slot->bip32 ? (uint16_t)sim_random(l->s, SIM_PATH + 1) : 0;
+    for (uint16_t i = 0; i < w->path_len; i++) {
+        w->path[i] = (uint32_t)sim_random(l->s, 1000);
     }
 }
 
@@ -105,9 +105,22 @@ static uint64_t start_sign(sim_life *l, part *p, sim_act *a, uint32_t deadline, 
 {
     part_sign_request req;
 
-    choose_payload(l, a);
-    fill_request(l, a, &req);
+    a->want_count = 1;
+    choose_payload(l, &l->slot[a->slot], &a->want[0]);
+    fill_request(l, a, 0, &req);
     return part_start_sign(p, &req, deadline, err);
+}
+
+static uint64_t start_batch(sim_life *l, part *p, sim_act *a, uint32_t deadline, tdsa_err *err)
+{
+    part_sign_request req[SIM_BATCH];
+
+    a->want_count = 1 + (unsigned)sim_random(l->s, SIM_BATCH);
+    for (unsigned i = 0; i < a->want_count; i++) {
+        choose_payload(l, &l->slot[a->slot], &a->want[i]);
+        fill_request(l, a, i, &req[i]);
+    }
+    return part_start_sign_batch(p, l->slot[a->slot].id, req, a->want_count, deadline, a->out, err);
 }
 
 /* A refresh, or other members: the client stays, and with luck whoever asks does. */
@@ -222,7 +235,11 @@ static sim_act_kind choose_kind(sim_life *l, const sim_slot *slot)
     if (dice < 6) {
         return ACT_RESHARE;
     }
-    return dice < 9 ? ACT_PING : dice < 16 ? ACT_PRESIGN : dice < 24 ? ACT_NONE : ACT_SIGN;
+    return dice < 9    ? ACT_PING
+           : dice < 16 ? ACT_PRESIGN
+           : dice < 24 ? ACT_NONE
+           : dice < 36 ? ACT_SIGN_BATCH
+                       : ACT_SIGN;
 }
 
 static uint64_t start(sim_life *l, part *p, sim_act *a, uint32_t deadline, tdsa_err *err)
@@ -238,6 +255,8 @@ static uint64_t start(sim_life *l, part *p, sim_act *a, uint32_t deadline, tdsa_
         return part_start_presign(p, slot->id, 1 + (uint32_t)sim_random(l->s, 12), deadline, err);
     case ACT_SIGN:
         return start_sign(l, p, a, deadline, err);
+    case ACT_SIGN_BATCH:
+        return start_batch(l, p, a, deadline, err);
     case ACT_RESHARE:
         return start_reshare(l, p, slot, deadline, err);
     case ACT_DELETE:
@@ -284,14 +303,38 @@ void sim_act_begin(sim_life *l)
 
 /* ---- ending ---- */
 
+static bool cannot_be(const sim_life *l, const tdsa_err *err)
+{
+    return err->status == TDSA_E_CRYPTO || err->status == TDSA_E_NO_MEMORY ||
+           (err->status == TDSA_E_VERIFY && !l->s->lied);
+}
+
+/* What came out verifies, and what did not come out says why; also when the whole failed. */
+static void batch_ended(sim_life *l, const sim_act *a)
+{
+    const bool deleted = sim_key_of(l->s, l->slot[a->slot].id)->deleted;
+
+    for (unsigned i = 0; i < a->want_count; i++) {
+        part_sign_request req;
+
+        if (cannot_be(l, &a->out[i].err)) {
+            sim_fail(l->s, "a request of a batch failed for a reason that cannot be",
+                     a->out[i].err.text);
+        }
+        fill_request(l, a, i, &req);
+        if (a->out[i].err.status == TDSA_OK && !deleted) {
+            sim_check_signature_at(l->s, a->who, &req, &a->out[i].sign);
+        }
+    }
+}
+
 static void ended(sim_life *l, sim_act *a, const tdsa_err *err, const part_result *result)
 {
     sim_slot *slot = &l->slot[a->slot];
     const bool ok = err->status == TDSA_OK;
 
     sim_note(l->s, (uint64_t)a->kind * 1000 + (uint64_t)err->status);
-    if (err->status == TDSA_E_CRYPTO || err->status == TDSA_E_NO_MEMORY ||
-        (err->status == TDSA_E_VERIFY && !l->s->lied)) {
+    if (cannot_be(l, err)) {
         sim_fail(l->s, "an operation failed for a reason that cannot be", err->text);
     }
     switch (a->kind) {
@@ -310,9 +353,12 @@ static void ended(sim_life *l, sim_act *a, const tdsa_err *err, const part_resul
     case ACT_SIGN:
         if (ok && !sim_key_of(l->s, slot->id)->deleted) {
             part_sign_request req;
-            fill_request(l, a, &req);
+            fill_request(l, a, 0, &req);
             sim_check_signature_at(l->s, a->who, &req, &result->sign);
         }
+        break;
+    case ACT_SIGN_BATCH:
+        batch_ended(l, a);
         break;
     case ACT_PRESIGN:
     case ACT_RESHARE:

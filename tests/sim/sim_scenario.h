@@ -42,6 +42,7 @@ void sim_campaign(const sim_campaign_cfg *cfg, sim_campaign_result *out);
 #define SIM_SLOTS 4u  /* keys of a scenario */
 #define SIM_ACTS  16u /* operations at a time */
 #define SIM_PATH  3u
+#define SIM_BATCH 6u /* requests of a batch */
 
 typedef enum {
     ACT_NONE,
@@ -49,6 +50,7 @@ typedef enum {
     ACT_KEYGEN,
     ACT_PRESIGN,
     ACT_SIGN,
+    ACT_SIGN_BATCH,
     ACT_RESHARE,
     ACT_DELETE,
     ACT_PING
@@ -65,15 +67,21 @@ typedef struct {
 } sim_slot;
 
 typedef struct {
+    uint8_t payload[48];
+    size_t payload_len;
+    uint32_t path[SIM_PATH];
+    uint16_t path_len;
+} sim_wanted;
+
+typedef struct {
     uint64_t id; /* PART_OP_NONE: free */
     sim_act_kind kind;
     uint16_t who;
     unsigned life, slot;
     uint64_t over_mono; /* it must have ended by then */
-    uint8_t payload[48];
-    size_t payload_len;
-    uint32_t path[SIM_PATH];
-    uint16_t path_len;
+    sim_wanted want[SIM_BATCH];
+    unsigned want_count;
+    part_batch_item out[SIM_BATCH]; /* of a batch: written until it has ended */
 } sim_act;
 
 typedef struct {
