@@ -346,7 +346,7 @@ struct part {
     uint64_t doubts_load_ms; /* when to look for half-made keys again; 0: all are known */
     uint32_t next_doubt;
     part_op *ops;
-    size_t many_count; /* of them, batches of signatures */
+    size_t many_count;    /* of them, batches of signatures */
     part_bucket *buckets; /* rate.c */
     size_t bucket_count;
     uint64_t next_exchange, next_op;

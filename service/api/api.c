@@ -78,6 +78,7 @@ static bool is_json_type(const char *type)
 
 static tdsa_status read_body(svc_call *c, tdsa_err *err)
 {
+    const svc_shape shape = svc_row_shape(c->row);
     svc_body_fault fault;
     size_t len = 0;
     const uint8_t *bytes = http_request_body(c->request, &len);
@@ -87,7 +88,7 @@ static tdsa_status read_body(svc_call *c, tdsa_err *err)
         return svc_call_refuse(c, 415, "UNSUPPORTED_MEDIA_TYPE", NULL, TDSA_E_BAD_INPUT, err,
                                "the content type must be " JSON_TYPE);
     }
-    st = svc_body_read(&c->body, c->row->fields, c->row->field_count, bytes, len, &fault, err);
+    st = svc_body_read(&c->body, &shape, bytes, len, &fault, err);
     if (st == TDSA_E_BAD_INPUT) {
         c->fail_http = fault.http;
         c->fail_code = fault.code;
@@ -262,6 +263,14 @@ static void dispatch(void *ctx, http_request *r)
 
 /* ---- life ---- */
 
+static size_t body_max_of(svc_op op)
+{
+    if (op == SVC_OP_SIGN_BATCH) {
+        return SVC_BATCH_BODY_MAX;
+    }
+    return op == SVC_OP_SIGN ? SVC_SIGN_BODY_MAX : SVC_BODY_MAX;
+}
+
 tdsa_status svc_api_new(svc_api **out, const svc_api_cfg *cfg, tdsa_err *err)
 {
     svc_api *a = (svc_api *)calloc(1, sizeof *a);
@@ -282,7 +291,7 @@ tdsa_status svc_api_new(svc_api **out, const svc_api_cfg *cfg, tdsa_err *err)
             .method = method_names[svc_rows[i].method],
             .path = svc_rows[i].path,
             .handler = dispatch,
-            .body_max = svc_rows[i].op == SVC_OP_SIGN ? SVC_SIGN_BODY_MAX : SVC_BODY_MAX,
+            .body_max = body_max_of(svc_rows[i].op),
             .tag = &svc_rows[i],
         };
     }

@@ -71,8 +71,14 @@ static void put_bounds(json_t *o, const svc_field *f)
         svc_put(o, "minLength", json_integer((json_int_t)(f->min * unit)));
         svc_put(o, "maxLength", json_integer((json_int_t)(f->max * unit)));
         break;
+    case SVC_FIELD_BASE64S:
+        svc_put(o, "minItems", json_integer(1));
+        svc_put(o, "maxItems", json_integer(SVC_LIST_MAX));
+        svc_put(o, "items", json_pack("{s:s}", "type", "string"));
+        break;
     case SVC_FIELD_BASE64:
     case SVC_FIELD_BOOLEAN:
+    case SVC_FIELD_OBJECTS: /* object_schema */
         break;
     }
 }
@@ -92,25 +98,45 @@ static json_t *field_schema(const svc_field *f)
     return o;
 }
 
-static json_t *body_schema(const svc_row *row)
+/* An object of fields, without what is in lists of objects. */
+static json_t *flat_schema(const svc_field *fields, size_t count)
 {
     json_t *o = json_object();
-    json_t *fields = json_object();
+    json_t *properties = json_object();
     json_t *required = json_array();
 
-    for (size_t i = 0; i < row->field_count; i++) {
-        svc_put(fields, row->fields[i].name, field_schema(&row->fields[i]));
-        if (row->fields[i].required) {
-            (void)json_array_append_new(required, json_string(row->fields[i].name));
+    for (size_t i = 0; i < count; i++) {
+        svc_put(properties, fields[i].name, field_schema(&fields[i]));
+        if (fields[i].required) {
+            (void)json_array_append_new(required, json_string(fields[i].name));
         }
     }
     svc_put(o, "type", json_string("object"));
     svc_put(o, "additionalProperties", json_false());
-    svc_put(o, "properties", fields);
+    svc_put(o, "properties", properties);
     if (json_array_size(required) > 0) {
         svc_put(o, "required", required);
     } else {
         json_decref(required);
+    }
+    return o;
+}
+
+static json_t *body_schema(const svc_row *row)
+{
+    json_t *o = flat_schema(row->fields, row->field_count);
+    json_t *properties = json_object_get(o, "properties");
+
+    for (size_t i = 0; i < row->field_count; i++) {
+        const svc_field *f = &row->fields[i];
+
+        if (f->type == SVC_FIELD_OBJECTS) {
+            json_t *list = json_object_get(properties, f->name);
+
+            svc_put(list, "minItems", json_integer((json_int_t)f->min));
+            svc_put(list, "maxItems", json_integer((json_int_t)f->max));
+            svc_put(list, "items", flat_schema(row->items, row->item_count));
+        }
     }
     return json_pack("{s:b,s:{s:{s:o}}}", "required", (int)(row->field_count > 0), "content",
                      "application/json", "schema", o);
@@ -202,13 +228,24 @@ char *svc_openapi_make(const svc_api_cfg *cfg)
 
 /* ---- the page ---- */
 
-static void add_field(tdsa_buf *out, const svc_field *f)
+static void add_row(tdsa_buf *out, const char *prefix, const svc_field *f)
 {
     char rule[240];
 
     svc_field_rule(f, rule, sizeof rule);
-    tdsa_buf_appendf(out, "<tr><td><code>%s</code></td><td>%s</td><td>%s. %s</td></tr>\n", f->name,
-                     f->required ? "required" : "optional", f->text, rule);
+    tdsa_buf_appendf(out, "<tr><td><code>%s%s</code></td><td>%s</td><td>%s. %s</td></tr>\n", prefix,
+                     f->name, f->required ? "required" : "optional", f->text, rule);
+}
+
+static void add_field(tdsa_buf *out, const svc_row *row, const svc_field *f)
+{
+    char prefix[40];
+
+    add_row(out, "", f);
+    (void)snprintf(prefix, sizeof prefix, "%.32s[].", f->name);
+    for (size_t i = 0; f->type == SVC_FIELD_OBJECTS && i < row->item_count; i++) {
+        add_row(out, prefix, &row->items[i]);
+    }
 }
 
 static void add_section(tdsa_buf *out, const svc_api_cfg *cfg, const svc_row *row)
@@ -232,7 +269,7 @@ static void add_section(tdsa_buf *out, const svc_api_cfg *cfg, const svc_row *ro
                          row->queries[i].name, row->queries[i].text);
     }
     for (size_t i = 0; i < row->field_count; i++) {
-        add_field(out, &row->fields[i]);
+        add_field(out, row, &row->fields[i]);
     }
     tdsa_buf_append_str(out, "</table>\n");
 }

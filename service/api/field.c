@@ -5,14 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
+
 #define NAME_MAX_LEN 64u
 #define NEAR_MAX     3u /* letters that a suggestion may differ by */
 
-static void fault_of(svc_body_fault *fault, unsigned http, const char *code, const char *field)
+static void fault_of(svc_body_fault *fault, unsigned http, const char *code, const char *prefix,
+                     const char *field)
 {
     fault->http = http;
     fault->code = code;
-    (void)snprintf(fault->field, sizeof fault->field, "%s", field);
+    (void)snprintf(fault->field, sizeof fault->field, "%s%.60s", prefix, field);
 }
 
 const char *svc_field_json_type(const svc_field *f)
@@ -24,6 +27,8 @@ const char *svc_field_json_type(const svc_field *f)
         return "boolean";
     case SVC_FIELD_INTEGERS:
     case SVC_FIELD_CHOICES:
+    case SVC_FIELD_BASE64S:
+    case SVC_FIELD_OBJECTS:
         return "array";
     case SVC_FIELD_TEXT:
     case SVC_FIELD_ID:
@@ -79,6 +84,13 @@ void svc_field_rule(const svc_field *f, char *out, size_t cap)
     case SVC_FIELD_CHOICES:
         choices_rule(f, "a list, without repetition, of", out, cap);
         break;
+    case SVC_FIELD_BASE64S:
+        (void)snprintf(out, cap, "a list of 1..%u strings of base64 of at most %" PRId64 " bytes",
+                       SVC_LIST_MAX, f->max);
+        break;
+    case SVC_FIELD_OBJECTS:
+        (void)snprintf(out, cap, "a list of %" PRId64 "..%" PRId64 " objects", f->min, f->max);
+        break;
     }
 }
 
@@ -116,6 +128,7 @@ static bool text_ok(const svc_field *f, const char *text, size_t len)
     case SVC_FIELD_HEX:
         return length_ok(f, len, 2) && strspn(text, "0123456789abcdefABCDEF") == len;
     case SVC_FIELD_BASE64: /* the handler decodes; here only the length is bounded */
+    case SVC_FIELD_BASE64S:
         return len <= ((size_t)f->max + 2) / 3 * 4 + 2;
     case SVC_FIELD_CHOICE:
         return choice_of(f, text) >= 0;
@@ -123,6 +136,7 @@ static bool text_ok(const svc_field *f, const char *text, size_t len)
     case SVC_FIELD_BOOLEAN:
     case SVC_FIELD_INTEGERS:
     case SVC_FIELD_CHOICES:
+    case SVC_FIELD_OBJECTS:
         break;
     }
     return false;
@@ -168,8 +182,34 @@ static bool list_ok(const svc_field *f, const json_t *v, svc_value *out)
     return true;
 }
 
+/* Strings; what is in objects is read later. */
+static bool array_ok(const svc_field *f, const json_t *v, svc_value *out)
+{
+    const size_t count = json_array_size(v);
+
+    if (!json_is_array(v)) {
+        return false;
+    }
+    out->array = v;
+    out->list_len = count;
+    if (f->type == SVC_FIELD_OBJECTS) {
+        return (int64_t)count >= f->min && (int64_t)count <= f->max;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *item = json_array_get(v, i);
+        if (!json_is_string(item) ||
+            !text_ok(f, json_string_value(item), json_string_length(item))) {
+            return false;
+        }
+    }
+    return count >= 1 && count <= SVC_LIST_MAX;
+}
+
 static bool value_ok(const svc_field *f, const json_t *v, svc_value *out)
 {
+    if (f->type == SVC_FIELD_BASE64S || f->type == SVC_FIELD_OBJECTS) {
+        return array_ok(f, v, out);
+    }
     if (f->type == SVC_FIELD_INTEGERS || f->type == SVC_FIELD_CHOICES) {
         return list_ok(f, v, out);
     }
@@ -228,20 +268,20 @@ static tdsa_status parse(json_t **out, const uint8_t *bytes, size_t len, svc_bod
         return *out != NULL ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory");
     }
     if (!depth_ok(bytes, len)) {
-        fault_of(fault, 400, "INVALID_JSON", "");
+        fault_of(fault, 400, "INVALID_JSON", "", "");
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the body nests deeper than %u levels",
                          SVC_JSON_DEPTH_MAX);
     }
     *out = json_loadb((const char *)bytes, len, JSON_REJECT_DUPLICATES, &at);
     if (*out == NULL) {
-        fault_of(fault, 400, "INVALID_JSON", "");
+        fault_of(fault, 400, "INVALID_JSON", "", "");
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the body is not JSON: line %d, column %d: %s",
                          at.line, at.column, at.text);
     }
     if (!json_is_object(*out)) {
         json_decref(*out);
         *out = NULL;
-        fault_of(fault, 400, "INVALID_JSON", "");
+        fault_of(fault, 400, "INVALID_JSON", "", "");
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the body is not a JSON object");
     }
     return TDSA_OK;
@@ -302,63 +342,126 @@ static const svc_field *field_of(const svc_field *fields, size_t count, const ch
     return NULL;
 }
 
-static tdsa_status refuse_unknown(svc_body *out, const svc_field *fields, size_t count,
-                                  svc_body_fault *fault, tdsa_err *err)
+/* One object of a body: the body itself, or one in a list. */
+typedef struct {
+    const char *prefix; /* "", or "items[3]." */
+    json_t *doc;
+    const svc_field *fields;
+    size_t count;
+} object;
+
+static tdsa_status refuse_unknown(const object *o, svc_body_fault *fault, tdsa_err *err)
 {
-    for (void *it = json_object_iter(out->doc); it != NULL;
-         it = json_object_iter_next(out->doc, it)) {
+    for (void *it = json_object_iter(o->doc); it != NULL; it = json_object_iter_next(o->doc, it)) {
         const char *name = json_object_iter_key(it);
 
-        if (field_of(fields, count, name) == NULL) {
-            const char *near = svc_field_near(fields, count, name);
+        if (field_of(o->fields, o->count, name) == NULL) {
+            const char *near = svc_field_near(o->fields, o->count, name);
 
-            fault_of(fault, 400, "UNKNOWN_FIELD", name);
-            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "unknown field \"%.64s\"%s%s%s", name,
-                             near != NULL ? ": did you mean \"" : "", near != NULL ? near : "",
-                             near != NULL ? "\"?" : "");
+            fault_of(fault, 400, "UNKNOWN_FIELD", o->prefix, name);
+            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "unknown field \"%s%.64s\"%s%s%s", o->prefix,
+                             name, near != NULL ? ": did you mean \"" : "",
+                             near != NULL ? near : "", near != NULL ? "\"?" : "");
         }
     }
     return TDSA_OK;
 }
 
-static tdsa_status read_fields(svc_body *out, const svc_field *fields, size_t count,
-                               svc_body_fault *fault, tdsa_err *err)
+static tdsa_status read_fields(const object *o, svc_value *out, svc_body_fault *fault,
+                               tdsa_err *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        const json_t *v = json_object_get(out->doc, fields[i].name);
+    for (size_t i = 0; i < o->count; i++) {
+        const svc_field *f = &o->fields[i];
+        const json_t *v = json_object_get(o->doc, f->name);
         char rule[240];
 
-        if (v == NULL && !fields[i].required) {
+        memset(&out[i], 0, sizeof out[i]);
+        if (v == NULL && !f->required) {
             continue;
         }
-        svc_field_rule(&fields[i], rule, sizeof rule);
-        if (v == NULL) {
-            fault_of(fault, 422, "MISSING_FIELD", fields[i].name);
-            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%s is missing: it must be %s", fields[i].name,
-                             rule);
+        if (v != NULL && value_ok(f, v, &out[i])) {
+            out[i].present = true;
+            continue;
         }
-        if (!value_ok(&fields[i], v, &out->values[i])) {
-            fault_of(fault, 422, "INVALID_FIELD", fields[i].name);
-            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%s must be %s", fields[i].name, rule);
-        }
-        out->values[i].present = true;
+        svc_field_rule(f, rule, sizeof rule);
+        fault_of(fault, 422, v == NULL ? "MISSING_FIELD" : "INVALID_FIELD", o->prefix, f->name);
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%s%s %s be %s", o->prefix, f->name,
+                         v == NULL ? "is missing: it must" : "must", rule);
     }
     return TDSA_OK;
 }
 
-tdsa_status svc_body_read(svc_body *out, const svc_field *fields, size_t count,
-                          const uint8_t *bytes, size_t len, svc_body_fault *fault, tdsa_err *err)
+static tdsa_status read_object(const object *o, svc_value *out, svc_body_fault *fault,
+                               tdsa_err *err)
 {
+    const tdsa_status st = refuse_unknown(o, fault, err);
+
+    return st == TDSA_OK ? read_fields(o, out, fault, err) : st;
+}
+
+/* The objects in a list, each by its place. */
+static tdsa_status check_items(const svc_shape *shape, const char *name, const svc_value *v,
+                               svc_body_fault *fault, tdsa_err *err)
+{
+    svc_value values[SVC_FIELDS_MAX];
+    tdsa_status st = TDSA_OK;
+
+    for (size_t i = 0; st == TDSA_OK && i < v->list_len; i++) {
+        char prefix[48];
+        const object o = {.prefix = prefix,
+                          .doc = json_array_get(v->array, i),
+                          .fields = shape->items,
+                          .count = shape->item_count};
+
+        if (!json_is_object(o.doc)) {
+            (void)snprintf(prefix, sizeof prefix, "%.16s[%zu]", name, i);
+            fault_of(fault, 422, "INVALID_FIELD", prefix, "");
+            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%s must be an object", prefix);
+        }
+        (void)snprintf(prefix, sizeof prefix, "%.16s[%zu].", name, i);
+        st = read_object(&o, values, fault, err);
+    }
+    return st;
+}
+
+void svc_value_item(const svc_shape *shape, const svc_value *v, size_t i, svc_value *out)
+{
+    const object o = {.prefix = "",
+                      .doc = json_array_get(v->array, i),
+                      .fields = shape->items,
+                      .count = shape->item_count};
+    svc_body_fault fault;
+    tdsa_err err;
+
+    TDSA_ASSERT(read_fields(&o, out, &fault, &err) == TDSA_OK); /* it was checked */
+}
+
+const char *svc_value_text(const svc_value *v, size_t i, size_t *len)
+{
+    const json_t *item = json_array_get(v->array, i);
+
+    TDSA_ASSERT(json_is_string(item));
+    *len = json_string_length(item);
+    return json_string_value(item);
+}
+
+tdsa_status svc_body_read(svc_body *out, const svc_shape *shape, const uint8_t *bytes, size_t len,
+                          svc_body_fault *fault, tdsa_err *err)
+{
+    object body = {.prefix = "", .fields = shape->fields, .count = shape->count};
     tdsa_status st;
 
     memset(out, 0, sizeof *out);
     memset(fault, 0, sizeof *fault);
     st = parse(&out->doc, bytes, len, fault, err);
+    body.doc = out->doc;
     if (st == TDSA_OK) {
-        st = refuse_unknown(out, fields, count, fault, err);
+        st = read_object(&body, out->values, fault, err);
     }
-    if (st == TDSA_OK) {
-        st = read_fields(out, fields, count, fault, err);
+    for (size_t i = 0; st == TDSA_OK && i < shape->count; i++) {
+        if (shape->fields[i].type == SVC_FIELD_OBJECTS && out->values[i].present) {
+            st = check_items(shape, shape->fields[i].name, &out->values[i], fault, err);
+        }
     }
     if (st != TDSA_OK) {
         svc_body_clear(out);

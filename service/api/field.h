@@ -9,8 +9,8 @@
 #include "base/err.h"
 
 /**
- * Request bodies: flat JSON objects, described field by field. The same description checks the
- * body and writes the documentation.
+ * Request bodies: JSON objects, described field by field; a field may be a list of objects, which are
+ * flat. The same description checks the body and writes the documentation.
  */
 #define SVC_FIELDS_MAX     20u
 #define SVC_LIST_MAX       16u
@@ -25,7 +25,9 @@ typedef enum {
     SVC_FIELD_CHOICE,  /* string, one of `choices` */
     SVC_FIELD_BOOLEAN,
     SVC_FIELD_INTEGERS, /* list of at most SVC_LIST_MAX integers of min..max, ascending */
-    SVC_FIELD_CHOICES   /* list of strings, each one of `choices` and none twice */
+    SVC_FIELD_CHOICES,  /* list of strings, each one of `choices` and none twice */
+    SVC_FIELD_BASE64S,  /* list of 1..SVC_LIST_MAX strings of base64 for at most max bytes each */
+    SVC_FIELD_OBJECTS   /* list of min..max objects (svc_shape) */
 } svc_field_type;
 
 typedef struct {
@@ -38,13 +40,22 @@ typedef struct {
     const char *text;           /* for people */
 } svc_field;
 
+/** What a body may hold. At most one of its fields is a list of objects, each of which holds `items`. */
+typedef struct {
+    const svc_field *fields;
+    size_t count;
+    const svc_field *items;
+    size_t item_count;
+} svc_shape;
+
 typedef struct {
     bool present;
     const char *text; /* strings; lent from the document */
     size_t text_len;
     int64_t number;             /* a boolean: 0 or 1 */
     int64_t list[SVC_LIST_MAX]; /* integers, or places in `choices` */
-    size_t list_len;
+    size_t list_len;            /* of lists of strings and objects too */
+    const json_t *array;        /* those; lent */
 } svc_value;
 
 /** A checked body: values[i] belongs to fields[i]. */
@@ -57,7 +68,7 @@ typedef struct {
 typedef struct {
     unsigned http;    /* 400 or 422 */
     const char *code; /* "INVALID_JSON", "UNKNOWN_FIELD", "INVALID_FIELD", "MISSING_FIELD" */
-    char field[65];   /* "" when it is not about one */
+    char field[96];   /* "" when it is not about one; "items[3].hash" */
 } svc_body_fault;
 
 /**
@@ -66,10 +77,15 @@ typedef struct {
  * No bytes at all count as {}.
  * Errors: TDSA_E_BAD_INPUT (fault filled), TDSA_E_NO_MEMORY.
  */
-TDSA_MUST_USE tdsa_status svc_body_read(svc_body *out, const svc_field *fields, size_t count,
-                                        const uint8_t *bytes, size_t len, svc_body_fault *fault,
-                                        tdsa_err *err) __attribute__((nonnull(1, 6, 7)));
+TDSA_MUST_USE tdsa_status svc_body_read(svc_body *out, const svc_shape *shape, const uint8_t *bytes,
+                                        size_t len, svc_body_fault *fault, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 5, 6)));
 void svc_body_clear(svc_body *b) TDSA_NONNULL;
+/** The values of object `i` in a list of them that was read: out[k] belongs to shape->items[k]. */
+void svc_value_item(const svc_shape *shape, const svc_value *v, size_t i, svc_value *out)
+    TDSA_NONNULL;
+/** String `i` of a list of strings; its length in *len. */
+const char *svc_value_text(const svc_value *v, size_t i, size_t *len) TDSA_NONNULL;
 
 /** Of the names of fields, the one that was probably meant; NULL when none is near. */
 const char *svc_field_near(const svc_field *fields, size_t count, const char *name);

@@ -76,15 +76,22 @@ static const svc_field fields_sign[SVC_SIGN_FIELDS] = {
                             "SHA-256 for a message"},
     [SVC_SIGN_PATH] = {"path", SVC_FIELD_TEXT, false, 1, 600, NULL, NULL,
                        "Derivation path m/44/0/0 of a bip32 key"},
-    [SVC_SIGN_ENCODING] = {"encoding", SVC_FIELD_CHOICE, false, 0, 0, encodings, "\"der\"",
-                           "Form of signature: der (default of ecdsa), rs for r and s side by "
-                           "side, raw (the 64 bytes of eddsa and bip340)"},
     [SVC_SIGN_LOW_S] = {"lowS", SVC_FIELD_BOOLEAN, false, 0, 0, NULL, "true",
                         "Make the low-S form of this signature (ecdsa)"},
     [SVC_SIGN_TAPROOT] =
         {"taproot", SVC_FIELD_HEX, false, 0, MPC_MERKLE_ROOT_LEN, NULL, NULL,
          "BIP-340 keys: sign with the BIP-341 output key of a script tree with this "
          "Merkle root, or \"\" for none; absent: with the key itself"},
+    [SVC_SIGN_ENCODING] = {"encoding", SVC_FIELD_CHOICE, false, 0, 0, encodings, "\"der\"",
+                           "Form of signature: der (default of ecdsa), rs for r and s side by "
+                           "side, raw (the 64 bytes of eddsa and bip340)"},
+};
+static const svc_field fields_batch[SVC_BATCH_FIELDS] = {
+    [SVC_BATCH_ITEMS] =
+        {"items", SVC_FIELD_OBJECTS, true, 1, PART_BATCH_ITEMS_MAX, NULL,
+         "[{\"hash\": \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f0"
+         "0a08\"}]",
+         "What to sign, each as the body of sign"},
 };
 static const svc_query queries_list[] = {
     {"limit", "Keys of one page: 1..1000; 100 when absent", "100"},
@@ -108,11 +115,14 @@ static const svc_query queries_stock[] = {
 #define FIELDS_presign .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
 #define FIELDS_limit   .fields = fields_limit, .field_count = SVC_LIMIT_FIELDS
 #define FIELDS_sign    .fields = fields_sign, .field_count = SVC_SIGN_FIELDS
-#define QUERIES_none   .queries = NULL, .query_count = 0
-#define QUERIES_list   .queries = queries_list, .query_count = COUNT_OF(queries_list)
-#define QUERIES_path   .queries = queries_path, .query_count = COUNT_OF(queries_path)
-#define QUERIES_xpub   .queries = queries_xpub, .query_count = COUNT_OF(queries_xpub)
-#define QUERIES_stock  .queries = queries_stock, .query_count = COUNT_OF(queries_stock)
+#define FIELDS_batch                                                               \
+    .fields = fields_batch, .field_count = SVC_BATCH_FIELDS, .items = fields_sign, \
+    .item_count = SVC_SIGN_FIELDS
+#define QUERIES_none  .queries = NULL, .query_count = 0
+#define QUERIES_list  .queries = queries_list, .query_count = COUNT_OF(queries_list)
+#define QUERIES_path  .queries = queries_path, .query_count = COUNT_OF(queries_path)
+#define QUERIES_xpub  .queries = queries_xpub, .query_count = COUNT_OF(queries_xpub)
+#define QUERIES_stock .queries = queries_stock, .query_count = COUNT_OF(queries_stock)
 
 #define ROW(number, how, where, who, in, query, ok, title, text) \
     [SVC_OP_##number] = {.op = SVC_OP_##number,                  \
@@ -126,6 +136,14 @@ static const svc_query queries_stock[] = {
                          .summary = (text),                      \
                          .handler = svc_api_do_##number},
 const svc_row svc_rows[SVC_OP_COUNT] = {SVC_API_ROUTES(ROW)};
+
+svc_shape svc_row_shape(const svc_row *row)
+{
+    return (svc_shape){.fields = row->fields,
+                       .count = row->field_count,
+                       .items = row->items,
+                       .item_count = row->item_count};
+}
 
 _Static_assert((int)SVC_KEY_FIELDS <= (int)SVC_FIELDS_MAX, "a body has too many fields");
 _Static_assert((int)SVC_SIGN_FIELDS <= (int)SVC_FIELDS_MAX, "a body has too many fields");

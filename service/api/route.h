@@ -57,6 +57,8 @@ typedef enum {
       "Changes how many presignatures of a key may be in stock here")                              \
     X(SIGN, SVC_POST, "/v1/keys/{}/sign", SVC_SERVER_KEY_RULES, sign, none, 200, "sign",           \
       "Signs a digest (or a message, for keys made so) and verifies the signature")                \
+    X(SIGN_BATCH, SVC_POST, "/v1/keys/{}/sign-batch", SVC_SERVER_KEY_RULES, batch, none, 200,      \
+      "signBatch", "Signs up to 1000 digests or messages at once; each is answered on its own")    \
     X(OPENAPI, SVC_GET, "/openapi.json", SVC_RULE_NONE, none, none, 200, "openapi",                \
       "This API as an OpenAPI document")                                                           \
     X(DOCS, SVC_GET, "/docs", SVC_RULE_NONE, none, none, 200, "docs", "This API as a page")
@@ -79,6 +81,8 @@ typedef struct {
     unsigned rules;
     const svc_field *fields;
     size_t field_count;
+    const svc_field *items; /* of the objects in its list of them */
+    size_t item_count;
     const svc_query *queries;
     size_t query_count;
     unsigned success;
@@ -87,6 +91,8 @@ typedef struct {
 } svc_row;
 
 extern const svc_row svc_rows[SVC_OP_COUNT];
+/** What the body of a row may hold. */
+svc_shape svc_row_shape(const svc_row *row) TDSA_NONNULL;
 
 /** Order of the values in a body. */
 enum {
@@ -116,16 +122,18 @@ enum {
     SVC_SIGN_MESSAGE,
     SVC_SIGN_ALGORITHM,
     SVC_SIGN_PATH,
-    SVC_SIGN_ENCODING,
     SVC_SIGN_LOW_S,
     SVC_SIGN_TAPROOT,
+    SVC_SIGN_ENCODING,
     SVC_SIGN_FIELDS
 };
+enum { SVC_BATCH_ITEMS, SVC_BATCH_FIELDS };
 
 #define SVC_PRESIGN_COUNT_MAX 1000000 /* tdsaLibrary.presignatureRequestLimit says less */
 #define SVC_LIMIT_MAX         INT64_C(1000000000000)
 #define SVC_MESSAGE_LEN_MAX   65536
 #define SVC_BODY_MAX          (16u * 1024u)
-#define SVC_SIGN_BODY_MAX     (128u * 1024u) /* a message of 64 KiB in base64 */
+#define SVC_SIGN_BODY_MAX     (128u * 1024u)       /* a message of 64 KiB in base64 */
+#define SVC_BATCH_BODY_MAX    (4u * 1024u * 1024u) /* PART_BATCH_BYTES_MAX in base64, and paths */
 
 #endif

@@ -152,7 +152,7 @@ static void set_limits(svc_settings *out, const cfg *c)
     protocol->body_max = TDSA_BUF_LEN_MAX;
     api->model = HTTP_BLOCKING;
     api->connections_max = at_most(threads, BLOCKING_MAX);
-    api->body_max = SVC_SIGN_BODY_MAX;
+    api->body_max = SVC_BATCH_BODY_MAX;
     admin->model = HTTP_BLOCKING;
     admin->connections_max = at_most(cfg_int(c, "server.adminMaxThreads"), BLOCKING_MAX);
     admin->body_max = SVC_BODY_MAX;

@@ -14,7 +14,7 @@ json_t *answer_object(const test_answer *a)
     return o;
 }
 
-const char *text_of(json_t *o, const char *name)
+const char *text_of(const json_t *o, const char *name)
 {
     const char *t = json_string_value(json_object_get(o, name));
 

@@ -48,7 +48,7 @@ void rig_start(rig *r, int client_index, unsigned methods)
     http = (http_cfg){.name = "api",
                       .host = "127.0.0.1",
                       .model = HTTP_BLOCKING,
-                      .body_max = SVC_SIGN_BODY_MAX,
+                      .body_max = SVC_BATCH_BODY_MAX,
                       .ctx = r->api,
                       .observer = svc_api_observe};
     http.routes = svc_api_routes(r->api, &http.route_count);

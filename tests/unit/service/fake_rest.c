@@ -69,3 +69,18 @@ tdsa_status part_engine_reshare(part_engine *e, const char *key_id, const part_r
     }
     return st;
 }
+
+tdsa_status part_engine_sign_batch(part_engine *e, const char *key_id, const part_sign_request *req,
+                                   size_t count, uint32_t deadline_ms, part_batch_item *out,
+                                   tdsa_err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < count; i++) {
+        part_sign_request one = req[i];
+
+        one.key_id = key_id;
+        out[i].err.participant = TDSA_NOBODY;
+        out[i].err.status = part_engine_sign(e, &one, deadline_ms, &out[i].sign, &out[i].err);
+    }
+    return TDSA_OK;
+}

@@ -150,6 +150,57 @@ static void a_message_key_takes_messages_and_a_digest_key_takes_digests(void **s
     rig_stop(&r);
 }
 
+/* The error of one item; its fields are those of a failure of the whole. */
+static void expect_item_error(const json_t *item, int code, const char *name, const char *message)
+{
+    const json_t *error = json_object_get(item, "error");
+
+    assert_non_null(error);
+    assert_int_equal(json_integer_value(json_object_get(error, "code")), code);
+    assert_string_equal(text_of(error, "error"), name);
+    assert_non_null(strstr(text_of(error, "message"), message));
+    assert_null(json_object_get(item, "signature"));
+}
+
+static void a_batch_answers_each_item_on_its_own(void **state)
+{
+    rig r;
+    test_answer a;
+    json_t *o;
+    const json_t *list;
+    const json_t *item;
+
+    (void)state;
+    rig_start(&r, PEER_NO_CLIENT, 0);
+    rig_make_key(&r, "{\"keyId\":\"k\",\"curve\":\"P-256\",\"derivation\":\"none\"}");
+    test_json(&a, r.port, "POST", "/v1/keys/k/sign-batch",
+              "{\"items\":[{\"hash\":\"" DIGEST "\"},{\"message\":\"dGVzdA==\"},"
+              "{\"hash\":\"" DIGEST "\",\"algorithm\":\"SHA-384\"},"
+              "{\"hash\":\"" DIGEST "\",\"path\":\"m/1\"},"
+              "{\"hash\":\"" DIGEST "\",\"encoding\":\"raw\"},"
+              "{\"hash\":\"" DIGEST "\",\"encoding\":\"rs\",\"lowS\":true}]}");
+    assert_int_equal(a.status, 200);
+    o = answer_object(&a);
+    assert_string_equal(text_of(o, "keyId"), "k");
+    list = json_object_get(o, "results");
+    assert_int_equal(json_array_size(list), 6);
+    item = json_array_get(list, 0);
+    verify("P-256", text_of(item, "publicKey"), text_of(item, "r"), text_of(item, "s"), DIGEST);
+    assert_string_equal(text_of(item, "encoding"), "der");
+    expect_item_error(json_array_get(list, 1), 422, "MISSING_FIELD", "hash");
+    expect_item_error(json_array_get(list, 2), 422, "INVALID_FIELD", "length");
+    expect_item_error(json_array_get(list, 3), 422, "NO_DERIVATION", "without derivation");
+    expect_item_error(json_array_get(list, 4), 422, "INVALID_FIELD", "der or rs");
+    item = json_array_get(list, 5);
+    verify("P-256", text_of(item, "publicKey"), text_of(item, "r"), text_of(item, "s"), DIGEST);
+    assert_string_equal(text_of(item, "encoding"), "rs");
+    json_decref(o);
+    test_json(&a, r.port, "POST", "/v1/keys/nobody/sign-batch",
+              "{\"items\":[{\"hash\":\"" DIGEST "\"}]}");
+    assert_int_equal(a.status, 404);
+    rig_stop(&r);
+}
+
 static void the_public_key_comes_in_all_its_forms(void **state)
 {
     rig r;
@@ -330,6 +381,7 @@ static void examples_of_the_documentation_are_valid(void **state)
     for (size_t i = 0; i < SVC_OP_COUNT; i++) {
         const svc_row *row = &svc_rows[i];
         json_t *o = json_object();
+        const svc_shape shape = svc_row_shape(row);
         svc_body body;
         svc_body_fault fault;
         tdsa_err err;
@@ -346,9 +398,9 @@ static void examples_of_the_documentation_are_valid(void **state)
             }
         }
         text = json_dumps(o, 0);
-        assert_int_equal(svc_body_read(&body, row->fields, row->field_count, (const uint8_t *)text,
-                                       strlen(text), &fault, &err),
-                         TDSA_OK);
+        assert_int_equal(
+            svc_body_read(&body, &shape, (const uint8_t *)text, strlen(text), &fault, &err),
+            TDSA_OK);
         svc_body_clear(&body);
         free(text);
         json_decref(o);
@@ -361,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_key_is_registered_generated_shown_and_deleted),
         cmocka_unit_test(a_signature_verifies_under_the_public_key_of_the_answer),
         cmocka_unit_test(a_message_key_takes_messages_and_a_digest_key_takes_digests),
+        cmocka_unit_test(a_batch_answers_each_item_on_its_own),
         cmocka_unit_test(the_public_key_comes_in_all_its_forms),
         cmocka_unit_test(presignatures_are_made_all_or_none_counted_and_dropped),
         cmocka_unit_test(a_reshare_takes_members_and_threshold),
