@@ -7,6 +7,7 @@
 #include "keystore/keystore.h"
 #include "peer/roster.h"
 #include "protocol/bip32.h"
+#include "protocol/recovery.h"
 #include "protocol/sign.h"
 
 /**
@@ -35,9 +36,13 @@ typedef enum {
     PART_OP_PUBLIC_KEY,
     PART_OP_XPUB,
     PART_OP_SIGN_BATCH, /* the call; its items count as PART_OP_SIGN each */
+    PART_OP_RECOVERYINFO,
     PART_OP_COUNT
 } part_op_kind;
 typedef void (*part_event_fn)(void *ctx, part_op_kind op, part_event event, uint64_t duration_us);
+
+/** Certificates that recovery infos are made for at most. */
+#define PART_ERS_CERTIFICATES_MAX 4u
 
 typedef struct {
     peer_roster roster; /* n, me, client index, keys and URLs; deep-copied */
@@ -54,10 +59,12 @@ typedef struct {
     /* the stock keeper, where part_engine_work runs: below `low` usable presignatures of a key in use
      * it makes more, up to `high`, within the key's limit; low 0: off */
     uint32_t presign_low, presign_high;
-    uint32_t presign_request_max; /* presignatures that one call may ask for; 0: no cap */
-    uint64_t presign_global_max;  /* in stock over all keys; 0: no cap */
-    bool disable_reshare;         /* disableReshare: refused here, asked or asking */
-    bool require_known_clients;   /* `clients:` list is set: only these pairs may register keys */
+    uint32_t presign_request_max;    /* presignatures that one call may ask for; 0: no cap */
+    uint64_t presign_global_max;     /* in stock over all keys; 0: no cap */
+    bool disable_reshare;            /* disableReshare: refused here, asked or asking */
+    const tdsa_rsa_cert *const *ers; /* ersCertificates; lent: must outlive the engine */
+    size_t ers_count;                /* at most PART_ERS_CERTIFICATES_MAX */
+    bool require_known_clients; /* `clients:` list is set: only these pairs may register keys */
     /* keys that clients registered here and that have no shares yet: of one client, of all (0: any
      * number), and how long they are kept (0: for ever) */
     uint32_t registered_client_max, registered_max;
@@ -236,6 +243,44 @@ TDSA_MUST_USE tdsa_status part_engine_list(part_engine *e, const char *after, si
 TDSA_MUST_USE tdsa_status part_engine_set_attrs(part_engine *e, const char *key_id,
                                                 const char *label, const uint8_t *attrs,
                                                 size_t attrs_len, tdsa_err *err) TDSA_NONNULL;
+
+/* ---- recovery ---- */
+
+#define PART_RECOVERY_INFOS_MAX (PART_ERS_CERTIFICATES_MAX * GRP_PARTIES_MAX)
+
+/** What part_engine_recovery is asked; lent. */
+typedef struct {
+    const char *key_id;
+    const uint8_t *aux; /* auxiliary data, bound into the infos and readable in them; may be NULL */
+    size_t aux_len;     /* at most MPC_RECOVERY_AUX_MAX */
+    bool local;         /* this participant's infos only; no network, also for keys of a client */
+} part_recovery_request;
+
+typedef struct {
+    uint16_t participant;
+    uint8_t certificate[32]; /* SHA-256 */
+    tdsa_buf bytes;          /* mpc_recovery_decode reads it */
+} part_recovery_info;
+/** Clear with part_recovery_package_clear. */
+typedef struct {
+    uint32_t epoch;
+    uint8_t public_key[GRP_POINT_LEN_MAX]; /* of the root, compressed */
+    size_t public_key_len;
+    size_t count; /* ascending by participant */
+    part_recovery_info infos[PART_RECOVERY_INFOS_MAX];
+} part_recovery_package;
+void part_recovery_package_clear(part_recovery_package *pkg) TDSA_NONNULL;
+
+/**
+ * Recovery infos (protocol/recovery.h) of an ACTIVE key under every configured certificate: of all
+ * participants, each verified with its proof and chain code before it is handed out, or of this one.
+ * Errors: TDSA_E_CONFLICT (NO_CERTIFICATE; CERTIFICATES_DIFFER names the participant;
+ * CLIENT_PARTICIPATES; EPOCH), TDSA_E_NOT_FOUND, TDSA_E_LOGIN, TDSA_E_BAD_INPUT (too much auxiliary
+ * data), TDSA_E_PROTOCOL (the participant named sent a bad one), TDSA_E_UNAVAILABLE / TIMEOUT.
+ */
+TDSA_MUST_USE tdsa_status part_engine_recovery(part_engine *e, const part_recovery_request *req,
+                                               uint32_t deadline_ms, part_recovery_package *out,
+                                               tdsa_err *err) TDSA_NONNULL;
 
 /* ---- signing ---- */
 

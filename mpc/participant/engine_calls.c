@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -116,6 +117,25 @@ tdsa_status part_engine_sign_batch(part_engine *e, const char *key_id, const par
     op = part_start_sign_batch(e->part, key_id, req, count, deadline_ms, out, err);
     st = finish(e, op, &none, err);
     return op == PART_OP_NONE ? st : TDSA_OK; /* each request says how it ended */
+}
+
+tdsa_status part_engine_recovery(part_engine *e, const part_recovery_request *req,
+                                 uint32_t deadline_ms, part_recovery_package *out, tdsa_err *err)
+{
+    part_result result;
+    tdsa_status st;
+
+    memset(out, 0, sizeof *out);
+    memset(&result, 0, sizeof result);
+    part_engine_enter(e);
+    st = finish(e, part_start_recovery(e->part, req, deadline_ms, err), &result, err);
+    if (st == TDSA_OK) {
+        *out = *result.recovery; /* the buffers move */
+        free(result.recovery);
+    } else {
+        part_recovery_free(result.recovery);
+    }
+    return st;
 }
 
 tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms, bool *ok, tdsa_err *err)

@@ -21,6 +21,7 @@
  *   audit.c        what is recorded before it happens
  *   sign_batch.c   many signatures at once
  *   sign_request.c what is to be signed            signer.c    what a member answers
+ *   recovery.c     recovery infos of one participant and of all
  *   derive.c, doubt.c (half-made keys, epochs), registered.c, rate.c, reshare.c: as they are called
  */
 
@@ -499,6 +500,13 @@ tdsa_status part_check_bound(part *p, const part_session *s, uint16_t from, cons
                              ks_key_state *state, tdsa_err *err);
 tdsa_status part_ask_delete(part *p, part_session *s, uint16_t from, const part_ask *a,
                             tdsa_err *err);
+
+/* recovery.c */
+tdsa_status part_ask_recovery(part *p, part_session *s, uint16_t from, const part_ask *a,
+                              tdsa_buf *out, tdsa_err *err);
+/** The infos of a peer, verified and kept. Errors: those of part_engine_recovery. */
+tdsa_status part_recovery_answered(part *p, part_op *op, uint16_t from, const part_answer *a,
+                                   tdsa_err *err);
 
 /* registered.c */
 /** A client may leave so many keys without shares here only. Errors: TDSA_E_LIMIT, TDSA_E_STORE. */

@@ -136,6 +136,7 @@ static void op_free(part *p, part_op *op)
     TDSA_ASSERT(op->many == NULL);
     part_sign_clear(p, op);
     tdsa_buf_clear(&op->payload);
+    part_recovery_free(op->result.recovery);
     free(op);
 }
 
@@ -172,6 +173,7 @@ bool part_op_poll(part *p, uint64_t id, part_result *out, tdsa_err *err)
     }
     *err = op->err;
     *out = op->result;
+    op->result.recovery = NULL; /* the taker's */
     op_free(p, op);
     return true;
 }
@@ -248,6 +250,8 @@ static part_ask_kind kind_of(const part_op *op)
         return PART_ASK_DELETE;
     case PART_OP_RESHARE:
         return PART_ASK_STATUS;
+    case PART_OP_RECOVERYINFO:
+        return PART_ASK_RECOVERY;
     case PART_OP_PING:
     case PART_OP_KEYGEN:
     case PART_OP_PRESIGN:
@@ -330,6 +334,11 @@ void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
     op->waiting &= ~(1u << from);
     if (op->kind == PART_OP_RESHARE) {
         part_reshare_answered(op, from, a);
+    } else if (a->status == TDSA_OK && op->kind == PART_OP_RECOVERYINFO) {
+        if (part_recovery_answered(p, op, from, a, &err) != TDSA_OK) {
+            part_op_end(p, op, &err);
+            return;
+        }
     } else if (a->status == TDSA_OK) {
         op->result.alive[from] = true;
     } else if (!only_pings(op) && !(op->kind == PART_OP_DELETE && a->status == TDSA_E_NOT_FOUND)) {

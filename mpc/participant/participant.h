@@ -110,13 +110,18 @@ uint64_t part_start_reshare(part *p, const char *key_id, const part_reshare_spec
                             uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
 uint64_t part_start_delete(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
     TDSA_NONNULL;
+uint64_t part_start_recovery(part *p, const part_recovery_request *req, uint32_t deadline_ms,
+                             tdsa_err *err) TDSA_NONNULL;
 uint64_t part_start_ping(part *p, uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
 
 /** What an operation brought besides its status. */
 typedef struct {
     part_sign_result sign;
-    bool alive[GRP_PARTIES_MAX]; /* ping */
+    bool alive[GRP_PARTIES_MAX];     /* ping */
+    part_recovery_package *recovery; /* recovery infos: the taker's, part_recovery_free; or NULL */
 } part_result;
+/** Clears and frees. NULL is allowed. */
+void part_recovery_free(part_recovery_package *pkg);
 /** Milliseconds until the operation's deadline; UINT32_MAX for PART_OP_NONE. */
 uint32_t part_op_left_ms(const part *p, uint64_t op) TDSA_NONNULL;
 /** True when the operation has ended and can be polled. */

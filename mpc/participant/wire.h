@@ -53,6 +53,7 @@ typedef enum {
     PART_ASK_SIGN,
     PART_ASK_RESHARE,
     PART_ASK_SIGN_BATCH, /* PREPARE or SIGN for many requests at once */
+    PART_ASK_RECOVERY,
     PART_ASK_END
 } part_ask_kind;
 

@@ -54,6 +54,9 @@ json_t *svc_path_json(const uint32_t *path, size_t len) __attribute__((nonnull(1
 /** The compressed form of a public key in hex. NULL: no memory, no point. */
 json_t *svc_point_json(const uint8_t *raw, size_t len) TDSA_NONNULL;
 
+/** The package of a key as a document. */
+json_t *svc_recovery_json(const char *key_id, const part_recovery_package *pkg) TDSA_NONNULL;
+
 /* The documents made from the table (document.c). NULL: no memory. Free with free(). */
 char *svc_openapi_make(const svc_api_cfg *cfg) TDSA_NONNULL;
 char *svc_docs_make(const svc_api_cfg *cfg) TDSA_NONNULL;

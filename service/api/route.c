@@ -57,6 +57,13 @@ static const svc_field fields_reshare[SVC_RESHARE_FIELDS] = {
     [SVC_RESHARE_THRESHOLD] = {"threshold", SVC_FIELD_INTEGER, false, 1, GRP_THRESHOLD_MAX, NULL,
                                "1", "How many of them may be corrupt; absent: the same"},
 };
+static const svc_field fields_recovery[SVC_RECOVERY_FIELDS] = {
+    [SVC_RECOVERY_AUX] = {"auxiliaryData", SVC_FIELD_BASE64, false, 0, MPC_RECOVERY_AUX_MAX, NULL,
+                          "\"dmF1bHQgNw==\"", "Bound into the infos and readable in them"},
+    [SVC_RECOVERY_LOCAL] = {"local", SVC_FIELD_BOOLEAN, false, 0, 0, NULL, "false",
+                            "Only this participant's infos, also of a client's key; absent: a "
+                            "verified package of all participants"},
+};
 static const svc_field fields_presign[SVC_PRESIGN_FIELDS] = {
     [SVC_PRESIGN_COUNT] = {"count", SVC_FIELD_INTEGER, true, 1, SVC_PRESIGN_COUNT_MAX, NULL, "64",
                            "How many to make"},
@@ -109,12 +116,13 @@ static const svc_query queries_stock[] = {
     {"ranges", "List up to so many ranges of available presignatures: 1..1000", "10"},
 };
 
-#define FIELDS_none    .fields = NULL, .field_count = 0
-#define FIELDS_key     .fields = fields_key, .field_count = SVC_KEY_FIELDS
-#define FIELDS_reshare .fields = fields_reshare, .field_count = SVC_RESHARE_FIELDS
-#define FIELDS_presign .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
-#define FIELDS_limit   .fields = fields_limit, .field_count = SVC_LIMIT_FIELDS
-#define FIELDS_sign    .fields = fields_sign, .field_count = SVC_SIGN_FIELDS
+#define FIELDS_none     .fields = NULL, .field_count = 0
+#define FIELDS_key      .fields = fields_key, .field_count = SVC_KEY_FIELDS
+#define FIELDS_reshare  .fields = fields_reshare, .field_count = SVC_RESHARE_FIELDS
+#define FIELDS_recovery .fields = fields_recovery, .field_count = SVC_RECOVERY_FIELDS
+#define FIELDS_presign  .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
+#define FIELDS_limit    .fields = fields_limit, .field_count = SVC_LIMIT_FIELDS
+#define FIELDS_sign     .fields = fields_sign, .field_count = SVC_SIGN_FIELDS
 #define FIELDS_batch                                                               \
     .fields = fields_batch, .field_count = SVC_BATCH_FIELDS, .items = fields_sign, \
     .item_count = SVC_SIGN_FIELDS

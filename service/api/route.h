@@ -39,6 +39,9 @@ typedef enum {
       "Generates the shares of a registered key")                                                  \
     X(RESHARE, SVC_POST, "/v1/keys/{}/reshare", SVC_SERVER_KEY_RULES, reshare, none, 200,          \
       "reshare", "Gives the key new shares; the old ones and all presignatures become worthless")  \
+    X(RECOVERY_INFO, SVC_POST, "/v1/keys/{}/recovery-info", SVC_KEY_RULES | SVC_RULE_ACTIVE,       \
+      recovery, none, 200, "recoveryInfo",                                                         \
+      "The shares of all participants, encrypted under the recovery certificates, with proofs")    \
     X(PUBLIC_KEY, SVC_GET, "/v1/keys/{}/public-key", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, path,  \
       200, "publicKey", "The public key in all its forms")                                         \
     X(XPUB, SVC_GET, "/v1/keys/{}/xpub", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, xpub, 200, "xpub", \
@@ -115,6 +118,7 @@ enum {
     SVC_KEY_FIELDS
 };
 enum { SVC_RESHARE_MEMBERS, SVC_RESHARE_THRESHOLD, SVC_RESHARE_FIELDS };
+enum { SVC_RECOVERY_AUX, SVC_RECOVERY_LOCAL, SVC_RECOVERY_FIELDS };
 enum { SVC_PRESIGN_COUNT, SVC_PRESIGN_FIELDS };
 enum { SVC_LIMIT_LIMIT, SVC_LIMIT_FIELDS };
 enum {

@@ -6,13 +6,31 @@
 
 /** The parts of cfg_participant_new; each fills its own piece. Errors: TDSA_E_CONFIG with the path. */
 
+#define CFG_CERTIFICATES_MAX PART_ERS_CERTIFICATES_MAX
+
+/** Certificates of one list; owned. */
+typedef struct {
+    tdsa_rsa_cert *all[CFG_CERTIFICATES_MAX];
+    size_t count;
+} cfg_certificates;
+
 struct cfg_participant {
     part_engine_cfg engine; /* roster holds the private keys */
     ks_cfg store;
     peer_keys *clients;
+    cfg_certificates ers;
     char *db_path;
 };
 
+/** The certificates of a list, each fit for encryption. Warns of short keys and of those that are not
+ * valid today. `out` is to be cleared on failure too. */
+TDSA_MUST_USE tdsa_status cfg_fill_certificates(cfg_certificates *out, const cfg *c,
+                                                const char *path, const tdsa_log *log,
+                                                tdsa_err *err) __attribute__((nonnull(1, 2, 3, 5)));
+void cfg_certificates_clear(cfg_certificates *list) TDSA_NONNULL;
+/** Says so when the text has another form of base64 than the documented one. */
+void cfg_check_base64_form(const char *text, const char *path, const tdsa_log *log)
+    __attribute__((nonnull(1, 2)));
 /** Fails when the value at `path` is a vault selector. */
 TDSA_MUST_USE tdsa_status cfg_refuse_selector(const cfg *c, const char *path, tdsa_err *err)
     TDSA_NONNULL;

@@ -169,6 +169,11 @@ static tdsa_status fill(cfg_participant *p, const cfg *c, const tdsa_log *log, t
         st = fill_clients(p, c, log, err);
     }
     if (st == TDSA_OK) {
+        st = cfg_fill_certificates(&p->ers, c, "tdsaLibrary.ersCertificates", log, err);
+        p->engine.ers = (const tdsa_rsa_cert *const *)p->ers.all;
+        p->engine.ers_count = p->ers.count;
+    }
+    if (st == TDSA_OK) {
         st = cfg_fill_http(&p->engine.http, c, err);
     }
     if (st == TDSA_OK) {
@@ -201,6 +206,7 @@ void cfg_participant_free(cfg_participant *p)
 {
     if (p != NULL) {
         free(p->clients);
+        cfg_certificates_clear(&p->ers);
         free(p->db_path);
         tdsa_wipe(p, sizeof *p);
         free(p);

@@ -11,7 +11,9 @@
  * server. A local public key that does not belong to the local private key is a warning, never an
  * error (the documented example has that flaw).
  *
- * Also a warning each: no encryption of rows, a weak encryptionKey, the default serverGroupId at a
+ * Certificates are read and must be fit for encryption (base/rsa.h).
+ *
+ * Also a warning each: a certificate with a short RSA key or that is not valid today, no encryption of rows, a weak encryptionKey, the default serverGroupId at a
  * server, a server whose own id is not known or is not the selected one, keys in another form of base64. Refused because this version does not have it: vault
  * selectors, PostgreSQL, MariaDB, proxies, encryptor plug-ins.
  *

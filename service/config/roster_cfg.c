@@ -26,8 +26,7 @@ tdsa_status cfg_refuse_selector(const cfg *c, const char *path, tdsa_err *err)
     return TDSA_OK;
 }
 
-/* Says so when the text has another form of base64 than the documented one. */
-static void check_form(const char *text, const char *path, const tdsa_log *log)
+void cfg_check_base64_form(const char *text, const char *path, const tdsa_log *log)
 {
     TDSA_SCOPED_BUF bytes = TDSA_BUF_EMPTY;
     tdsa_base64_form form = {false, false};
@@ -60,7 +59,7 @@ tdsa_status cfg_read_key(const cfg *c, const char *path, tdsa_dh_kind kind, bool
     if (st != TDSA_OK) {
         return tdsa_err_wrap(err, "%s", path);
     }
-    check_form(text, path, log);
+    cfg_check_base64_form(text, path, log);
     return TDSA_OK;
 }
 

@@ -64,8 +64,11 @@ static const cfg_row library[] = {
      .help = "Threads that talk to other participants."},
     {.name = "ersCertificates",
      .type = CFG_STRINGS,
-     .handling = CFG_LATER,
-     .help = "X.509 certificates (url-safe base64 of DER) of the emergency recovery service."},
+     .help = "X.509 certificates (url-safe base64 of DER) of the emergency recovery service, at "
+             "most 4: "
+             "RSA of 2048 to 4096 bits (below 3072 with a warning), keyUsage, if any, with "
+             "keyEncipherment "
+             "or dataEncipherment; the same at every participant. Absent: no recovery info."},
     {.name = "storageConfiguration", .type = CFG_OBJECT, .help = "How key material is kept."},
     {.name = "defaultPresignatureLimit",
      .type = CFG_INT,

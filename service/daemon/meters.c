@@ -29,6 +29,8 @@ static const char *op_name(part_op_kind op)
         return "XPUB";
     case PART_OP_SIGN_BATCH:
         return "SIGN_BATCH";
+    case PART_OP_RECOVERYINFO:
+        return "RECOVERYINFO";
     case PART_OP_PING:
     case PART_OP_COUNT:
         break;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Runs the commands of docs/api.md, docs/cli.md and docs/operations.md in their order. usage: test_docs.py BUILD"""
+import base64
 import os
 import re
 import subprocess
@@ -13,9 +14,18 @@ def blocks_of(page):
     return re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.M | re.S)
 
 
+def recovery_certificate(folder):
+    """A certificate as tdsaLibrary.ersCertificates has it."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "ers.key", "-out",
+                    folder / "ers.der", "-outform", "der", "-days", "30", "-subj", "/CN=ers"], check=True, capture_output=True)
+    return base64.urlsafe_b64encode((folder / "ers.der").read_bytes()).rstrip(b"=").decode()
+
+
 def main(build):
     with Cluster(build, "servers") as cluster:
+        certificate = recovery_certificate(cluster.home)
         for index in cluster.servers:
+            rig.change(cluster, index, "sessionTimeout: 60", f"sessionTimeout: 60\n  ersCertificates: [{certificate}]")
             rig.use_aesgcm(cluster, index, "a-key-of-the-documentation-test-0123456789")
         cluster.start_all()
         work = cluster.home / "work"

@@ -151,7 +151,7 @@ def facts_of(cluster):
         need(metrics["meters"]["com.sepior.tdsa.COMPLETED.PRESIG"]["count"] >= 1, "COMPLETED.PRESIG")
         need(metrics["timers"]["com.sepior.tdsa.DURATION.SIGN"]["count"] >= 50, "DURATION.SIGN")
         need(metrics["meters"]["com.sepior.tdsa.COMPLETED.PUBLICKEY"]["count"] >= 1, "COMPLETED.PUBLICKEY")
-        for operation in ("XPUB", "RESHARE"):
+        for operation in ("XPUB", "RESHARE", "RECOVERYINFO"):
             need(f"com.sepior.tdsa.STARTED.{operation}" in metrics["meters"], operation)
         need(metrics["gauges"]["com.sepior.tdsa.PRESIG.AVAILABLE"]["value"] >= 1, "PRESIG.AVAILABLE")
         need(metrics["timers"]["com.sepior.tdsaservice.api.sign"]["count"] >= 50, "api.sign")

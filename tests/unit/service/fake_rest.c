@@ -15,6 +15,16 @@ tdsa_status part_engine_xpub(part_engine *e, const char *key_id, const uint32_t 
     return REFUSED;
 }
 
+tdsa_status part_engine_recovery(part_engine *e, const part_recovery_request *req,
+                                 uint32_t deadline_ms, part_recovery_package *out, tdsa_err *err)
+{
+    (void)e;
+    (void)req;
+    (void)deadline_ms;
+    memset(out, 0, sizeof *out);
+    return REFUSED;
+}
+
 tdsa_status part_engine_purge_all(part_engine *e, uint64_t *dropped, tdsa_err *err)
 {
     (void)e;

@@ -8,7 +8,7 @@
 typedef struct {
     unsigned status;
     char head[4096];
-    char body[65536]; /* NUL-terminated */
+    char body[262144]; /* NUL-terminated */
     size_t body_len;
 } test_answer;
 

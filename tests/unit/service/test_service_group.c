@@ -10,6 +10,7 @@
 #include "base/encode.h"
 #include "base/hash.h"
 #include "support/cluster.h"
+#include "support/recovery_kit.h"
 
 /* The API of one server of a real group of three: what the stand-in of the other tests does not do. */
 
@@ -22,6 +23,16 @@ typedef struct {
     uint16_t port;
 } rig;
 
+static recovery_kit kit;
+static const tdsa_rsa_cert *certificates[1];
+
+static void with_certificate(part_engine_cfg *cfg)
+{
+    certificates[0] = kit.cert;
+    cfg->ers = certificates;
+    cfg->ers_count = 1;
+}
+
 static int set_up(void **state)
 {
     static rig r;
@@ -30,7 +41,8 @@ static int set_up(void **state)
     tdsa_err err;
 
     memset(&r, 0, sizeof r);
-    cluster_start(&r.group, 3, 1, false);
+    recovery_kit_open(&kit);
+    cluster_start_as(&r.group, 3, 1, false, with_certificate);
     cfg = (svc_api_cfg){.engine = r.group.node[0].engine,
                         .version = "test",
                         .n = 3,
@@ -62,6 +74,7 @@ static int tear_down(void **state)
     http_server_free(r->server);
     svc_api_free(r->api);
     cluster_stop(&r->group);
+    recovery_kit_close(&kit);
     return 0;
 }
 
@@ -279,6 +292,49 @@ static void a_key_is_reshared_and_keeps_its_public_key(void **state)
     call_fails(r, 403, "DENIED", "POST", "/v1/keys/fixed/reshare", NULL);
 }
 
+static void recovery_infos_are_a_package_that_verifies(void **state)
+{
+    const rig *r = *state;
+    mpc_recovery_info infos[3];
+    tdsa_buf bytes[3] = {TDSA_BUF_EMPTY, TDSA_BUF_EMPTY, TDSA_BUF_EMPTY};
+    grp *g = NULL;
+    json_t *o;
+    tdsa_err err;
+
+    assert_int_equal(grp_open(&g, GRP_P256, &err), TDSA_OK);
+    json_decref(call(r, 201, "POST", "/v1/keys:generate",
+                     "{\"keyId\":\"rec\",\"curve\":\"P-256\",\"derivation\":\"none\"}"));
+    o = call(r, 200, "POST", "/v1/keys/rec/recovery-info", "{\"auxiliaryData\":\"dmF1bHQ=\"}");
+    assert_string_equal(text_of(o, "keyId"), "rec");
+    assert_int_equal(json_integer_value(json_object_get(o, "epoch")), 0);
+    assert_int_equal(strlen(text_of(o, "publicKey")), 66);
+    assert_int_equal(json_array_size(json_object_get(o, "participants")), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *p = json_array_get(json_object_get(o, "participants"), i);
+        json_t *one = json_array_get(json_object_get(p, "infos"), 0);
+        const char *text = text_of(one, "recoveryInfo");
+
+        assert_int_equal(json_integer_value(json_object_get(p, "participantIndex")), i);
+        assert_int_equal(strlen(text_of(one, "certificate")), 64);
+        assert_int_equal(tdsa_base64_decode(&bytes[i], text, strlen(text), NULL, &err), TDSA_OK);
+        assert_int_equal(mpc_recovery_decode(&infos[i], g, bytes[i].data, bytes[i].len, &err),
+                         TDSA_OK);
+        assert_memory_equal(infos[i].context.aux, "vault", 5);
+    }
+    assert_int_equal(mpc_recovery_verify_package_vartime(infos, 3, g, kit.cert, &err), TDSA_OK);
+    json_decref(o);
+    o = call(r, 200, "POST", "/v1/keys/rec/recovery-info", "{\"local\":true}");
+    assert_int_equal(json_array_size(json_object_get(o, "participants")), 1);
+    json_decref(o);
+    call_fails(r, 422, "INVALID_FIELD", "POST", "/v1/keys/rec/recovery-info",
+               "{\"auxiliaryData\":\"!\"}");
+    call_fails(r, 404, "NOT_FOUND", "POST", "/v1/keys/none/recovery-info", "{}");
+    for (size_t i = 0; i < 3; i++) {
+        tdsa_buf_clear(&bytes[i]);
+    }
+    grp_close(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +342,7 @@ int main(void)
         cmocka_unit_test(presignatures_are_counted_limited_and_deleted),
         cmocka_unit_test(a_key_is_used_as_its_policy_says),
         cmocka_unit_test(a_key_is_reshared_and_keeps_its_public_key),
+        cmocka_unit_test(recovery_infos_are_a_package_that_verifies),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
