@@ -39,10 +39,10 @@ static tdsa_status take_attribute(const ks_wrap_uri *u, CK_ATTRIBUTE_TYPE type, 
     return TDSA_OK;
 }
 
-static tdsa_status take_key(ks_wrap_uri *u, tdsa_err *err)
+static tdsa_status take_key(ks_wrap_uri *u, CK_OBJECT_CLASS wanted, tdsa_err *err)
 {
     const CK_ATTRIBUTE *type = p11_kit_uri_get_attribute(u->uri, CKA_CLASS);
-    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_OBJECT_CLASS class = wanted;
     tdsa_status st = take_attribute(u, CKA_LABEL, &u->object, &u->object_len, err);
 
     if (st == TDSA_OK) {
@@ -58,8 +58,10 @@ static tdsa_status take_key(ks_wrap_uri *u, tdsa_err *err)
     if (type != NULL && type->ulValueLen == sizeof class) {
         memcpy(&class, type->pValue, sizeof class);
     }
-    if (class != CKO_SECRET_KEY) {
-        return TDSA_FAIL(err, TDSA_E_CONFIG, "a wrapping key has type=secret-key");
+    if (class != wanted) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "%s",
+                         wanted == CKO_SECRET_KEY ? "a wrapping key has type=secret-key"
+                                                  : "a private key has type=private");
     }
     if (u->object != NULL) {
         (void)snprintf(u->key_name, sizeof u->key_name, "object=%.*s", (int)u->object_len,
@@ -156,7 +158,7 @@ static tdsa_status take_pin(ks_wrap_uri *u, tdsa_err *err)
     return u->pin_file != NULL ? TDSA_OK : no_memory(err);
 }
 
-tdsa_status ks_wrap_uri_parse(ks_wrap_uri **out, const char *text, tdsa_err *err)
+static tdsa_status parse(ks_wrap_uri **out, const char *text, CK_OBJECT_CLASS wanted, tdsa_err *err)
 {
     ks_wrap_uri *u = calloc(1, sizeof *u);
     tdsa_status st = TDSA_OK;
@@ -180,7 +182,7 @@ tdsa_status ks_wrap_uri_parse(ks_wrap_uri **out, const char *text, tdsa_err *err
         st = take_pin(u, err);
     }
     if (st == TDSA_OK) {
-        st = take_key(u, err);
+        st = take_key(u, wanted, err);
     }
     if (st == TDSA_OK) {
         st = take_module(u, err);
@@ -192,6 +194,16 @@ tdsa_status ks_wrap_uri_parse(ks_wrap_uri **out, const char *text, tdsa_err *err
     name_token(u);
     *out = u;
     return TDSA_OK;
+}
+
+tdsa_status ks_wrap_uri_parse(ks_wrap_uri **out, const char *text, tdsa_err *err)
+{
+    return parse(out, text, CKO_SECRET_KEY, err);
+}
+
+tdsa_status ks_wrap_uri_parse_private(ks_wrap_uri **out, const char *text, tdsa_err *err)
+{
+    return parse(out, text, CKO_PRIVATE_KEY, err);
 }
 
 void ks_wrap_uri_free(ks_wrap_uri *u)

@@ -33,6 +33,9 @@ typedef struct {
 /** Errors: TDSA_E_CONFIG; the text never holds the URI, because it may hold a PIN. */
 TDSA_MUST_USE tdsa_status ks_wrap_uri_parse(ks_wrap_uri **out, const char *text, tdsa_err *err)
     TDSA_NONNULL;
+/** The same for a private key (type=private), which a caller uses over ks_wrap_begin. */
+TDSA_MUST_USE tdsa_status ks_wrap_uri_parse_private(ks_wrap_uri **out, const char *text,
+                                                    tdsa_err *err) TDSA_NONNULL;
 void ks_wrap_uri_free(ks_wrap_uri *u);
 
 /**

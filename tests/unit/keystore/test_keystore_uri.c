@@ -112,6 +112,22 @@ static void wrong_uris_are_refused(void **state)
     }
 }
 
+static void a_private_key_has_its_own_type(void **state)
+{
+    ks_wrap_uri *u = NULL;
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(ks_wrap_uri_parse_private(&u, "pkcs11:object=x;type=private", &err), TDSA_OK);
+    ks_wrap_uri_free(u);
+    assert_int_equal(ks_wrap_uri_parse_private(&u, "pkcs11:object=x", &err), TDSA_OK);
+    ks_wrap_uri_free(u);
+    assert_int_equal(ks_wrap_uri_parse_private(&u, "pkcs11:object=x;type=secret-key", &err),
+                     TDSA_E_CONFIG);
+    assert_null(u);
+    assert_int_equal(ks_wrap_uri_parse(&u, "pkcs11:object=x;type=private", &err), TDSA_E_CONFIG);
+}
+
 static void long_parts_are_refused(void **state)
 {
     ks_wrap_uri *u = NULL;
@@ -144,6 +160,7 @@ int main(void)
         cmocka_unit_test(what_is_left_out_has_a_default),
         cmocka_unit_test(pin_files_are_named_in_both_ways),
         cmocka_unit_test(wrong_uris_are_refused),
+        cmocka_unit_test(a_private_key_has_its_own_type),
         cmocka_unit_test(long_parts_are_refused),
         cmocka_unit_test(codes_have_names),
     };
