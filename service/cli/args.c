@@ -242,6 +242,9 @@ static void count_arguments(const char *text, size_t *least, size_t *most)
 
         *least += text[0] != '[' ? 1 : 0;
         *most += 1;
+        if (len > 3 && strncmp(text + len - 3, "...", 3) == 0) {
+            *most = CLI_WORDS_MAX;
+        }
         text += len + strspn(text + len, " ");
     }
 }

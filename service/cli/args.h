@@ -3,7 +3,7 @@
 
 #include "cli/command.h"
 
-#define CLI_WORDS_MAX 8u
+#define CLI_WORDS_MAX 64u
 
 /** A command line, taken apart. Everything is lent from argv. */
 typedef struct {

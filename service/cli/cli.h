@@ -87,6 +87,9 @@ CLI_HANDLER(key_limit);
 CLI_HANDLER(key_sign);
 CLI_HANDLER(key_reshare);
 CLI_HANDLER(key_delete);
+CLI_HANDLER(recovery_verify);
+CLI_HANDLER(recovery_recover);
+CLI_HANDLER(audit_verify);
 CLI_HANDLER(help);
 CLI_HANDLER(completion);
 

@@ -47,11 +47,14 @@ const cli_command cli_commands[] = {
      "change how many presignatures may be in stock; -1: any number", NULL,
      "tdsa key limit invoices 5000", cli_do_key_limit},
     {"key sign", "KEY",
-     O(IN) | O(DIGEST) | O(ALGORITHM) | O(PATH) | O(ENCODING) | O(LOW_S) | O(TAPROOT) | O(OUT), 0,
-     CLI_ASKS | CLI_PEERS | CLI_UNSEALS, "sign a file or a digest",
+     O(IN) | O(DIGEST) | O(BATCH) | O(ALGORITHM) | O(PATH) | O(ENCODING) | O(LOW_S) | O(TAPROOT) |
+         O(OUT),
+     0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS, "sign a file or a digest",
      "The digest of the file is taken here; a key that signs messages (all of eddsa and bip340) "
      "gets the file itself, of 64 KiB at most. The signature is verified before it is shown: in "
-     "hex on standard output, as bytes with --out.",
+     "hex on standard output, as bytes with --out. A batch gives one line for each of its lines: "
+     "the "
+     "signature in hex, or what is wrong, and the rest of the line.",
      "tdsa key sign invoices --in invoice.pdf --out invoice.sig", cli_do_key_sign},
     {"key reshare", "KEY", O(MEMBERS) | O(THRESHOLD), 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
      "give the key new shares",
@@ -62,6 +65,29 @@ const cli_command cli_commands[] = {
      "delete the key at every participant",
      "Asks on a terminal whether it is meant; elsewhere --yes must say so.",
      "tdsa key delete invoices --yes", cli_do_key_delete},
+    {"recovery verify", "PACKAGE...", O(CERTIFICATE) | O(PUBLIC_KEY), O(CERTIFICATE), CLI_OFFLINE,
+     "check a recovery package; no private key is needed",
+     "Every info under the certificate is checked, and each corrupt one is named. The package is "
+     "right "
+     "when there is a good info of every participant, all of one key.",
+     "tdsa recovery verify invoices.recovery --certificate recovery.pem --public-key invoices.pem",
+     cli_do_recovery_verify},
+    {"recovery recover", "PACKAGE...",
+     O(KEY) | O(PASSPHRASE_FILE) | O(PKCS11_URI) | O(CERTIFICATE) | O(PUBLIC_KEY) | O(OUT) |
+         O(CHAIN_CODE_OUT),
+     O(OUT), CLI_OFFLINE, "get the whole private key back, offline",
+     "threshold + 1 good infos suffice; corrupt ones are named. What comes out is checked against "
+     "the "
+     "public key. From then on the key is in one place: a key like any other.",
+     "tdsa recovery recover invoices.recovery --key recovery.key --out invoices.key",
+     cli_do_recovery_recover},
+    {"audit verify", "FILE...", O(NOTED), 0, CLI_OFFLINE,
+     "check the chain of an audit log; FILEs that continue each other, oldest first",
+     "What a crash leaves behind is told and harmless; records that were edited, removed, moved or "
+     "added are evidence, and the exit code is 6. A whole new chain shows only against a record "
+     "that "
+     "was noted elsewhere (--noted).",
+     "tdsa audit verify /var/log/tdsa/audit.log", cli_do_audit_verify},
     {"help", "[COMMAND] [COMMAND]", 0, 0, CLI_OFFLINE, "say how a command is used", NULL,
      "tdsa help key sign", cli_do_help},
     {"completion", "SHELL", 0, 0, CLI_OFFLINE,

@@ -18,7 +18,7 @@ typedef enum {
 /** One row per command; everything that people and shells see of it comes from here. */
 typedef struct {
     const char *name;      /* "key sign" */
-    const char *arguments; /* "KEY [N]": required ones first */
+    const char *arguments; /* "KEY [N]": required ones first; "FILE...": one or more */
     cli_opts options;      /* beside CLI_COMMON */
     cli_opts needed;       /* of these, those that must be given */
     unsigned needs;        /* cli_need */

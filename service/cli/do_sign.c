@@ -4,6 +4,7 @@
 #include "base/encode.h"
 #include "cli/cli.h"
 #include "cli/file.h"
+#include "cli/sign.h"
 
 /* tdsa key sign */
 
@@ -95,7 +96,8 @@ static tdsa_status put_payload(cli *c, json_t *body, tdsa_err *err)
     tdsa_status st;
 
     if ((digest != NULL) == (c->args.value[CLI_OPT_IN] != NULL)) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "what to sign is --in FILE or --digest HEX");
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "what to sign is --in FILE, --digest HEX or --batch FILE");
     }
     if (digest != NULL) {
         (void)json_object_set_new(body, "hash", json_string(digest));
@@ -133,7 +135,7 @@ static tdsa_status put_signature(cli *c, json_t *doc, tdsa_err *err)
     return st;
 }
 
-tdsa_status cli_do_key_sign(cli *c, tdsa_err *err)
+static tdsa_status sign_one(cli *c, tdsa_err *err)
 {
     TDSA_SCOPED_BUF target = TDSA_BUF_EMPTY;
     json_t *body = cli_body(c, ~UINT64_C(0));
@@ -152,4 +154,14 @@ tdsa_status cli_do_key_sign(cli *c, tdsa_err *err)
     json_decref(body);
     json_decref(doc);
     return st;
+}
+
+tdsa_status cli_do_key_sign(cli *c, tdsa_err *err)
+{
+    const bool one = cli_given(c, CLI_OPT_IN) || cli_given(c, CLI_OPT_DIGEST);
+
+    if (one && cli_given(c, CLI_OPT_BATCH)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "--batch stands alone, without --in and --digest");
+    }
+    return cli_given(c, CLI_OPT_BATCH) ? cli_sign_batch(c, err) : sign_one(c, err);
 }

@@ -34,10 +34,11 @@ static void put_arguments(tdsa_buf *out, const char *text)
     while (*text != '\0') {
         const size_t len = strcspn(text, " ");
         const bool optional = text[0] == '[';
+        const bool more = len > 3 && strncmp(text + len - 3, "...", 3) == 0;
 
         tdsa_buf_append_str(out, optional ? " [\\fI" : " \\fI");
-        tdsa_buf_append(out, text + (optional ? 1 : 0), optional ? len - 2 : len);
-        tdsa_buf_append_str(out, optional ? "\\fR]" : "\\fR");
+        tdsa_buf_append(out, text + (optional ? 1 : 0), optional ? len - 2 : more ? len - 3 : len);
+        tdsa_buf_append_str(out, optional ? "\\fR]" : more ? "\\fR..." : "\\fR");
         text += len + strspn(text + len, " ");
     }
 }

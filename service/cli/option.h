@@ -72,6 +72,8 @@ typedef enum {
       "uncompressed (hex)")                                                                        \
     X(IN, "in", 0, CLI_FILE, "FILE", NULL, NULL, "what to sign")                                   \
     X(DIGEST, "digest", 0, CLI_TEXT, "HEX", NULL, NULL, "the digest of what to sign")              \
+    X(BATCH, "batch", 0, CLI_FILE, "FILE", NULL, NULL,                                             \
+      "sign many digests: one in hex at the beginning of each line, as sha256sum writes them")     \
     X(ALGORITHM, "algorithm", 0, CLI_CHOICE, "NAME", cli_algorithms, "algorithm",                  \
       "digest of FILE, or of which HEX is one; the first that the key signs, from SHA-256 on, "    \
       "or the one of HEX's length")                                                                \
@@ -88,6 +90,20 @@ typedef enum {
       "participants that have the key from now on; the same when absent")                          \
     X(THRESHOLD, "threshold", 0, CLI_INTEGER, "T", NULL, "threshold",                              \
       "how many of them may be corrupt; the same when absent")                                     \
+    X(CERTIFICATE, "certificate", 0, CLI_FILE, "FILE", NULL, NULL,                                 \
+      "the RSA certificate (PEM or DER) that the infos are for")                                   \
+    X(PUBLIC_KEY, "public-key", 0, CLI_FILE, "FILE", NULL, NULL,                                   \
+      "the public key that it must be: PEM, DER, or the point in hex")                             \
+    X(KEY, "key", 0, CLI_FILE, "FILE", NULL, NULL,                                                 \
+      "the RSA private key: PKCS#8, encrypted or not, or PKCS#1")                                  \
+    X(PKCS11_URI, "pkcs11-uri", 0, CLI_TEXT, "URI", NULL, NULL,                                    \
+      "the RSA private key in a token: pkcs11:token=T;object=O?module-path=/path/of/module.so")    \
+    X(PASSPHRASE_FILE, "passphrase-file", 0, CLI_FILE, "FILE", NULL, NULL,                         \
+      "first line: the passphrase; asked for on a terminal when absent")                           \
+    X(CHAIN_CODE_OUT, "chain-code-out", 0, CLI_FILE, "FILE", NULL, NULL,                           \
+      "write the chain code there, in hex")                                                        \
+    X(NOTED, "noted", 0, CLI_TEXT, "N:HASH", NULL, NULL,                                           \
+      "number and hash of a record, as they were noted elsewhere")                                 \
     X(YES, "yes", 0, CLI_FLAG, NULL, NULL, NULL, "do not ask whether it is meant")                 \
     X(OUT, "out", 0, CLI_FILE, "FILE", NULL, NULL, "write it there, whole or not at all")
 

@@ -74,6 +74,27 @@ def commands(tdsa):
         openssl("pkeyutl", "-verify", "-pubin", "-inkey", work / "later.pem", "-rawin", "-in", work / "letter",
                 "-sigfile", work / "ed25519.sig")
 
+    def a_batch_is_signed_line_by_line():
+        names = [f"page{i}" for i in range(300)]
+        for name in names:
+            (work / name).write_text(f"this is {name}")
+        sums = subprocess.run(["sha256sum", *names], cwd=work, capture_output=True, text=True, check=True).stdout
+        (work / "sums").write_text(sums)
+        lines = tdsa.ok("key", "sign", "letters", "--batch", "sums").splitlines()
+        need([line.split()[1] for line in lines] == names, "other names or another order")
+        for name, line in list(zip(names, lines))[::100]:
+            (work / "page.sig").write_bytes(bytes.fromhex(line.split()[0]))
+            openssl("dgst", "-sha256", "-verify", work / "letters.pem", "-signature", work / "page.sig", work / name)
+        need(len(tdsa.doc("key", "sign", "letters", "--batch", "-", data=sums.encode())["results"]) == 300, "results")
+
+    def an_item_that_is_refused_does_not_fail_the_others():
+        (work / "mixed").write_text(f"{'11' * 32}  good\n\n{'00' * 64}  long\n{'00' * 30}\n")
+        code, out, err = tdsa.run("key", "sign", "letters", "--batch", "mixed")
+        need(code == 4 and "2 of 3" in err, f"exit {code}: {err}")
+        need([line.split()[0] for line in out.splitlines()][1:] == ["error", "error"] and "good" in out, out)
+        tdsa.fails(2, "empty", "key", "sign", "letters", "--batch", "-")
+        tdsa.fails(2, "line 3", "key", "sign", "letters", "--batch", "-", data=f"{'11' * 32} a\n\nzz b\n".encode())
+
     def presignatures_are_made_counted_and_dropped():
         need(tdsa.doc("key", "presign", "letters", "--count", "300")["made"] == 300, "made")
         need(tdsa.doc("key", "stock", "letters", "--ranges", "3")["available"] >= 290, "available")
@@ -92,6 +113,7 @@ def commands(tdsa):
 
     return [info_tells_who_answers, a_key_is_made_shown_and_listed, a_registered_key_is_completed_by_the_same_command,
             public_keys_come_in_every_form, files_and_digests_are_signed, messages_are_signed_as_they_are,
+            a_batch_is_signed_line_by_line, an_item_that_is_refused_does_not_fail_the_others,
             presignatures_are_made_counted_and_dropped, new_shares_sign]
 
 
@@ -199,7 +221,8 @@ def troubles(tdsa):
         tdsa.fails(2, "argument is missing", "key", "show")
         tdsa.fails(2, "needs --curve", "key", "create", "x")
         tdsa.fails(2, "P-256, secp256k1", "key", "create", "x", "--curve", "P-999")
-        tdsa.fails(2, "--in FILE or --digest HEX", "key", "sign", "letters")
+        tdsa.fails(2, "--in FILE, --digest HEX or --batch", "key", "sign", "letters")
+        tdsa.fails(2, "stands alone", "key", "sign", "letters", "--in", "letter", "--batch", "letter")
         tdsa.fails(2, "no-such-file", "key", "sign", "letters", "--in", "no-such-file")
         tdsa.fails(2, "hash", "key", "sign", "letters", "--digest", "00")
         tdsa.fails(2, "no address", "info", "--url", "ftp://x")
