@@ -114,10 +114,19 @@ typedef struct {
     tdsa_status (*batch_void_made)(ks_backend *b, uint64_t seq_below, tdsa_err *err);
     tdsa_status (*burnt)(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t *mask,
                          tdsa_err *err);
+    /* raises the counter KS_COUNTER_BURN in the same transaction and gives its new value */
     tdsa_status (*lease)(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
-                         tdsa_err *err);
+                         uint64_t *burns, tdsa_err *err);
+    /* the same */
     tdsa_status (*burn)(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
-                        tdsa_err *err);
+                        uint64_t *burns, tdsa_err *err);
+    /* MADE and FREE batches of a key with one of these members become VOID */
+    tdsa_status (*batch_void_with)(ks_backend *b, const char *key_id, uint32_t members,
+                                   tdsa_err *err);
+    /* deletes every batch and block; the counters become what `at_least` says where they are below
+     * it, and that of purges rises by one beyond; tells how many usable presignatures went */
+    tdsa_status (*purge_all)(ks_backend *b, const ks_marks *at_least, uint64_t *dropped,
+                             tdsa_err *err);
     tdsa_status (*seq_raise)(ks_backend *b, const char *key_id, uint32_t epoch, uint64_t lane,
                              uint64_t seq, tdsa_err *err);
 
@@ -129,6 +138,7 @@ typedef struct {
     tdsa_status (*meta_get)(ks_backend *b, const char *name, tdsa_buf *out, tdsa_err *err);
     /* adds 1 to a counter that starts at 0 and gives the new value; atomic over processes */
     tdsa_status (*counter_next)(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err);
+    tdsa_status (*counter_get)(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err);
 } ks_backend_ops;
 
 /** Every backend object starts with this. */

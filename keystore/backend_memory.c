@@ -534,13 +534,29 @@ static tdsa_status meta_get(ks_backend *b, const char *name, tdsa_buf *out, tdsa
     return tdsa_buf_check(out, err);
 }
 
+static uint64_t *counter_of(ks_memory *m, const char *name)
+{
+    if (strcmp(name, KS_COUNTER_BURN) == 0) {
+        return &m->burns;
+    }
+    if (strcmp(name, KS_COUNTER_PURGE) == 0) {
+        return &m->purges;
+    }
+    TDSA_ASSERT(strcmp(name, KS_COUNTER_START) == 0);
+    return &m->starts;
+}
+
 static tdsa_status counter_next(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err)
 {
-    ks_memory *m = ks_memory_of(b);
-
     (void)err;
-    TDSA_ASSERT(strcmp(name, KS_COUNTER_START) == 0); /* the only counter so far */
-    *out = ++m->starts;
+    *out = ++*counter_of(ks_memory_of(b), name);
+    return TDSA_OK;
+}
+
+static tdsa_status counter_get(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err)
+{
+    (void)err;
+    *out = *counter_of(ks_memory_of(b), name);
     return TDSA_OK;
 }
 
@@ -570,6 +586,8 @@ const ks_backend_ops ks_backend_memory = {
     .batch_each = ks_memory_batch_each,
     .batch_purge = ks_memory_batch_purge,
     .batch_void_made = ks_memory_batch_void_made,
+    .batch_void_with = ks_memory_batch_void_with,
+    .purge_all = ks_memory_purge_all,
     .lease = ks_memory_lease,
     .burn = ks_memory_burn,
     .burnt = ks_memory_burnt,
@@ -578,4 +596,5 @@ const ks_backend_ops ks_backend_memory = {
     .meta_create = meta_create,
     .meta_get = meta_get,
     .counter_next = counter_next,
+    .counter_get = counter_get,
 };

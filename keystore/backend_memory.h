@@ -60,7 +60,7 @@ typedef struct {
     memory_lane *lanes;
     memory_deletion *deletions;
     memory_meta *metas;
-    uint64_t starts, key_changes;
+    uint64_t starts, burns, purges, key_changes;
 } ks_memory;
 
 ks_memory *ks_memory_of(ks_backend *b) TDSA_NONNULL;
@@ -96,9 +96,13 @@ tdsa_status ks_memory_batch_void_made(ks_backend *b, uint64_t seq_below, tdsa_er
 tdsa_status ks_memory_burnt(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t *mask,
                             tdsa_err *err);
 tdsa_status ks_memory_lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
-                            tdsa_err *err);
+                            uint64_t *burns, tdsa_err *err);
 tdsa_status ks_memory_burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
-                           tdsa_err *err);
+                           uint64_t *burns, tdsa_err *err);
+tdsa_status ks_memory_batch_void_with(ks_backend *b, const char *key_id, uint32_t members,
+                                      tdsa_err *err);
+tdsa_status ks_memory_purge_all(ks_backend *b, const ks_marks *at_least, uint64_t *dropped,
+                                tdsa_err *err);
 tdsa_status ks_memory_seq_raise(ks_backend *b, const char *key_id, uint32_t epoch, uint64_t lane,
                                 uint64_t seq, tdsa_err *err);
 

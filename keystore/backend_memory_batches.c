@@ -188,8 +188,41 @@ tdsa_status ks_memory_batch_void_made(ks_backend *b, uint64_t seq_below, tdsa_er
     return TDSA_OK;
 }
 
+tdsa_status ks_memory_batch_void_with(ks_backend *b, const char *key_id, uint32_t members,
+                                      tdsa_err *err)
+{
+    (void)err;
+    for (memory_batch *x = ks_memory_of(b)->batches; x != NULL; x = x->next) {
+        if (strcmp(x->key_id, key_id) == 0 && (x->members & members) != 0) {
+            x->state = KS_BATCH_VOID;
+        }
+    }
+    return TDSA_OK;
+}
+
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+tdsa_status ks_memory_purge_all(ks_backend *b, const ks_marks *at_least, uint64_t *dropped,
+                                tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+
+    (void)err;
+    for (const memory_batch *x = m->batches; x != NULL; x = x->next) {
+        *dropped += x->state == KS_BATCH_VOID ? 0 : x->count - used_up(x);
+    }
+    ks_memory_drop_batches(m, NULL);
+    m->starts = higher(m->starts, at_least->starts);
+    m->burns = higher(m->burns, at_least->burns);
+    m->purges = higher(m->purges, at_least->purges) + 1;
+    return TDSA_OK;
+}
+
 tdsa_status ks_memory_lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
-                            tdsa_err *err)
+                            uint64_t *burns, tdsa_err *err)
 {
     memory_batch *x = find(ks_memory_of(b), beta);
 
@@ -199,11 +232,12 @@ tdsa_status ks_memory_lease(ks_backend *b, const uint8_t *beta, uint32_t from, u
                          from, to);
     }
     x->leased = to;
+    *burns = ++ks_memory_of(b)->burns;
     return TDSA_OK;
 }
 
 tdsa_status ks_memory_burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
-                           tdsa_err *err)
+                           uint64_t *burns, tdsa_err *err)
 {
     memory_batch *x = find(ks_memory_of(b), beta);
 
@@ -215,6 +249,7 @@ tdsa_status ks_memory_burn(ks_backend *b, const uint8_t *beta, uint32_t block, u
         return TDSA_FAIL(err, TDSA_E_CONFLICT, "a presignature of the range was used already");
     }
     x->masks[block] |= bits;
+    *burns = ++ks_memory_of(b)->burns;
     return TDSA_OK;
 }
 

@@ -307,9 +307,9 @@ static tdsa_status meta_get(ks_backend *b, const char *name, tdsa_buf *out, tdsa
     return tdsa_buf_check(out, err);
 }
 
-static tdsa_status counter_next(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err)
+tdsa_status ks_sqlite_count(ks_sqlite *q, const char *name, uint64_t *out, tdsa_err *err)
 {
-    ks_bind next = ks_sqlite_use(ks_sqlite_of(b), SQL_COUNTER_NEXT);
+    ks_bind next = ks_sqlite_use(q, SQL_COUNTER_NEXT);
     int rc;
 
     *out = 0;
@@ -325,6 +325,23 @@ static tdsa_status counter_next(ks_backend *b, const char *name, uint64_t *out, 
         return ks_sqlite_fail(next.q, rc, "raising a counter", err);
     }
     return TDSA_OK;
+}
+
+static tdsa_status counter_next(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err)
+{
+    return ks_sqlite_count(ks_sqlite_of(b), name, out, err);
+}
+
+static tdsa_status counter_get(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err)
+{
+    ks_bind get = ks_sqlite_use(ks_sqlite_of(b), SQL_COUNTER_GET);
+    int rc;
+
+    ks_bind_text(&get, name);
+    rc = ks_sqlite_step(&get);
+    *out = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(get.stmt, 0) : 0;
+    ks_sqlite_done(&get);
+    return rc == SQLITE_ROW ? TDSA_OK : ks_sqlite_fail(get.q, rc, "reading a counter", err);
 }
 
 const ks_backend_ops ks_backend_sqlite = {
@@ -353,6 +370,8 @@ const ks_backend_ops ks_backend_sqlite = {
     .batch_each = ks_sqlite_batch_each,
     .batch_purge = ks_sqlite_batch_purge,
     .batch_void_made = ks_sqlite_batch_void_made,
+    .batch_void_with = ks_sqlite_batch_void_with,
+    .purge_all = ks_sqlite_purge_all,
     .lease = ks_sqlite_lease,
     .burn = ks_sqlite_burn,
     .burnt = ks_sqlite_burnt,
@@ -361,4 +380,5 @@ const ks_backend_ops ks_backend_sqlite = {
     .meta_create = meta_create,
     .meta_get = meta_get,
     .counter_next = counter_next,
+    .counter_get = counter_get,
 };

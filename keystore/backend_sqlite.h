@@ -64,6 +64,13 @@ typedef enum {
     SQL_META_CREATE,
     SQL_META_GET,
     SQL_COUNTER_NEXT,
+    SQL_COUNTER_GET,
+    SQL_COUNTER_RAISE,
+    SQL_VOID_WITH,
+    SQL_CLEAR_COUNT,
+    SQL_CLEAR_BLOCK,
+    SQL_CLEAR_DATA,
+    SQL_CLEAR_BATCH,
     SQL_PING,
     SQL_COUNT /* how many there are */
 } ks_sql;
@@ -118,6 +125,10 @@ TDSA_MUST_USE tdsa_status ks_sqlite_run(ks_bind *b, int *changes, const char *wh
 TDSA_MUST_USE tdsa_status ks_sqlite_begin(ks_sqlite *q, tdsa_err *err) TDSA_NONNULL;
 /** Commits when st is TDSA_OK, else rolls back; gives the outcome of the whole. */
 TDSA_MUST_USE tdsa_status ks_sqlite_end(ks_sqlite *q, tdsa_status st, tdsa_err *err) TDSA_NONNULL;
+
+/** Adds 1 to a counter, inside a transaction or as one; gives the new value. */
+TDSA_MUST_USE tdsa_status ks_sqlite_count(ks_sqlite *q, const char *name, uint64_t *out,
+                                          tdsa_err *err) TDSA_NONNULL;
 
 /** TDSA_OK when the key exists and is not deleted, else TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_sqlite_key_live(ks_sqlite *q, const char *key_id, tdsa_err *err)
@@ -181,9 +192,13 @@ tdsa_status ks_sqlite_batch_void_made(ks_backend *b, uint64_t seq_below, tdsa_er
 tdsa_status ks_sqlite_burnt(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t *mask,
                             tdsa_err *err);
 tdsa_status ks_sqlite_lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
-                            tdsa_err *err);
+                            uint64_t *burns, tdsa_err *err);
 tdsa_status ks_sqlite_burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
-                           tdsa_err *err);
+                           uint64_t *burns, tdsa_err *err);
+tdsa_status ks_sqlite_batch_void_with(ks_backend *b, const char *key_id, uint32_t members,
+                                      tdsa_err *err);
+tdsa_status ks_sqlite_purge_all(ks_backend *b, const ks_marks *at_least, uint64_t *dropped,
+                                tdsa_err *err);
 tdsa_status ks_sqlite_seq_raise(ks_backend *b, const char *key_id, uint32_t epoch, uint64_t lane,
                                 uint64_t seq, tdsa_err *err);
 

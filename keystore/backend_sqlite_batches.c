@@ -267,10 +267,16 @@ tdsa_status ks_sqlite_batch_void_made(ks_backend *backend, uint64_t seq_below, t
     return ks_sqlite_run(&b, NULL, "voiding batches", err);
 }
 
-tdsa_status ks_sqlite_lease(ks_backend *backend, const uint8_t *beta, uint32_t from, uint32_t to,
-                            tdsa_err *err)
+/* Raises the counter of leases and burns, inside the transaction of one. */
+static tdsa_status count_burn(ks_sqlite *q, tdsa_status st, uint64_t *burns, tdsa_err *err)
 {
-    ks_bind b = ks_sqlite_use(ks_sqlite_of(backend), SQL_LEASE);
+    return st == TDSA_OK ? ks_sqlite_count(q, KS_COUNTER_BURN, burns, err) : st;
+}
+
+static tdsa_status lease_rows(ks_sqlite *q, const uint8_t *beta, uint32_t from, uint32_t to,
+                              tdsa_err *err)
+{
+    ks_bind b = ks_sqlite_use(q, SQL_LEASE);
     int changes = 0;
     tdsa_status st;
 
@@ -286,10 +292,22 @@ tdsa_status ks_sqlite_lease(ks_backend *backend, const uint8_t *beta, uint32_t f
     return st;
 }
 
-tdsa_status ks_sqlite_burn(ks_backend *backend, const uint8_t *beta, uint32_t block, uint64_t bits,
-                           tdsa_err *err)
+tdsa_status ks_sqlite_lease(ks_backend *backend, const uint8_t *beta, uint32_t from, uint32_t to,
+                            uint64_t *burns, tdsa_err *err)
 {
     ks_sqlite *q = ks_sqlite_of(backend);
+    tdsa_status st = ks_sqlite_begin(q, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    st = lease_rows(q, beta, from, to, err);
+    return ks_sqlite_end(q, count_burn(q, st, burns, err), err);
+}
+
+static tdsa_status burn_rows(ks_sqlite *q, const uint8_t *beta, uint32_t block, uint64_t bits,
+                             tdsa_err *err)
+{
     const uint32_t top = block * KS_BLOCK_SIZE + ks_top_bit(bits);
     const ks_batch_query query = {.beta = beta, .state = KS_BATCH_FREE, .any_epoch = true};
     ks_bind b = ks_sqlite_use(q, SQL_BURN);
@@ -317,6 +335,92 @@ tdsa_status ks_sqlite_burn(ks_backend *backend, const uint8_t *beta, uint32_t bl
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such presignature is free");
     }
     return TDSA_FAIL(err, TDSA_E_CONFLICT, "a presignature of the range was used already");
+}
+
+tdsa_status ks_sqlite_burn(ks_backend *backend, const uint8_t *beta, uint32_t block, uint64_t bits,
+                           uint64_t *burns, tdsa_err *err)
+{
+    ks_sqlite *q = ks_sqlite_of(backend);
+    tdsa_status st = ks_sqlite_begin(q, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    st = burn_rows(q, beta, block, bits, err);
+    return ks_sqlite_end(q, count_burn(q, st, burns, err), err);
+}
+
+tdsa_status ks_sqlite_batch_void_with(ks_backend *backend, const char *key_id, uint32_t members,
+                                      tdsa_err *err)
+{
+    ks_bind b = ks_sqlite_use(ks_sqlite_of(backend), SQL_VOID_WITH);
+
+    ks_bind_text(&b, key_id);
+    ks_bind_int(&b, members);
+    return ks_sqlite_run(&b, NULL, "voiding batches", err);
+}
+
+/* ---- everything ---- */
+
+static tdsa_status raise_counter(ks_sqlite *q, const char *name, uint64_t value, tdsa_err *err)
+{
+    ks_bind b = ks_sqlite_use(q, SQL_COUNTER_RAISE);
+
+    ks_bind_text(&b, name);
+    ks_bind_u64(&b, value);
+    return ks_sqlite_run(&b, NULL, "raising a counter", err);
+}
+
+static tdsa_status clear_batches(ks_sqlite *q, uint64_t *dropped, tdsa_err *err)
+{
+    static const ks_sql steps[] = {SQL_CLEAR_BLOCK, SQL_CLEAR_DATA, SQL_CLEAR_BATCH};
+    ks_bind b = ks_sqlite_use(q, SQL_CLEAR_COUNT);
+    const int rc = ks_sqlite_step(&b);
+    tdsa_status st = TDSA_OK;
+
+    *dropped = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(b.stmt, 0) : 0;
+    ks_sqlite_done(&b);
+    if (rc != SQLITE_ROW) {
+        return ks_sqlite_fail(q, rc, "counting presignatures", err);
+    }
+    for (size_t i = 0; st == TDSA_OK && i < sizeof steps / sizeof steps[0]; i++) {
+        b = ks_sqlite_use(q, steps[i]);
+        st = ks_sqlite_run(&b, NULL, "purging presignatures", err);
+    }
+    return st;
+}
+
+static tdsa_status purge_rows(ks_sqlite *q, const ks_marks *at_least, uint64_t *dropped,
+                              tdsa_err *err)
+{
+    uint64_t purges = 0;
+    tdsa_status st = clear_batches(q, dropped, err);
+
+    if (st == TDSA_OK) {
+        st = raise_counter(q, KS_COUNTER_START, at_least->starts, err);
+    }
+    if (st == TDSA_OK) {
+        st = raise_counter(q, KS_COUNTER_BURN, at_least->burns, err);
+    }
+    if (st == TDSA_OK) {
+        st = raise_counter(q, KS_COUNTER_PURGE, at_least->purges, err);
+    }
+    return st == TDSA_OK ? ks_sqlite_count(q, KS_COUNTER_PURGE, &purges, err) : st;
+}
+
+tdsa_status ks_sqlite_purge_all(ks_backend *backend, const ks_marks *at_least, uint64_t *dropped,
+                                tdsa_err *err)
+{
+    ks_sqlite *q = ks_sqlite_of(backend);
+    tdsa_status st = ks_sqlite_begin(q, err);
+
+    if (st == TDSA_OK) {
+        st = ks_sqlite_end(q, purge_rows(q, at_least, dropped, err), err);
+    }
+    if (st != TDSA_OK) {
+        *dropped = 0;
+    }
+    return st;
 }
 
 tdsa_status ks_sqlite_burnt(ks_backend *backend, const uint8_t *beta, uint32_t block,

@@ -130,6 +130,15 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
     [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
     [SQL_COUNTER_NEXT] = "INSERT INTO counter (name, value) VALUES (?1, 1)"
                          " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+    [SQL_COUNTER_GET] = "SELECT coalesce((SELECT value FROM counter WHERE name = ?1), 0)",
+    [SQL_COUNTER_RAISE] = "INSERT INTO counter (name, value) VALUES (?1, ?2)"
+                          " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+    [SQL_VOID_WITH] = "UPDATE batch SET state = 3 WHERE key_id = ?1 AND (members & ?2) <> 0"
+                      " AND state <> 3",
+    [SQL_CLEAR_COUNT] = "SELECT coalesce(sum(count - " USED "), 0) FROM batch WHERE state <> 3",
+    [SQL_CLEAR_BLOCK] = "DELETE FROM block",
+    [SQL_CLEAR_DATA] = "DELETE FROM batch_data",
+    [SQL_CLEAR_BATCH] = "DELETE FROM batch",
     [SQL_PING] = "INSERT INTO counter (name, value) VALUES ('pings', 1)"
                  " ON CONFLICT (name) DO UPDATE SET value = value + 1",
 };

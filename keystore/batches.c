@@ -386,21 +386,29 @@ tdsa_status ks_batch_void_made(ks *s, uint64_t seq_below, tdsa_err *err)
 tdsa_status ks_lease(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t from, uint32_t to,
                      tdsa_err *err)
 {
+    uint64_t burns = 0;
+    tdsa_status st;
+
     if (from >= to || to > KS_BATCH_COUNT_MAX) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "cannot lease presignatures %u to %u", from, to);
     }
     ks_enter(s);
-    return ks_leave_commit(s, s->backend->ops->lease(s->backend, beta, from, to, err));
+    st = s->backend->ops->lease(s->backend, beta, from, to, &burns, err);
+    return ks_leave_burn(s, st, burns);
 }
 
 tdsa_status ks_burn(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block, uint64_t bits,
                     tdsa_err *err)
 {
+    uint64_t burns = 0;
+    tdsa_status st;
+
     if (block >= BLOCKS_MAX || bits == 0) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "cannot burn in block %u", block);
     }
     ks_enter(s);
-    return ks_leave_commit(s, s->backend->ops->burn(s->backend, beta, block, bits, err));
+    st = s->backend->ops->burn(s->backend, beta, block, bits, &burns, err);
+    return ks_leave_burn(s, st, burns);
 }
 
 tdsa_status ks_seq_raise(ks *s, const char *key_id, uint32_t epoch, uint64_t lane, uint64_t seq,

@@ -16,6 +16,7 @@ struct ks {
     bool unlocked;
     bool forking; /* between ks_fork_prepare and its end */
     ks_stats stats;
+    ks_marks marks; /* the latest that this process knows */
 
     /* set at open, never changed */
     ks_encryptor *encryptor; /* NULL: rows_clear */
@@ -33,6 +34,8 @@ struct ks {
 #define KS_META_DATA_KEY KS_META_OWN "data-key"
 #define KS_META_STORE_ID KS_META_OWN "store-id"
 #define KS_COUNTER_START "starts"
+#define KS_COUNTER_BURN  "burns"
+#define KS_COUNTER_PURGE "purges"
 /** Largest value that every backend can compare. */
 #define KS_SEQ_MAX ((uint64_t)INT64_MAX)
 /** Largest `data` of a batch. */
@@ -48,6 +51,9 @@ void ks_enter(ks *s) TDSA_NONNULL;
 void ks_leave(ks *s) TDSA_NONNULL;
 /** Counts a durable commit when st says so, leaves, and gives st back. */
 tdsa_status ks_leave_commit(ks *s, tdsa_status st) TDSA_NONNULL;
+
+/** The same after a lease or burn that raised the counter to `burns` (marks.c). */
+tdsa_status ks_leave_burn(ks *s, tdsa_status st, uint64_t burns) TDSA_NONNULL;
 
 /** 1..KS_KEY_ID_MAX of [A-Za-z0-9_.-]; else TDSA_E_BAD_INPUT. */
 TDSA_MUST_USE tdsa_status ks_check_key_id(const char *key_id, tdsa_err *err) TDSA_NONNULL;

@@ -339,6 +339,40 @@ TDSA_MUST_USE tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, cons
 TDSA_MUST_USE tdsa_status ks_meta_get(ks *s, const char *name, bool sealed, tdsa_buf *out,
                                       tdsa_err *err) TDSA_NONNULL;
 
+/* ---- rollback ---- */
+
+/**
+ * What a database has counted. As long as it is the same database none of the counters goes back; when
+ * one is lower than somebody saw it, an old copy was put in its place, and what it forgot is what was
+ * leased and burnt since.
+ */
+typedef struct {
+    uint64_t store_id; /* random, made with the database */
+    uint64_t starts;   /* of processes on it */
+    uint64_t burns;    /* leases and burns; each raises it in its own commit */
+    uint64_t purges;   /* times that ks_purge_all gave up every presignature */
+} ks_marks;
+
+/** The counters as they are in the database now. */
+TDSA_MUST_USE tdsa_status ks_marks_read(ks *s, ks_marks *out, tdsa_err *err) TDSA_NONNULL;
+/** The latest that this process knows: of its own changes, and of the last ks_marks_read. */
+void ks_marks_known(ks *s, ks_marks *out) TDSA_NONNULL;
+/** True when a counter of `mine` is below that of `seen`, both of the same store. */
+static inline bool ks_marks_behind(const ks_marks *mine, const ks_marks *seen)
+{
+    return mine->starts < seen->starts || mine->burns < seen->burns || mine->purges < seen->purges;
+}
+/**
+ * Gives up every presignature of every key, raises the counters to those of at_least where they are
+ * below it, and the number of purges by one beyond: one commit. Works while the store is locked. Tells
+ * how many usable presignatures went. Errors: TDSA_E_BAD_INPUT (a counter above 2^63 - 2).
+ */
+TDSA_MUST_USE tdsa_status ks_purge_all(ks *s, const ks_marks *at_least, uint64_t *dropped,
+                                       tdsa_err *err) TDSA_NONNULL;
+/** MADE and FREE batches of a key with one of these members (bit per participantIndex) become VOID. */
+TDSA_MUST_USE tdsa_status ks_batch_void_with(ks *s, const char *key_id, uint32_t members,
+                                             tdsa_err *err) TDSA_NONNULL;
+
 typedef struct {
     uint64_t start_counter; /* starts of processes on this database */
     uint64_t rows_refused;  /* sealed rows that did not open */

@@ -123,6 +123,7 @@ static tdsa_status raise_start_counter(ks *s, tdsa_err *err)
 {
     uint64_t id = 0;
     uint64_t starts = 0;
+    ks_marks marks;
     tdsa_status st = store_id(s, &id, err);
 
     if (st == TDSA_OK) {
@@ -131,6 +132,8 @@ static tdsa_status raise_start_counter(ks *s, tdsa_err *err)
     if (st == TDSA_OK) {
         s->stats.start_counter = starts;
         s->lane = mix64(id + starts);
+        s->marks.store_id = id;
+        st = ks_marks_read(s, &marks, err);
     }
     return st;
 }

@@ -251,9 +251,9 @@ static tdsa_status batch_move(ks_backend *b, const uint8_t *beta, ks_batch_state
 }
 
 static tdsa_status lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
-                         tdsa_err *err)
+                         uint64_t *burns, tdsa_err *err)
 {
-    CHANGE(st, f, lease, b, err, beta, from, to);
+    CHANGE(st, f, lease, b, err, beta, from, to, burns);
     if (st == TDSA_OK) {
         sim_ledger_durable(owner(b), beta, from, to);
     }
@@ -261,15 +261,29 @@ static tdsa_status lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint
 }
 
 static tdsa_status burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
-                        tdsa_err *err)
+                        uint64_t *burns, tdsa_err *err)
 {
-    CHANGE(st, f, burn, b, err, beta, block, bits);
+    CHANGE(st, f, burn, b, err, beta, block, bits, burns);
     for (uint32_t i = 0; st == TDSA_OK && i < KS_BLOCK_SIZE; i++) {
         if ((bits >> i & 1) != 0) {
             const uint32_t index = block * KS_BLOCK_SIZE + i;
             sim_ledger_durable(owner(b), beta, index, index + 1);
         }
     }
+    return heard(f, st, err);
+}
+
+static tdsa_status batch_void_with(ks_backend *b, const char *key_id, uint32_t members,
+                                   tdsa_err *err)
+{
+    CHANGE(st, f, batch_void_with, b, err, key_id, members);
+    return heard(f, st, err);
+}
+
+static tdsa_status purge_all(ks_backend *b, const ks_marks *at_least, uint64_t *dropped,
+                             tdsa_err *err)
+{
+    CHANGE(st, f, purge_all, b, err, at_least, dropped);
     return heard(f, st, err);
 }
 
@@ -307,6 +321,11 @@ static tdsa_status counter_next(ks_backend *b, const char *name, uint64_t *out, 
     return heard(f, st, err);
 }
 
+static tdsa_status counter_get(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err)
+{
+    return READ(counter_get, b, err, name, out);
+}
+
 static const ks_backend_ops disk_ops = {
     .name = "memory",
     .open = disk_open,
@@ -338,6 +357,9 @@ static const ks_backend_ops disk_ops = {
     .meta_create = meta_create,
     .meta_get = meta_get,
     .counter_next = counter_next,
+    .counter_get = counter_get,
+    .batch_void_with = batch_void_with,
+    .purge_all = purge_all,
 };
 
 /* NOLINTBEGIN: the names are the linker's */
