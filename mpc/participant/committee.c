@@ -305,5 +305,8 @@ uint64_t part_peers_next_due(const part *p)
 
 void part_set_background(part *p)
 {
+    if (!p->background) {
+        part_marks_announce(p); /* who was put back learns of it before it is asked for anything */
+    }
     p->background = true;
 }

@@ -392,6 +392,7 @@ void part_engine_settle(part_engine *e, uint32_t limit_ms) TDSA_NONNULL;
 typedef struct {
     uint64_t sessions, runs, exchanges_waiting, replies_waiting;
     uint64_t burned, purged, aborted_by_peer[GRP_PARTIES_MAX], verify_failures;
+    uint64_t rollbacks; /* times that this store was found to be an old copy */
 } part_stats;
 void part_engine_stats(part_engine *e, part_stats *out) TDSA_NONNULL;
 

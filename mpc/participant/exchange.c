@@ -35,7 +35,7 @@ static void detach(part *p, const part_exchange *x)
 
 static void exchange_free(part_exchange *x)
 {
-    tdsa_buf_clear(&x->plain);
+    tdsa_buf_clear(&x->body);
     tdsa_buf_clear(&x->frame);
     free(x);
 }
@@ -64,7 +64,7 @@ static tdsa_status exchange_new(part *p, part_exchange **out, part_session *s, c
     x->peer = l->peer;
     x->born_ms = part_now(p);
     x->deadline_ms = deadline_ms;
-    x->plain = TDSA_BUF_EMPTY;
+    x->body = TDSA_BUF_EMPTY;
     x->frame = TDSA_BUF_EMPTY;
     memcpy(x->session_id, s->id, sizeof x->session_id);
     memcpy(x->url, l->entry->url, sizeof x->url);
@@ -98,18 +98,34 @@ tdsa_status part_put_handshake(part *p, part_session *s, uint16_t peer, uint64_t
 static tdsa_status seal(part *p, part_exchange *x, part_link *l, tdsa_err *err)
 {
     TDSA_SCOPED_BUF aad = TDSA_BUF_EMPTY;
-    tdsa_status st;
+    TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF marks = TDSA_BUF_EMPTY;
+    part_ask a = {.kind = x->kind,
+                  .run = x->run,
+                  .round = x->round,
+                  .body = x->body.data,
+                  .body_len = x->body.len};
+    tdsa_status st = part_marks_tell(p, l, &marks, err);
 
+    a.marks = marks.data;
+    a.marks_len = marks.len;
+    part_ask_put(&plain, &a);
+    if (st == TDSA_OK) {
+        st = tdsa_buf_check(&plain, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
     x->seq = l->next_seq++;
     part_frame_put_sealed_head(&aad, p->cfg.roster.me, x->peer, x->seq);
     tdsa_buf_append(&x->frame, aad.data, aad.len);
-    st = peer_channel_seal(l->channel, PEER_REQUEST, x->seq, &aad, x->plain.data, x->plain.len,
-                           &x->frame, err);
+    st = peer_channel_seal(l->channel, PEER_REQUEST, x->seq, &aad, plain.data, plain.len, &x->frame,
+                           err);
     if (st == TDSA_OK) {
         st = tdsa_buf_check(&x->frame, err);
     }
     if (st == TDSA_OK) {
-        tdsa_buf_clear(&x->plain);
+        tdsa_buf_clear(&x->body);
         x->state = EXCHANGE_READY;
     }
     return st;
@@ -143,8 +159,8 @@ tdsa_status part_put(part *p, const part_question *q, tdsa_err *err)
     x->kind = q->ask.kind;
     x->run = q->ask.run;
     x->round = q->ask.round;
-    part_ask_put(&x->plain, &q->ask);
-    st = tdsa_buf_check(&x->plain, err);
+    tdsa_buf_append(&x->body, q->ask.body, q->ask.body_len);
+    st = tdsa_buf_check(&x->body, err);
     if (st == TDSA_OK && l->state == LINK_OPEN) {
         st = seal(p, x, l, err);
     } else if (st == TDSA_OK) {
@@ -200,6 +216,8 @@ static void tell_answered(part *p, const part_exchange *x, const part_answer *a)
         part_run_answered(p, x->session, x->peer, x->run, x->round, a);
     } else if (x->kind == PART_ASK_STATUS) {
         part_doubt_answered(p, x->run, x->peer, a);
+    } else if (x->kind == PART_ASK_MARKS && a->status == TDSA_OK) {
+        part_marks_told(p, x->peer);
     }
 }
 
@@ -400,6 +418,14 @@ static void lose_link(part *p, part_exchange *x, const tdsa_err *why)
     part_exchanges_fail(p, s, x->peer, why);
 }
 
+static tdsa_status take_marks(part *p, const part_exchange *x, const part_answer *a, tdsa_err *err)
+{
+    part_link *l = x->session->link[x->peer];
+
+    l->marks_taken = true;
+    return part_marks_heard(p, l, a->marks, a->marks_len, err);
+}
+
 static void finish(part *p, part_exchange *x, long code, const uint8_t *body, size_t len)
 {
     TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
@@ -415,7 +441,8 @@ static void finish(part *p, part_exchange *x, long code, const uint8_t *body, si
         part_session_opened(p, x->session, x->peer, body, len);
         return;
     }
-    if (open_reply(p, x, body, len, &plain, &a, &err) != TDSA_OK) {
+    if (open_reply(p, x, body, len, &plain, &a, &err) != TDSA_OK ||
+        take_marks(p, x, &a, &err) != TDSA_OK) {
         lose_link(p, x, &err);
         return;
     }

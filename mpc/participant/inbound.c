@@ -72,6 +72,7 @@ void part_answer_to(part *p, part_session *s, uint16_t peer, uint64_t seq, const
 {
     TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF aad = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF marks = TDSA_BUF_EMPTY;
     part_answer a = {.status = err->status, .body = body, .body_len = len};
     part_link *l = s->link[peer];
     part_inbound *in = l == NULL ? NULL : find(l, seq);
@@ -84,10 +85,15 @@ void part_answer_to(part *p, part_session *s, uint16_t peer, uint64_t seq, const
     if (err->status != TDSA_OK) {
         part_answer_text(&a, err);
     }
+    st = part_marks_tell(p, l, &marks, &failed);
+    a.marks = marks.data;
+    a.marks_len = marks.len;
     part_answer_put(&plain, &a);
     part_frame_put_sealed_head(&aad, p->cfg.roster.me, peer, seq);
     tdsa_buf_append(&in->reply, aad.data, aad.len);
-    st = tdsa_buf_check(&plain, &failed);
+    if (st == TDSA_OK) {
+        st = tdsa_buf_check(&plain, &failed);
+    }
     if (st == TDSA_OK) {
         st = peer_channel_seal(l->channel, PEER_REPLY, seq, &aad, plain.data, plain.len, &in->reply,
                                &failed);
@@ -135,6 +141,7 @@ static void dispatch(part *p, part_session *s, uint16_t from, uint64_t seq, cons
             st = part_ask_delete(p, s, from, a, &err);
             break;
         case PART_ASK_PING:
+        case PART_ASK_MARKS:
             break;
         case PART_ASK_PREPARE:
             st = part_ask_prepare(p, s, from, a, &out, &err);
@@ -262,5 +269,9 @@ void part_inbound_take(part *p, part_session *s, const part_frame *f, part_ticke
     }
     s->used_ms = part_now(p);
     s->used = true;
+    if (part_marks_heard(p, l, a.marks, a.marks_len, &err) != TDSA_OK) {
+        part_answer_to(p, s, f->from, f->seq, &err, NULL, 0);
+        return;
+    }
     dispatch(p, s, f->from, f->seq, &a);
 }

@@ -22,6 +22,7 @@
  *   sign_batch.c   many signatures at once
  *   sign_request.c what is to be signed            signer.c    what a member answers
  *   recovery.c     recovery infos of one participant and of all
+ *   marks.c  counters of peers              rollback.c  what follows when they go back
  *   derive.c, doubt.c (half-made keys, epochs), registered.c, rate.c, reshare.c: as they are called
  */
 
@@ -109,6 +110,8 @@ struct part_inbound {
 
 typedef enum { LINK_OPENING, LINK_OPEN, LINK_LOST } part_link_state;
 
+#include "participant/marks.h"
+
 /** One peer inside one session. */
 struct part_link {
     uint16_t peer;
@@ -118,6 +121,14 @@ struct part_link {
     const peer_entry *entry; /* NULL for a client */
     peer_keys keys;          /* what the peer proved to hold */
     uint64_t next_seq;       /* initiator */
+    /* marks.c */
+    ks_marks told;    /* my counters that the peer knows */
+    bool marks_taken; /* initiator: the peer has answered, so it knows what I saw of it */
+    bool known;       /* it proved to share a key */
+    bool last_set;
+    part_mark last; /* what it told last */
+    size_t then_count;
+    part_mark then[PART_STORES_MAX]; /* what was known of it when the handshake began */
     /* responder */
     uint8_t hello_digest[32];
     tdsa_buf hello_reply;  /* the same first message again gets the same answer */
@@ -177,7 +188,7 @@ struct part_exchange {
     uint32_t run, round;
     uint64_t for_op; /* operation that the answer is for; PART_OP_NONE: the run */
     uint64_t seq;
-    tdsa_buf plain; /* the ask, until it is sealed */
+    tdsa_buf body; /* of the ask, until it is sealed */
     tdsa_buf frame;
     unsigned tries;
     uint64_t not_before_ms, deadline_ms;
@@ -355,6 +366,13 @@ struct part {
     bool background; /* some thread sees to due tasks all the time */
     bool op_ended;   /* since part_wants_thread was last asked */
     uint64_t seq;    /* of my last batch, over all keys: never twice in my lane */
+    /* marks.c */
+    uint8_t mark_key[32];
+    part_identity *identities;
+    uint64_t marks_store_ms, marks_tell_ms; /* 0: nothing to store */
+    uint32_t marks_untold;                  /* servers to be told, bit per index */
+    unsigned marks_left;                    /* times to tell them */
+    uint64_t purges;                        /* that memory has followed */
     struct part_reply_node *replies, *replies_last;
     part_stats stats;
 };

@@ -119,6 +119,7 @@ static tdsa_status void_made(part *p, tdsa_err *err)
 tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
 {
     part *p = NULL;
+    ks_marks marks;
     tdsa_status st;
 
     *out = NULL;
@@ -149,10 +150,15 @@ tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
     p->next_exchange = 1;
     p->next_op = 1;
     p->seq = cfg->clock.wall_ms(cfg->clock.ctx);
-    st = void_made(p, err);
+    st = part_marks_begin(p, err);
+    if (st == TDSA_OK) {
+        st = void_made(p, err);
+    }
     if (st != TDSA_OK) {
         goto out;
     }
+    ks_marks_known(p->cfg.store, &marks);
+    p->purges = marks.purges;
     part_doubts_load(p);
     *out = p;
     p = NULL;
@@ -200,6 +206,7 @@ void part_free(part *p)
         (void)part_op_poll(p, p->ops->id, &none, &ignored);
     }
     part_exchanges_free(p);
+    part_marks_end(p);
     part_doubts_free(p);
     part_rates_free(p);
     part_cache_trim(p, true);
@@ -353,6 +360,7 @@ void part_due(part *p)
     part_peers_due(p);
     part_keeper_due(p);
     part_cache_due(p);
+    part_marks_due(p);
 }
 
 uint64_t part_next_due(const part *p)
@@ -360,7 +368,8 @@ uint64_t part_next_due(const part *p)
     const uint64_t at[] = {
         part_exchanges_next_due(p), part_runs_next_due(p),   part_ops_next_due(p),
         part_session_next_due(p),   part_doubts_next_due(p), part_peers_next_due(p),
-        part_keeper_next_due(p),    part_cache_next_due(p),  part_epochs_next_due(p)};
+        part_keeper_next_due(p),    part_cache_next_due(p),  part_epochs_next_due(p),
+        part_marks_next_due(p)};
     uint64_t soonest = UINT64_MAX;
 
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {

@@ -314,7 +314,10 @@ tdsa_status part_link_to(part *p, part_session *s, uint16_t peer, uint64_t op, u
             peer, peer);
     }
     l->keys = l->entry->keys;
-    st = start_handshake(p, s, l, &frame, err);
+    st = part_marks_hello(p, l, err);
+    if (st == TDSA_OK) {
+        st = start_handshake(p, s, l, &frame, err);
+    }
     if (st == TDSA_OK) {
         s->link[peer] = l;
         st = part_put_handshake(p, s, peer, op, deadline_ms, &frame, err);
@@ -326,6 +329,20 @@ tdsa_status part_link_to(part *p, part_session *s, uint16_t peer, uint64_t op, u
     }
     *out = l;
     return TDSA_OK;
+}
+
+/* Before anything is asked it is known whether one of us was put back; the counters that go with what
+ * is asked are those that the database has now. */
+static tdsa_status hear_welcome(part *p, part_link *l, const tdsa_buf *extra, tdsa_err *err)
+{
+    ks_marks fresh;
+    tdsa_status st = ks_marks_read(p->cfg.store, &fresh, err);
+
+    if (st == TDSA_OK) {
+        part_purged_elsewhere(p);
+        st = part_marks_heard(p, l, extra->data, extra->len, err);
+    }
+    return st;
 }
 
 void part_session_opened(part *p, part_session *s, uint16_t peer, const uint8_t *body, size_t len)
@@ -341,12 +358,13 @@ void part_session_opened(part *p, part_session *s, uint16_t peer, const uint8_t 
     if (len < 2 || body[0] != PART_FRAME_VERSION || body[1] != PART_FRAME_HANDSHAKE) {
         (void)TDSA_BLAME(&err, peer, "participant %u answered the handshake with something else",
                          peer);
-    } else if (peer_channel_finish(l->channel, body + 2, len - 2, &extra, &err) == TDSA_OK) {
+    } else if (peer_channel_finish(l->channel, body + 2, len - 2, &extra, &err) == TDSA_OK &&
+               hear_welcome(p, l, &extra, &err) == TDSA_OK) {
         l->state = LINK_OPEN;
         part_peer_answered(p, peer);
         part_exchanges_ready(p, s, peer);
         return;
-    } else {
+    } else if (err.status != TDSA_E_STORE) { /* mine */
         err.participant = peer;
     }
     l->state = LINK_LOST;
@@ -412,6 +430,7 @@ static tdsa_status answer_hello(part *p, const part_session *s, const part_frame
                                 tdsa_err *err)
 {
     TDSA_SCOPED_BUF extra = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF welcome = TDSA_BUF_EMPTY;
     const peer_prologue prologue = {
         .session_id = s->id,
         .initiator = f->from,
@@ -429,9 +448,16 @@ static tdsa_status answer_hello(part *p, const part_session *s, const part_frame
         st = identify(p, f, l, err);
     }
     if (st == TDSA_OK) {
+        st = part_marks_hello(p, l, err);
+    }
+    if (st == TDSA_OK) {
+        st = part_marks_welcome(p, l, &welcome, err);
+    }
+    if (st == TDSA_OK) {
         tdsa_buf_append_u8(&l->hello_reply, PART_FRAME_VERSION);
         tdsa_buf_append_u8(&l->hello_reply, PART_FRAME_HANDSHAKE);
-        st = peer_channel_answer(l->channel, &p->cfg.rng, NULL, 0, &l->hello_reply, err);
+        st = peer_channel_answer(l->channel, &p->cfg.rng, welcome.data, welcome.len,
+                                 &l->hello_reply, err);
     }
     if (st == TDSA_OK) {
         st = tdsa_buf_check(&l->hello_reply, err);

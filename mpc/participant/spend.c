@@ -96,6 +96,7 @@ static tdsa_status burn_range(part *p, part_session *s, const part_spend *sp, pa
     if (st != TDSA_OK) {
         return st;
     }
+    part_marks_keep(p, s->link[s->opened_by]);
     p->stats.burned += len;
     r->batch = part_batch_ref(sp->batch);
     r->from = sp->range_from;

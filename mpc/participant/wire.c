@@ -7,6 +7,7 @@
 #include "base/statement.h"
 
 /* Statuses travel as their position in tdsa_status; anything outside is refused. */
+#define MARKS_MAX  1024u /* bytes of what goes with an ask or answer */
 #define STATUS_MAX ((uint64_t)TDSA_E_INTERNAL)
 
 static void put_text8(tdsa_buf *out, const char *text)
@@ -105,12 +106,36 @@ tdsa_status part_frame_parse(part_frame *out, const uint8_t *in, size_t len, tds
     return tdsa_reader_finish(&r, "frame", err);
 }
 
+static void put_marks(tdsa_buf *out, const uint8_t *marks, size_t len)
+{
+    if (len == 0) {
+        tdsa_stmt_absent(out);
+    } else {
+        tdsa_stmt_octets(out, marks, len);
+    }
+}
+
+/* Absent or not empty: one encoding for each. */
+static const uint8_t *read_marks(tdsa_reader *r, size_t *len)
+{
+    const uint8_t *marks = NULL;
+
+    *len = 0;
+    if (tdsa_stmt_read_absent(r)) {
+        return NULL;
+    }
+    marks = tdsa_stmt_read_octets(r, len, MARKS_MAX);
+    r->failed = r->failed || *len == 0;
+    return marks;
+}
+
 void part_ask_put(tdsa_buf *out, const part_ask *a)
 {
     tdsa_stmt_begin(out, "ask");
     tdsa_stmt_uint(out, (uint64_t)a->kind);
     tdsa_stmt_uint(out, a->run);
     tdsa_stmt_uint(out, a->round);
+    put_marks(out, a->marks, a->marks_len);
     tdsa_stmt_octets(out, a->body, a->body_len);
 }
 
@@ -126,6 +151,7 @@ tdsa_status part_ask_parse(part_ask *out, const uint8_t *in, size_t len, tdsa_er
     kind = tdsa_stmt_read_uint(&r);
     run = tdsa_stmt_read_uint(&r);
     round = tdsa_stmt_read_uint(&r);
+    out->marks = read_marks(&r, &out->marks_len);
     out->body = tdsa_stmt_read_octets(&r, &out->body_len, TDSA_BUF_LEN_MAX);
     if (kind == 0 || kind >= PART_ASK_END || run > UINT32_MAX || round > UINT8_MAX) {
         r.failed = true;
@@ -152,6 +178,7 @@ void part_answer_put(tdsa_buf *out, const part_answer *a)
     tdsa_stmt_begin(out, "answer");
     tdsa_stmt_uint(out, (uint64_t)a->status);
     tdsa_stmt_text(out, a->text);
+    put_marks(out, a->marks, a->marks_len);
     tdsa_stmt_octets(out, a->body, a->body_len);
 }
 
@@ -164,6 +191,7 @@ tdsa_status part_answer_parse(part_answer *out, const uint8_t *in, size_t len, t
     tdsa_stmt_expect(&r, "answer");
     status = tdsa_stmt_read_uint(&r);
     tdsa_stmt_read_text(&r, out->text, sizeof out->text);
+    out->marks = read_marks(&r, &out->marks_len);
     out->body = tdsa_stmt_read_octets(&r, &out->body_len, TDSA_BUF_LEN_MAX);
     if (status > STATUS_MAX) {
         r.failed = true;

@@ -13,8 +13,9 @@
  *   reply    01 | 02 | sender u16 | receiver u16 | seq u64 | sealed answer
  *
  * All numbers big-endian. The header of a sealed frame is its associated data; those of a handshake
- * are in the prologue. An ask is stmt("ask", op, run, round, octets body); an answer is
- * stmt("answer", status, text, octets body). The text of a refusal travels sealed.
+ * are in the prologue. An ask is stmt("ask", op, run, round, octets marks or absent, octets body); an
+ * answer is stmt("answer", status, text, octets marks or absent, octets body). The text of a refusal
+ * travels sealed.
  */
 #define PART_FRAME_VERSION   1u
 #define PART_FRAME_HANDSHAKE 1u
@@ -54,6 +55,7 @@ typedef enum {
     PART_ASK_RESHARE,
     PART_ASK_SIGN_BATCH, /* PREPARE or SIGN for many requests at once */
     PART_ASK_RECOVERY,
+    PART_ASK_MARKS, /* nothing but what goes with every first question: the counters of rollback.c */
     PART_ASK_END
 } part_ask_kind;
 
@@ -65,6 +67,8 @@ typedef struct {
     part_ask_kind kind;
     uint32_t run;   /* of KEYGEN, PRESIGN, RESHARE: number of the run inside the session */
     uint32_t round; /* the same */
+    const uint8_t *marks; /* counters (participant/marks.h); marks_len 0: nothing new */
+    size_t marks_len;
     const uint8_t *body;
     size_t body_len;
 } part_ask;
@@ -72,6 +76,8 @@ typedef struct {
 typedef struct {
     tdsa_status status;
     char text[TDSA_ERR_TEXT_MAX];
+    const uint8_t *marks; /* as of an ask */
+    size_t marks_len;
     const uint8_t *body;
     size_t body_len;
 } part_answer;

@@ -155,6 +155,11 @@ static int64_t ask_verify_failures(void *ctx)
     return (int64_t)engine_stats(ctx).verify_failures;
 }
 
+static int64_t ask_rollbacks(void *ctx)
+{
+    return (int64_t)engine_stats(ctx).rollbacks;
+}
+
 static int64_t ask_commits(void *ctx)
 {
     return (int64_t)store_stats(ctx).commits;
@@ -175,6 +180,7 @@ static void add_asked(svc_meters *m, bool *ok)
                  {SVC_COUNTER, LIBRARY "PRESIG.BURNED", ask_burned},
                  {SVC_COUNTER, LIBRARY "PRESIG.PURGED", ask_purged},
                  {SVC_COUNTER, LIBRARY "SIGN.VERIFY_FAILURES", ask_verify_failures},
+                 {SVC_COUNTER, LIBRARY "ROLLBACK.DETECTED", ask_rollbacks},
                  {SVC_GAUGE, LIBRARY "PRESIG.AVAILABLE", ask_available},
                  {SVC_GAUGE, LIBRARY "RUNS.ACTIVE", ask_runs},
                  {SVC_GAUGE, LIBRARY "EXCHANGES.WAITING", ask_exchanges},

@@ -1,0 +1,111 @@
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "participant/internal.h"
+
+/*
+ * What follows when a store was put back. The keys are what they were; what was leased and burnt since
+ * is forgotten, so nothing of the stock may be used: not here, and not by anybody with this
+ * participant in the committee.
+ */
+
+/* Leases, sessions and ranges of every key; what waits for answers begins again. */
+static void forget_stock(part *p)
+{
+    tdsa_err why;
+
+    for (part_key *k = p->keys; k != NULL; k = k->next) {
+        part_signing_leave(p, k);
+        part_keeper_look(p, k);
+    }
+    for (size_t i = 0; i < PART_SESSION_BUCKETS; i++) {
+        for (part_session *s = p->sessions[i]; s != NULL; s = s->next) {
+            part_ranges_free(p, s);
+        }
+    }
+    (void)TDSA_FAIL(&why, TDSA_E_NOT_FOUND, "PURGED: the presignatures were given up");
+    for (part_op *op = p->ops; op != NULL; op = op->next) {
+        if (op->kind == PART_OP_SIGN && (op->state == OP_REPLIES || op->state == OP_COINS)) {
+            part_sign_retry(p, op, &why);
+        }
+    }
+}
+
+tdsa_status part_rolled_back(part *p, const ks_marks *seen, tdsa_err *err)
+{
+    uint64_t dropped = 0;
+    ks_marks mine;
+    tdsa_status st = TDSA_OK;
+
+    ks_marks_known(p->cfg.store, &mine);
+    TDSA_FAILPOINT("rollback.before_purge");
+    st = ks_purge_all(p->cfg.store, seen, &dropped, err);
+    TDSA_FAILPOINT("rollback.after_purge");
+    if (st != TDSA_OK) {
+        return tdsa_err_wrap(err, "ROLLBACK_DETECTED, but presignatures could not be purged");
+    }
+    p->stats.rollbacks++;
+    p->stats.purged += dropped;
+    part_say(p, TDSA_LOG_ERROR,
+             "ALARM: ROLLBACK_DETECTED: this database counts %llu starts and %llu burns, and had "
+             "counted %llu and %llu: an old copy was put in its place. %llu presignatures are "
+             "purged; keys are kept",
+             (unsigned long long)mine.starts, (unsigned long long)mine.burns,
+             (unsigned long long)seen->starts, (unsigned long long)seen->burns,
+             (unsigned long long)dropped);
+    ks_marks_known(p->cfg.store, &mine);
+    p->purges = mine.purges;
+    forget_stock(p);
+    part_marks_announce(p);
+    return TDSA_OK;
+}
+
+void part_purged_elsewhere(part *p)
+{
+    ks_marks now;
+
+    ks_marks_known(p->cfg.store, &now);
+    if (now.purges != p->purges) {
+        p->purges = now.purges;
+        forget_stock(p);
+    }
+}
+
+typedef struct {
+    part *p;
+    uint16_t peer;
+    const peer_keys *keys;
+    tdsa_status st;
+    tdsa_err *err;
+} voiding;
+
+static bool void_of_key(void *ctx, const ks_key *row)
+{
+    voiding *v = ctx;
+    mpc_key *key = NULL;
+
+    if (row->state != KS_KEY_ACTIVE) {
+        return true;
+    }
+    v->st = part_key_public(v->p, row, &key, v->err);
+    if (v->st == TDSA_OK && part_members_have(key->pub.members, key->pub.n, v->peer, v->keys)) {
+        v->st = ks_batch_void_with(v->p->cfg.store, row->key_id, 1u << v->peer, v->err);
+    }
+    mpc_key_free(key);
+    return v->st == TDSA_OK;
+}
+
+tdsa_status part_void_with(part *p, uint16_t peer, const peer_keys *keys, tdsa_err *err)
+{
+    voiding v = {p, peer, keys, TDSA_OK, err};
+    tdsa_status st = ks_key_each(p->cfg.store, NULL, SIZE_MAX, void_of_key, &v, err);
+
+    for (part_key *k = p->keys; k != NULL; k = k->next) {
+        if (k->lease != NULL && (k->lease->members >> peer & 1u) != 0 &&
+            part_members_have(k->key->pub.members, k->key->pub.n, peer, keys)) {
+            part_stock_drop_lease(p, k);
+            part_keeper_look(p, k);
+        }
+    }
+    return st == TDSA_OK ? v.st : st;
+}
