@@ -394,7 +394,7 @@ tdsa_status ks_lease(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t from, uint
     }
     ks_enter(s);
     st = s->backend->ops->lease(s->backend, beta, from, to, &burns, err);
-    return ks_leave_burn(s, st, burns);
+    return ks_leave_burn(s, st, burns, err);
 }
 
 tdsa_status ks_burn(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block, uint64_t bits,
@@ -408,7 +408,7 @@ tdsa_status ks_burn(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block, uint
     }
     ks_enter(s);
     st = s->backend->ops->burn(s->backend, beta, block, bits, &burns, err);
-    return ks_leave_burn(s, st, burns);
+    return ks_leave_burn(s, st, burns, err);
 }
 
 tdsa_status ks_seq_raise(ks *s, const char *key_id, uint32_t epoch, uint64_t lane, uint64_t seq,

@@ -25,6 +25,9 @@ struct ks {
     tdsa_clock clock;
     const tdsa_log *log;
     uint64_t lane;
+    char *counter_file; /* NULL: none */
+    bool rolled_back;   /* what ks_open found */
+    ks_marks found_was, found_seen;
 };
 
 #define KS_LOGGER "keystore"
@@ -53,7 +56,10 @@ void ks_leave(ks *s) TDSA_NONNULL;
 tdsa_status ks_leave_commit(ks *s, tdsa_status st) TDSA_NONNULL;
 
 /** The same after a lease or burn that raised the counter to `burns` (marks.c). */
-tdsa_status ks_leave_burn(ks *s, tdsa_status st, uint64_t burns) TDSA_NONNULL;
+tdsa_status ks_leave_burn(ks *s, tdsa_status st, uint64_t burns, tdsa_err *err) TDSA_NONNULL;
+/** At open: compares the counters with the file, then raises the start counter in both. Call
+ * outside, with marks.store_id set. */
+TDSA_MUST_USE tdsa_status ks_count_start(ks *s, tdsa_err *err) TDSA_NONNULL;
 
 /** 1..KS_KEY_ID_MAX of [A-Za-z0-9_.-]; else TDSA_E_BAD_INPUT. */
 TDSA_MUST_USE tdsa_status ks_check_key_id(const char *key_id, tdsa_err *err) TDSA_NONNULL;

@@ -68,6 +68,8 @@ typedef struct {
     /* PKCS11: "pkcs11:token=...;object=...?module-path=...&pin-source=file:...|pin-value=..." */
     const char *wrapping_uri;
     bool create_wrapping_key; /* PKCS11: make the AES-256 wrapping key when the token has none */
+    /* a second copy of the counters, on another volume than the database; NULL: none */
+    const char *counter_file;
     bool unlock_at_open;      /* daemon: true; module: false, C_Login unlocks with the PIN */
     uint32_t busy_timeout_ms; /* longest wait for another process's write; 0 = 2000 */
     tdsa_rng rng;
@@ -77,10 +79,13 @@ typedef struct {
 
 /**
  * Opens the store: connects, makes tables when asked, checks the schema version and the key-check
- * row, raises the start counter.
+ * row, compares the counters with counter_file, raises the start counter in both. A database that is
+ * behind the file gives up its presignatures first (ks_found_rollback); one that never had the file
+ * does so too when the file is there and empty.
  * Errors: TDSA_E_CONFIG (unknown backend, bad URI), TDSA_E_STORE (says which file and why),
  * TDSA_E_WRAPPING (token or key missing; wrong key: names the key check values of both),
- * TDSA_E_LOGIN (PIN missing or wrong; one try only).
+ * TDSA_E_LOGIN (PIN missing or wrong; one try only). A counter_file that is missing beside an old
+ * database is TDSA_E_CONFIG, one of another database or damaged TDSA_E_STORE: the texts say what to do.
  */
 TDSA_MUST_USE tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err) TDSA_NONNULL;
 /** Makes missing tables, brings older ones forward, and checks the schema version, nothing else: no
@@ -357,10 +362,13 @@ typedef struct {
 TDSA_MUST_USE tdsa_status ks_marks_read(ks *s, ks_marks *out, tdsa_err *err) TDSA_NONNULL;
 /** The latest that this process knows: of its own changes, and of the last ks_marks_read. */
 void ks_marks_known(ks *s, ks_marks *out) TDSA_NONNULL;
-/** True when a counter of `mine` is below that of `seen`, both of the same store. */
+/** True when `seen` says, both being of the same store, that `mine` was put back: more purges, or as
+ * many and a lower counter. What was seen before the last purge means nothing any more. */
 static inline bool ks_marks_behind(const ks_marks *mine, const ks_marks *seen)
 {
-    return mine->starts < seen->starts || mine->burns < seen->burns || mine->purges < seen->purges;
+    return mine->purges < seen->purges ||
+           (mine->purges == seen->purges &&
+            (mine->starts < seen->starts || mine->burns < seen->burns));
 }
 /**
  * Gives up every presignature of every key, raises the counters to those of at_least where they are
@@ -369,6 +377,9 @@ static inline bool ks_marks_behind(const ks_marks *mine, const ks_marks *seen)
  */
 TDSA_MUST_USE tdsa_status ks_purge_all(ks *s, const ks_marks *at_least, uint64_t *dropped,
                                        tdsa_err *err) TDSA_NONNULL;
+/** True when ks_open found by counter_file that an old copy of the database was put in its place (or
+ * of the file), and gave up all presignatures; `was`, `seen`: what the database and the file counted. */
+bool ks_found_rollback(ks *s, ks_marks *was, ks_marks *seen) TDSA_NONNULL;
 /** MADE and FREE batches of a key with one of these members (bit per participantIndex) become VOID. */
 TDSA_MUST_USE tdsa_status ks_batch_void_with(ks *s, const char *key_id, uint32_t members,
                                              tdsa_err *err) TDSA_NONNULL;

@@ -122,18 +122,14 @@ static uint64_t mix64(uint64_t x)
 static tdsa_status raise_start_counter(ks *s, tdsa_err *err)
 {
     uint64_t id = 0;
-    uint64_t starts = 0;
-    ks_marks marks;
     tdsa_status st = store_id(s, &id, err);
 
+    s->marks.store_id = id;
     if (st == TDSA_OK) {
-        st = s->backend->ops->counter_next(s->backend, KS_COUNTER_START, &starts, err);
+        st = ks_count_start(s, err);
     }
     if (st == TDSA_OK) {
-        s->stats.start_counter = starts;
-        s->lane = mix64(id + starts);
-        s->marks.store_id = id;
-        st = ks_marks_read(s, &marks, err);
+        s->lane = mix64(id + s->stats.start_counter);
     }
     return st;
 }
@@ -164,7 +160,17 @@ tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err)
     s->rng = cfg->rng;
     s->clock = cfg->clock;
     s->log = cfg->log;
-    st = open_encryptor(s, cfg, err);
+    if (cfg->counter_file != NULL) {
+        s->counter_file = calloc(1, strlen(cfg->counter_file) + 1);
+        if (s->counter_file == NULL) {
+            st = TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the keystore");
+        } else {
+            memcpy(s->counter_file, cfg->counter_file, strlen(cfg->counter_file));
+        }
+    }
+    if (st == TDSA_OK) {
+        st = open_encryptor(s, cfg, err);
+    }
     if (st == TDSA_OK) {
         st = open_backend(&s->backend, cfg, err);
     }
@@ -204,6 +210,7 @@ static void forget(ks *s)
     }
     (void)pthread_mutex_destroy(&s->unlock_mu);
     (void)pthread_mutex_destroy(&s->mu);
+    free(s->counter_file);
     free(s);
 }
 

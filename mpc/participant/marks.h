@@ -71,6 +71,8 @@ void part_marks_due(part *p);
 uint64_t part_marks_next_due(const part *p);
 
 /* rollback.c */
+/** Says what ks_open found. */
+void part_rollback_at_start(part *p);
 /** The store was put back behind `seen`: gives up every presignature here. Errors: TDSA_E_STORE. */
 tdsa_status part_rolled_back(part *p, const ks_marks *seen, tdsa_err *err);
 /** Another process gave them up: what this one holds in memory goes too. */

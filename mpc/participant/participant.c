@@ -119,7 +119,6 @@ static tdsa_status void_made(part *p, tdsa_err *err)
 tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
 {
     part *p = NULL;
-    ks_marks marks;
     tdsa_status st;
 
     *out = NULL;
@@ -157,8 +156,7 @@ tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
     if (st != TDSA_OK) {
         goto out;
     }
-    ks_marks_known(p->cfg.store, &marks);
-    p->purges = marks.purges;
+    part_rollback_at_start(p);
     part_doubts_load(p);
     *out = p;
     p = NULL;
@@ -365,11 +363,11 @@ void part_due(part *p)
 
 uint64_t part_next_due(const part *p)
 {
-    const uint64_t at[] = {
-        part_exchanges_next_due(p), part_runs_next_due(p),   part_ops_next_due(p),
-        part_session_next_due(p),   part_doubts_next_due(p), part_peers_next_due(p),
-        part_keeper_next_due(p),    part_cache_next_due(p),  part_epochs_next_due(p),
-        part_marks_next_due(p)};
+    const uint64_t at[] = {part_exchanges_next_due(p), part_runs_next_due(p),
+                           part_ops_next_due(p),       part_session_next_due(p),
+                           part_doubts_next_due(p),    part_peers_next_due(p),
+                           part_keeper_next_due(p),    part_cache_next_due(p),
+                           part_epochs_next_due(p),    part_marks_next_due(p)};
     uint64_t soonest = UINT64_MAX;
 
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {

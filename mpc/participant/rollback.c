@@ -31,6 +31,30 @@ static void forget_stock(part *p)
     }
 }
 
+static void alarm(part *p, const ks_marks *mine, const ks_marks *seen)
+{
+    p->stats.rollbacks++;
+    part_say(p, TDSA_LOG_ERROR,
+             "ALARM: ROLLBACK_DETECTED: this database counted %llu starts and %llu burns, but had "
+             "counted %llu and %llu: an old copy was put in its place. Its presignatures are "
+             "purged; keys are kept",
+             (unsigned long long)mine->starts, (unsigned long long)mine->burns,
+             (unsigned long long)seen->starts, (unsigned long long)seen->burns);
+    part_marks_announce(p);
+}
+
+void part_rollback_at_start(part *p)
+{
+    ks_marks was;
+    ks_marks seen;
+
+    if (ks_found_rollback(p->cfg.store, &was, &seen)) {
+        alarm(p, &was, &seen);
+    }
+    ks_marks_known(p->cfg.store, &was);
+    p->purges = was.purges;
+}
+
 tdsa_status part_rolled_back(part *p, const ks_marks *seen, tdsa_err *err)
 {
     uint64_t dropped = 0;
@@ -44,19 +68,11 @@ tdsa_status part_rolled_back(part *p, const ks_marks *seen, tdsa_err *err)
     if (st != TDSA_OK) {
         return tdsa_err_wrap(err, "ROLLBACK_DETECTED, but presignatures could not be purged");
     }
-    p->stats.rollbacks++;
     p->stats.purged += dropped;
-    part_say(p, TDSA_LOG_ERROR,
-             "ALARM: ROLLBACK_DETECTED: this database counts %llu starts and %llu burns, and had "
-             "counted %llu and %llu: an old copy was put in its place. %llu presignatures are "
-             "purged; keys are kept",
-             (unsigned long long)mine.starts, (unsigned long long)mine.burns,
-             (unsigned long long)seen->starts, (unsigned long long)seen->burns,
-             (unsigned long long)dropped);
+    alarm(p, &mine, seen);
     ks_marks_known(p->cfg.store, &mine);
     p->purges = mine.purges;
     forget_stock(p);
-    part_marks_announce(p);
     return TDSA_OK;
 }
 

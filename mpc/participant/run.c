@@ -290,6 +290,7 @@ static tdsa_status store_batch(part *p, part_run *r, tdsa_err *err)
     }
     b.data = data.data;
     b.data_len = data.len;
+    part_marks_keep(p, r->session->link[r->coordinator]);
     TDSA_FAILPOINT("presign.before_made");
     st = ks_batch_insert(p->cfg.store, &b, err);
     TDSA_FAILPOINT("presign.after_made");

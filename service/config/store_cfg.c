@@ -249,6 +249,10 @@ tdsa_status cfg_fill_store(cfg_participant *p, const cfg *c, const tdsa_log *log
     if (st == TDSA_OK) {
         st = fill_encryptor(p, c, log, err);
     }
+    p->store.counter_file = cfg_str(c, STORAGE ".counterFile");
+    if (p->store.counter_file != NULL && *p->store.counter_file == '\0') {
+        p->store.counter_file = NULL;
+    }
     p->store.create_tables = !cfg_bool(c, STORAGE ".skipCreateTables");
     p->store.unlock_at_open = true;
     return st;

@@ -250,6 +250,11 @@ static const cfg_row storage[] = {
      .type = CFG_BOOL,
      .fallback = "false",
      .help = "Own key. Make the AES-256 wrapping key when the token has none."},
+    {.name = "counterFile",
+     .type = CFG_STRING,
+     .help =
+         "Own key. File on another volume that keeps a second copy of the database's counters; a "
+         "database that is behind it gives up its presignatures. See operations.md, Rollback."},
 };
 
 const cfg_section cfg_table_storage = {"Storage", "tdsaLibrary.storageConfiguration\0",

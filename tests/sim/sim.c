@@ -288,6 +288,7 @@ static tdsa_status start(sim *s, uint16_t index, tdsa_err *err)
                           .encryptor = KS_ENCRYPTOR_AESGCM,
                           .encryption_key = "simulated",
                           .unlock_at_open = true,
+                          .counter_file = s->cfg.counter_files ? path : NULL,
                           .rng = n->cfg.rng,
                           .clock = n->cfg.clock,
                           .log = n->cfg.log};
@@ -334,6 +335,7 @@ void sim_crash(sim *s, uint16_t index)
 {
     if (s->node[index].part != NULL) {
         sim_break_tickets(s, index);
+        s->node[index].doomed = true; /* what it would do at a proper end nobody sees */
         end_process(&s->node[index]);
         sim_note(s, 0xdead0000u + index);
     }

@@ -19,7 +19,7 @@
 
 typedef struct {
     uint64_t seed; /* under way */
-    uint64_t operations, signatures, keys, scenarios;
+    uint64_t operations, signatures, keys, put_back, scenarios;
     char why[SIM_WHY_MAX];
 } progress;
 
@@ -61,6 +61,7 @@ _Noreturn static void work(const sim_campaign_cfg *cfg, progress *mine, uint64_t
         mine->operations += r.operations;
         mine->signatures += r.signatures;
         mine->keys += r.keys;
+        mine->put_back += r.put_back;
         mine->scenarios++;
     }
     _exit(0);
@@ -136,6 +137,7 @@ void sim_campaign(const sim_campaign_cfg *cfg, sim_campaign_result *out)
         out->operations += shared[i].operations;
         out->signatures += shared[i].signatures;
         out->keys += shared[i].keys;
+        out->put_back += shared[i].put_back;
     }
     out->seconds = now() - started;
     (void)munmap(shared, WORKERS_MAX * sizeof *shared);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keystore/backend.h"
+#include "keystore/backend_memory.h"
 #include "sim/sim_internal.h"
 
 /*
@@ -250,11 +250,33 @@ static tdsa_status batch_move(ks_backend *b, const uint8_t *beta, ks_batch_state
     return heard(f, st, err);
 }
 
+/* Each lease and burn counts one more, in its own commit (I7). */
+static void counted(ks_backend *b, uint64_t before, uint64_t *burns)
+{
+    sim_disk *d = of(b)->disk;
+    ks_memory *m = ks_memory_of(d->durable);
+
+    if (d->sim->plant == SIM_PLANT_UNCOUNTED) {
+        m->burns = before;
+        *burns = before;
+    }
+    if (m->burns != before + 1 || *burns != m->burns) {
+        sim_fail(d->sim, "I7", "a lease or burn is not counted");
+    }
+}
+
+static uint64_t burns_of(ks_backend *b)
+{
+    return ks_memory_of(of(b)->disk->durable)->burns;
+}
+
 static tdsa_status lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
                          uint64_t *burns, tdsa_err *err)
 {
+    const uint64_t before = burns_of(b);
     CHANGE(st, f, lease, b, err, beta, from, to, burns);
     if (st == TDSA_OK) {
+        counted(b, before, burns);
         sim_ledger_durable(owner(b), beta, from, to);
     }
     return heard(f, st, err);
@@ -263,7 +285,11 @@ static tdsa_status lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint
 static tdsa_status burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
                         uint64_t *burns, tdsa_err *err)
 {
+    const uint64_t before = burns_of(b);
     CHANGE(st, f, burn, b, err, beta, block, bits, burns);
+    if (st == TDSA_OK) {
+        counted(b, before, burns);
+    }
     for (uint32_t i = 0; st == TDSA_OK && i < KS_BLOCK_SIZE; i++) {
         if ((bits >> i & 1) != 0) {
             const uint32_t index = block * KS_BLOCK_SIZE + i;
@@ -380,6 +406,7 @@ void sim_disk_new(sim *s, uint16_t participant)
                         .encryptor = KS_ENCRYPTOR_AESGCM,
                         .encryption_key = "simulated",
                         .unlock_at_open = true,
+                        .counter_file = s->cfg.counter_files ? path : NULL,
                         .rng = c->rng,
                         .clock = c->clock};
     tdsa_err err;
@@ -393,6 +420,7 @@ void sim_disk_new(sim *s, uint16_t participant)
 
 void sim_disk_free(sim *s, uint16_t participant)
 {
+    sim_disk_drop_copy(s, participant);
     ks_close(s->disk[participant].inspector);
     REAL->close(s->disk[participant].durable);
 }

@@ -13,6 +13,7 @@
  *   sim_disk.c  the store under faults    sim_ops.c    what people do, start and finish
  *   sim_ledger.c  I1, I4: what was answered, observed at the disk and at the protocol
  *   sim_check.c   I2, I3, I5 and signatures            sim_memory.c  counts allocations
+ *   sim_rollback.c  disks that are put back, I7
  *   sim_plant.c   mistakes made on purpose and liars
  */
 
@@ -66,6 +67,12 @@ typedef struct {
     ks_backend *durable; /* the memory backend below */
     ks *inspector;       /* a handle of its own, without faults */
     struct sim *sim;
+    /* sim_rollback.c */
+    void *copy;           /* taken some time ago, or NULL */
+    ks_marks file;        /* the second copy of the counters */
+    uint64_t back_ms;     /* when it was put back last; 0: never */
+    uint64_t back_purges; /* what it counted then */
+    bool must_purge;      /* somebody knew better then */
 } sim_disk;
 
 typedef struct sim_seen {
@@ -104,6 +111,9 @@ typedef enum {
     SIM_PLANT_FOREIGN_R,     /* members take R from the combiner */
     SIM_PLANT_EARLY_ACTIVE,  /* a key becomes ACTIVE before all have stored it */
     SIM_PLANT_COLLECT,       /* a half-made key is collected without asking anybody */
+    SIM_PLANT_IGNORED,       /* a disk that was put back is used as it is */
+    SIM_PLANT_UNTOLD,        /* peers of one that was keep their presignatures with it */
+    SIM_PLANT_UNCOUNTED,     /* leases and burns do not raise the counter */
     SIM_PLANT_LEAK,          /* a session keeps a piece of memory */
     SIM_PLANT_END
 } sim_plant;
@@ -117,7 +127,7 @@ struct sim {
     sim_cfg cfg;
     uint64_t now_ms, random, entropy, order, events, trace;
     uint64_t allocated; /* pieces of memory when it began */
-    uint64_t releases, keygens;
+    uint64_t releases, keygens, put_back;
     sim_node node[SIM_NODES_MAX];
     uint16_t opening; /* node whose store is being opened; SIM_NODES_MAX: an inspector */
     sim_disk disk[GRP_PARTIES_MAX];
@@ -181,6 +191,11 @@ sim *sim_current(void);
 /** A range became durable at a participant. */
 void sim_ledger_durable(uint16_t who, const uint8_t *beta, uint32_t from, uint32_t to);
 
+/** What a participant has burnt since an earlier day is forgotten: it may answer again until it has
+ * noticed, which is harmless as long as some member of the committee knows better. */
+void sim_ledger_put_back(uint16_t who);
+/** When a participant stored a batch. */
+uint64_t sim_ledger_made_ms(uint16_t who, const uint8_t *beta);
 /** A batch became FREE at a participant. */
 void sim_ledger_free_batch(uint16_t who, const uint8_t *beta);
 
@@ -191,6 +206,18 @@ sim_key *sim_key_of(sim *s, const char *key_id);
 /** Everybody is idle and nothing stays behind (I5). */
 void sim_check_bounds(sim *s);
 void sim_check_free(sim *s);
+
+/* sim_rollback.c */
+/** Takes a copy of a disk, which replaces an earlier one. */
+void sim_disk_save(sim *s, uint16_t participant);
+void sim_disk_drop_copy(sim *s, uint16_t participant);
+/** Ends the processes of a participant and puts the copy in the place of its disk. False: there is
+ * none, or a key has changed since. */
+bool sim_disk_put_back(sim *s, uint16_t participant);
+/** Afterwards, when all of `mask` were put back: which of them others must find out. */
+void sim_disks_judge(sim *s, uint32_t mask);
+/** Everybody talks with everybody, and then I7 must hold. Only while nothing fails. */
+void sim_check_rollback(sim *s);
 
 /* sim_plant.c */
 /** What a plant does between steps. */

@@ -20,7 +20,8 @@ typedef struct entry {
     uint8_t beta[KS_BETA_LEN];
     uint32_t index;
     bool durable, prepared, answered, failed;
-    uint8_t t0[64]; /* prepare mode */
+    bool may_repeat; /* its burn was forgotten with a disk, and nobody can have noticed yet */
+    uint8_t t0[64];  /* prepare mode */
     uint8_t transcript[64];
 } entry;
 
@@ -29,6 +30,7 @@ typedef struct made {
     struct made *next;
     uint16_t who;
     bool free;
+    uint64_t at_ms;
     uint8_t beta[KS_BETA_LEN];
     uint64_t hash;
 } made;
@@ -118,6 +120,19 @@ void sim_ledger_durable(uint16_t who, const uint8_t *beta, uint32_t from, uint32
     }
 }
 
+void sim_ledger_put_back(uint16_t who)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (entry *e = ledger.entries[i]; e != NULL; e = e->next) {
+            if (e->who == who) {
+                e->durable = false;
+                e->failed = false;
+                e->may_repeat = !ledger.s->cfg.counter_files;
+            }
+        }
+    }
+}
+
 /* ---- answers ---- */
 
 /* Nobody honest answered the presignature with another transcript. */
@@ -126,7 +141,7 @@ static void check_others(const sim *s, const entry *mine)
     for (const entry *e =
              ledger.entries[(mine->beta[0] + 256u * mine->beta[1] + mine->index) % BUCKETS];
          e != NULL && s->dishonest == 0; e = e->next) {
-        if (e->index == mine->index && e->answered &&
+        if (e->index == mine->index && e->answered && !e->may_repeat && !mine->may_repeat &&
             memcmp(e->beta, mine->beta, sizeof e->beta) == 0 &&
             memcmp(e->transcript, mine->transcript, sizeof e->transcript) != 0) {
             sim_fail(s, "I1", "participants answer one presignature in two requests");
@@ -177,7 +192,8 @@ tdsa_status __wrap_mpc_sign_reply(tdsa_buf *out, const mpc_key *key, mpc_batch *
     if (e->failed) {
         sim_fail(s, "I4", "a presignature that failed verification is used again");
     }
-    if (e->answered && memcmp(e->transcript, ctx->transcript, sizeof e->transcript) != 0) {
+    if (e->answered && !e->may_repeat &&
+        memcmp(e->transcript, ctx->transcript, sizeof e->transcript) != 0) {
         sim_fail(s, "I1", "a presignature answers two requests");
     }
     if ((s->plant != SIM_PLANT_NOTHING || q->index % 8 == 0) && !key->pub.policy.prepare) {
@@ -205,7 +221,7 @@ tdsa_status __wrap_mpc_prepare_reply(tdsa_buf *out, const mpc_key *key, mpc_batc
         if (!e->durable) {
             sim_fail(s, "I1", "a coin is given before the presignature is burnt");
         }
-        if (e->prepared && memcmp(e->t0, t0, sizeof e->t0) != 0) {
+        if (e->prepared && !e->may_repeat && memcmp(e->t0, t0, sizeof e->t0) != 0) {
             sim_fail(s, "I1", "coins of one presignature are given for two requests");
         }
         e->prepared = true;
@@ -255,6 +271,13 @@ static made *made_of(uint16_t who, const uint8_t *beta)
     return m;
 }
 
+uint64_t sim_ledger_made_ms(uint16_t who, const uint8_t *beta)
+{
+    const made *m = made_of(who, beta);
+
+    return m == NULL ? UINT64_MAX : m->at_ms;
+}
+
 uint16_t sim_owner_of(const sim *s, const ks *store)
 {
     uint16_t i = 0;
@@ -278,6 +301,7 @@ tdsa_status __wrap_ks_batch_insert(ks *store, const ks_batch *b, tdsa_err *err)
         m->next = *bucket;
         *bucket = m;
     }
+    m->at_ms = ledger.s->now_ms;
     m->hash = hash_of(b->data, b->data_len, 1);
     m->free = b->state == KS_BATCH_FREE;
     return __real_ks_batch_insert(store, b, err);

@@ -33,6 +33,9 @@ const char *sim_plant_name(sim_plant plant)
                                                      "R of the combiner",
                                                      "ACTIVE too early",
                                                      "collected without asking",
+                                                     "rollback ignored",
+                                                     "peers not told",
+                                                     "burns not counted",
                                                      "memory kept"};
 
     return names[plant];

@@ -27,6 +27,7 @@ static void choose_group(sim_cfg *c, uint64_t seed)
     c->skewed = (h >> 48) % 3 == 0;
     c->delay_max_ms = 1;
     c->background = (h >> 52) % 4 != 0;
+    c->counter_files = (h >> 50) % 2 != 0;
     if ((h >> 54) % 3 == 0) {
         c->keep_low = 1 + (unsigned)(h >> 56) % 8;
         c->keep_high = c->keep_low + (unsigned)(h >> 59) % 8;
@@ -85,6 +86,7 @@ typedef enum {
     PHASE_CLOCK,
     PHASE_LIAR,
     PHASE_STORM,
+    PHASE_PUT_BACK,
     PHASE_COUNT
 } phase;
 
@@ -100,6 +102,7 @@ static void no_faults(sim *s)
                        .background = c.background,
                        .keep_low = c.keep_low,
                        .keep_high = c.keep_high,
+                       .counter_files = c.counter_files,
                        .skewed = c.skewed,
                        .delay_max_ms = 1 + (uint32_t)sim_random(s, 20)};
     memset(s->cut, 0, sizeof s->cut);
@@ -134,6 +137,33 @@ static void choose_liars(sim *s)
         s->liars |= 1u << sim_random(s, s->cfg.n);
     }
     s->cfg.lie_permille = 20 + (unsigned)sim_random(s, 300);
+}
+
+/* A copy of some disks: with the second copies of the counters of as many as all, else so many that
+ * of each committee somebody stays who knows what it burnt. */
+static void save_disks(sim *s)
+{
+    const uint64_t count = 1 + sim_random(s, s->cfg.counter_files ? s->cfg.n : 2u * s->cfg.t);
+
+    for (uint16_t i = 0; i < s->cfg.n; i++) {
+        sim_disk_drop_copy(s, i);
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        sim_disk_save(s, (uint16_t)sim_random(s, s->cfg.n));
+    }
+}
+
+static void put_back(sim *s)
+{
+    uint32_t mask = 0;
+
+    for (uint16_t i = 0; i < s->cfg.n; i++) {
+        mask |= sim_disk_put_back(s, i) ? 1u << i : 0;
+    }
+    sim_disks_judge(s, mask);
+    for (uint16_t i = 0; i < sim_nodes(s); i++) {
+        sim_start(s, i);
+    }
 }
 
 static void enter(sim *s, phase p)
@@ -176,6 +206,10 @@ static void enter(sim *s, phase p)
         s->cfg.store_permille = (unsigned)sim_random(s, 30);
         s->cfg.torn_permille = (unsigned)sim_random(s, 20);
         break;
+    case PHASE_PUT_BACK:
+        save_disks(s);
+        s->cfg.crash_permille = (unsigned)sim_random(s, 8);
+        break;
     case PHASE_COUNT:
         break;
     }
@@ -195,6 +229,9 @@ static void run_phase(sim_life *l, phase p, unsigned steps)
             if (sim_random(s, 2) == 0) {
                 cut_some(s);
             }
+        }
+        if (p == PHASE_PUT_BACK && i == steps * 3 / 4) {
+            put_back(s);
         }
         if (sim_random(s, l->rate) == 0) {
             sim_act_begin(l);
@@ -359,6 +396,7 @@ void sim_scenario(const sim_scenario_cfg *cfg, sim_scenario_result *out)
     l.s->plant = cfg->plant;
     live(&l);
     settle(&l);
+    sim_check_rollback(l.s);
     check_keys_sign(&l);
     check_nothing_stays(&l);
     if (cfg->seed % 8 == 0 && c.n <= 4) {
@@ -368,6 +406,7 @@ void sim_scenario(const sim_scenario_cfg *cfg, sim_scenario_result *out)
                                  .events = sim_events(l.s),
                                  .operations = l.operations,
                                  .signatures = l.s->releases,
-                                 .keys = l.s->keygens};
+                                 .keys = l.s->keygens,
+                                 .put_back = l.s->put_back};
     sim_free(l.s);
 }

@@ -16,6 +16,7 @@ typedef struct {
 typedef struct {
     uint64_t trace; /* a hash of all that happened */
     uint64_t events, operations, signatures, keys;
+    uint64_t put_back; /* disks */
 } sim_scenario_result;
 
 /** Aborts with the seed when an invariant is broken. */
@@ -32,7 +33,7 @@ typedef struct {
 
 typedef struct {
     uint64_t scenarios, failures, failed_seed; /* one of the seeds that failed */
-    uint64_t operations, signatures, keys;
+    uint64_t operations, signatures, keys, put_back;
     double seconds;
     char why[SIM_WHY_MAX]; /* of failed_seed: what sim_fail said; empty when it died otherwise */
 } sim_campaign_result;

@@ -2,6 +2,7 @@
 #define SIM_SIM_WRAP_H
 
 #include "base/dh.h"
+#include "keystore/counter_file.h"
 #include "protocol/keygen.h"
 #include "protocol/prepare.h"
 #include "protocol/sign.h"
@@ -58,6 +59,13 @@ SIM_WRAPPED(tdsa_status, ks_lease, ks *store, const uint8_t *beta, uint32_t from
 SIM_WRAPPED(tdsa_status, ks_batch_insert, ks *store, const ks_batch *b, tdsa_err *err);
 SIM_WRAPPED(tdsa_status, ks_key_store, ks *store, const char *key_id, uint32_t epoch,
             const uint8_t *public_part, size_t public_len, const tdsa_secret *share, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, ks_counter_file_read, const char *path, ks_file_state *state,
+            ks_marks *out, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, ks_counter_file_raise, const char *path, bool create, const ks_marks *m,
+            tdsa_err *err);
+SIM_WRAPPED(tdsa_status, part_rolled_back, part *p, const ks_marks *seen, tdsa_err *err);
+SIM_WRAPPED(tdsa_status, part_void_with, part *p, uint16_t peer, const peer_keys *keys,
+            tdsa_err *err);
 SIM_WRAPPED(tdsa_status, tdsa_dh_public, tdsa_dh_kind kind, uint8_t *pub, const uint8_t *priv,
             tdsa_err *err);
 SIM_WRAPPED(tdsa_status, tdsa_dh_shared, tdsa_dh_kind kind, uint8_t *shared, const uint8_t *priv,

@@ -59,7 +59,7 @@ static void a_lease_after_its_use_is_found(void **state)
 static void a_database_that_was_put_back_is_found(void **state)
 {
     (void)state;
-    found_within(SIM_PLANT_ROLLED_BACK, 200, "answers two requests");
+    found_as(SIM_PLANT_ROLLED_BACK, 200, "answers two requests", "given for two requests");
 }
 
 static void a_repeated_request_that_is_executed_again_is_found(void **state)
@@ -109,6 +109,24 @@ static void a_key_that_is_collected_without_asking_is_found(void **state)
 {
     (void)state;
     found_within(SIM_PLANT_COLLECT, 1000, "I2");
+}
+
+static void a_rollback_that_is_ignored_is_found(void **state)
+{
+    (void)state;
+    found_as(SIM_PLANT_IGNORED, 400, "I7", "answers two requests");
+}
+
+static void peers_that_are_not_told_of_a_rollback_are_found(void **state)
+{
+    (void)state;
+    found_within(SIM_PLANT_UNTOLD, 400, "I7");
+}
+
+static void burns_that_are_not_counted_are_found(void **state)
+{
+    (void)state;
+    found_within(SIM_PLANT_UNCOUNTED, 20, "I7");
 }
 
 static void memory_that_is_kept_is_found(void **state)
@@ -193,6 +211,9 @@ int main(void)
         cmocka_unit_test(the_digest_of_the_list_stops_points_that_do_not_fit),
         cmocka_unit_test(a_key_that_is_active_too_early_is_found),
         cmocka_unit_test(a_key_that_is_collected_without_asking_is_found),
+        cmocka_unit_test(a_rollback_that_is_ignored_is_found),
+        cmocka_unit_test(peers_that_are_not_told_of_a_rollback_are_found),
+        cmocka_unit_test(burns_that_are_not_counted_are_found),
         cmocka_unit_test(memory_that_is_kept_is_found),
         cmocka_unit_test(a_committee_that_is_not_compared_is_found),
         cmocka_unit_test(r_that_comes_from_the_combiner_is_found),

@@ -48,10 +48,10 @@ static void invariants_hold(void **state)
     }
     sim_campaign(&cfg, &r);
     print_message("%llu scenarios in %.1f s: %.0f a minute; %llu operations, %llu signatures, "
-                  "%llu keys\n",
+                  "%llu keys, %llu disks put back\n",
                   (unsigned long long)r.scenarios, r.seconds, (double)r.scenarios * 60 / r.seconds,
                   (unsigned long long)r.operations, (unsigned long long)r.signatures,
-                  (unsigned long long)r.keys);
+                  (unsigned long long)r.keys, (unsigned long long)r.put_back);
     assert_int_equal(r.failures, 0);
     assert_true(r.signatures > 5 * r.scenarios); /* they did more than fail */
 }

@@ -135,7 +135,8 @@ int ks_fixture_run(const char *group, const struct CMUnitTest *tests, size_t cou
             (void)snprintf(names[i], sizeof names[i], "%s: %s", variants[v]->name, tests[i].name);
             all[i] = tests[i];
             all[i].name = names[i];
-            all[i].setup_func = ks_fixture_setup;
+            all[i].setup_func =
+                tests[i].setup_func != NULL ? tests[i].setup_func : ks_fixture_setup;
             all[i].teardown_func = ks_fixture_teardown;
             all[i].initial_state = (void *)(uintptr_t)variants[v];
         }

@@ -40,7 +40,7 @@ void ks_fixture_uri(ks_fixture *f, const char *token, const char *object, const 
 /** Closes the store and puts a copy of another database file in its place. */
 void ks_fixture_copy_db(ks_fixture *f, const char *from);
 void ks_fixture_reopen(ks_fixture *f);
-/** Runs every test on every variant; returns how many failed. */
+/** Runs every test on every variant, with ks_fixture_setup unless it has a set-up of its own; returns how many failed. */
 int ks_fixture_run(const char *group, const struct CMUnitTest *tests, size_t count);
 
 /** Fails the test with the error's text unless st is `want`. */

@@ -136,8 +136,11 @@ static void a_lower_counter_of_any_kind_is_behind(void **state)
     mine.burns = 5;
     assert_true(ks_marks_behind(&mine, &seen));
     mine = seen;
+    mine.burns = 100;
     mine.purges = 6;
     assert_true(ks_marks_behind(&mine, &seen));
+    mine = (ks_marks){.purges = 8}; /* of before the last purge */
+    assert_false(ks_marks_behind(&mine, &seen));
 }
 
 int main(void)

@@ -60,6 +60,19 @@ static void ask_and_answer(const uint8_t *data, size_t size)
     }
 }
 
+static void marks(const uint8_t *data, size_t size)
+{
+    TDSA_SCOPED_BUF again = TDSA_BUF_EMPTY;
+    part_marks m;
+    tdsa_err err;
+
+    if (part_marks_parse(&m, data, size, &err) == TDSA_OK) {
+        require(m.seen_count <= PART_STORES_MAX);
+        part_marks_put(&again, &m);
+        same(&again, data, size);
+    }
+}
+
 static void begin(const uint8_t *data, size_t size)
 {
     for (unsigned kind = PART_ASK_REGISTER; kind < PART_ASK_END; kind++) {
@@ -106,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     frame(data, size);
     ask_and_answer(data, size);
+    marks(data, size);
     begin(data, size);
     plan(data, size);
     presignature_name(data, size);
