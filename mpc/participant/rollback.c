@@ -2,6 +2,7 @@
 
 #include "base/failpoint.h"
 #include "participant/internal.h"
+#include "participant/sign_batch.h"
 
 /*
  * What follows when a store was put back. The keys are what they were; what was leased and burnt since
@@ -25,8 +26,11 @@ static void forget_stock(part *p)
     }
     (void)TDSA_FAIL(&why, TDSA_E_NOT_FOUND, "PURGED: the presignatures were given up");
     for (part_op *op = p->ops; op != NULL; op = op->next) {
-        if (op->kind == PART_OP_SIGN && (op->state == OP_REPLIES || op->state == OP_COINS)) {
+        const bool asked = op->state == OP_REPLIES || op->state == OP_COINS;
+        if (op->kind == PART_OP_SIGN && asked) {
             part_sign_retry(p, op, &why);
+        } else if (op->kind == PART_OP_SIGN_BATCH && asked) {
+            part_many_retry(p, op, &why);
         }
     }
 }
