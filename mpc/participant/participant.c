@@ -200,8 +200,9 @@ void part_free(part *p)
     end_everything(p, &why);
     while (p->ops != NULL) {
         tdsa_err ignored;
-        part_result none;
-        (void)part_op_poll(p, p->ops->id, &none, &ignored);
+        part_result dropped;
+        (void)part_op_poll(p, p->ops->id, &dropped, &ignored);
+        part_recovery_free(dropped.recovery);
     }
     part_exchanges_free(p);
     part_marks_end(p);

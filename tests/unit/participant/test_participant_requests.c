@@ -237,6 +237,51 @@ static void servers_of_a_client_group_cannot_register_sign_or_delete(void **stat
     lone_close(&signing);
 }
 
+static void put_recovery(tdsa_buf *b, const char *key_id, size_t aux_len)
+{
+    static const uint8_t aux[MPC_RECOVERY_AUX_MAX + 1];
+
+    tdsa_buf_reset(b);
+    tdsa_stmt_begin(b, "recovery");
+    tdsa_stmt_text(b, key_id);
+    tdsa_stmt_uint(b, 0);
+    tdsa_stmt_octets(b, aux, aux_len);
+}
+
+static void recovery_infos_are_for_those_who_have_the_key(void **state)
+{
+    lone_server *s = *state;
+    TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
+    lone_peer p;
+    lone_peer thief;
+    lone_peer server;
+    tdsa_err err;
+
+    open_as_client(s, &p, SESSION);
+    assert_int_equal(lone_open(s, &thief, 0, 2, OTHER, PEER_FOR_CONTROL, NULL, &err), TDSA_OK);
+    lone_registration(s, "key-1", &body);
+    assert_int_equal(lone_ask(&p, 0, PART_ASK_REGISTER, &body, &err), TDSA_OK);
+    put_recovery(&body, "key-1", 0);
+    assert_int_equal(lone_ask(&thief, 0, PART_ASK_RECOVERY, &body, &err), TDSA_E_NOT_FOUND);
+    assert_int_equal(lone_ask(&p, 1, PART_ASK_RECOVERY, &body, &err), TDSA_E_CONFLICT);
+    assert_non_null(strstr(err.text, "NO_CERTIFICATE"));
+    put_recovery(&body, "key-2", 0);
+    assert_int_equal(lone_ask(&p, 2, PART_ASK_RECOVERY, &body, &err), TDSA_E_NOT_FOUND);
+    put_recovery(&body, "key-1", MPC_RECOVERY_AUX_MAX + 1);
+    assert_int_equal(lone_ask(&p, 3, PART_ASK_RECOVERY, &body, &err), TDSA_E_BAD_INPUT);
+    tdsa_buf_append_u8(&body, 0);
+    assert_int_equal(lone_ask(&p, 4, PART_ASK_RECOVERY, &body, &err), TDSA_E_BAD_INPUT);
+    lone_close(&thief);
+    lone_close(&p);
+    /* in a group with a client the client asks */
+    put_recovery(&body, "key-1", 0);
+    assert_int_equal(
+        lone_open(s, &server, 2, 2, "session-of-a-server", PEER_FOR_CONTROL, "group", &err),
+        TDSA_OK);
+    assert_int_equal(lone_ask(&server, 0, PART_ASK_RECOVERY, &body, &err), TDSA_E_DENIED);
+    lone_close(&server);
+}
+
 static void questions_belong_in_sessions_of_their_purpose(void **state)
 {
     lone_server *s = *state;
@@ -435,6 +480,7 @@ int main(void)
         TEST(a_replayed_first_message_only_makes_an_empty_session),
         TEST(strangers_are_refused),
         TEST(servers_of_a_client_group_cannot_register_sign_or_delete),
+        TEST(recovery_infos_are_for_those_who_have_the_key),
         TEST(questions_belong_in_sessions_of_their_purpose),
         TEST(a_key_is_bound_to_the_pair_that_registered_it),
         TEST(only_listed_clients_register_when_there_is_a_list),
