@@ -29,7 +29,7 @@ static void measure(protocol_run *r, const tdsa_rsa_cert *cert, const tdsa_rsa_k
     size_t len = 0;
 
     for (size_t i = 0; i < REPEATS; i++) {
-        TDSA_SCOPED_BUF b[2] = {TDSA_BUF_EMPTY, TDSA_BUF_EMPTY};
+        tdsa_buf b[2] = {TDSA_BUF_EMPTY, TDSA_BUF_EMPTY};
         mpc_recovery_info infos[2];
         mpc_recovery_verdict verdicts[2];
         const mpc_recovery_opener opener = mpc_recovery_opener_of(key);
