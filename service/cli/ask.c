@@ -39,8 +39,9 @@ static tdsa_status open_answerer(cli *c, tdsa_err *err)
         url = from_environment("TDSA_API_URL");
     }
     if (file != NULL) {
-        const cli_engine_cfg cfg = {file, a->value[CLI_OPT_PIN_FILE], a->command->needs, seconds,
-                                    c->quiet};
+        const unsigned alone = cli_given(c, CLI_OPT_LOCAL) ? CLI_PEERS : 0;
+        const cli_engine_cfg cfg = {file, a->value[CLI_OPT_PIN_FILE], a->command->needs & ~alone,
+                                    seconds, c->quiet};
 
         return cli_answer_engine(&c->answerer, &cfg, err);
     }

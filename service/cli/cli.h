@@ -70,6 +70,8 @@ void cli_show(cli *c, json_t *doc) TDSA_NONNULL;
 /** To standard output; an error shows when the command ends. */
 void cli_print(cli *c, const void *bytes, size_t len) __attribute__((nonnull(1)));
 void cli_print_line(cli *c, const char *text) TDSA_NONNULL;
+/** Writes a document to --out, else to standard output. */
+TDSA_MUST_USE tdsa_status cli_write_document(cli *c, json_t *doc, tdsa_err *err) TDSA_NONNULL;
 /** A member's text; "" when there is none. */
 const char *cli_text(const json_t *doc, const char *name) TDSA_NONNULL;
 
@@ -87,6 +89,7 @@ CLI_HANDLER(key_limit);
 CLI_HANDLER(key_sign);
 CLI_HANDLER(key_reshare);
 CLI_HANDLER(key_delete);
+CLI_HANDLER(recovery_info);
 CLI_HANDLER(recovery_verify);
 CLI_HANDLER(recovery_recover);
 CLI_HANDLER(audit_verify);

@@ -65,6 +65,15 @@ const cli_command cli_commands[] = {
      "delete the key at every participant",
      "Asks on a terminal whether it is meant; elsewhere --yes must say so.",
      "tdsa key delete invoices --yes", cli_do_key_delete},
+    {"recovery info", "KEY", O(OUT) | O(AUX_DATA) | O(LOCAL), 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
+     "make a recovery package: the shares, encrypted under the recovery certificates",
+     "Every participant makes an info under each of its ersCertificates: its share, encrypted, "
+     "with a "
+     "proof that the encryption holds it. Without --out the package goes to standard output. Of a "
+     "key "
+     "of a client ask each participant for its own with --local; verify and recover take several "
+     "files.",
+     "tdsa recovery info invoices --out invoices.recovery", cli_do_recovery_info},
     {"recovery verify", "PACKAGE...", O(CERTIFICATE) | O(PUBLIC_KEY), O(CERTIFICATE), CLI_OFFLINE,
      "check a recovery package; no private key is needed",
      "Every info under the certificate is checked, and each corrupt one is named. The package is "

@@ -90,6 +90,9 @@ typedef enum {
       "participants that have the key from now on; the same when absent")                          \
     X(THRESHOLD, "threshold", 0, CLI_INTEGER, "T", NULL, "threshold",                              \
       "how many of them may be corrupt; the same when absent")                                     \
+    X(AUX_DATA, "aux-data", 0, CLI_FILE, "FILE", NULL, NULL,                                       \
+      "data that is bound into the infos, of 1024 bytes at most; everybody can read it")           \
+    X(LOCAL, "local", 0, CLI_FLAG, NULL, NULL, "local", "only the info of who answers")            \
     X(CERTIFICATE, "certificate", 0, CLI_FILE, "FILE", NULL, NULL,                                 \
       "the RSA certificate (PEM or DER) that the infos are for")                                   \
     X(PUBLIC_KEY, "public-key", 0, CLI_FILE, "FILE", NULL, NULL,                                   \

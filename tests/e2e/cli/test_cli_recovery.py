@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""tdsa recovery and tdsa audit, offline: packages of every curve, RSA keys in files and in a token.
-usage: test_cli_recovery.py BUILD"""
+"""tdsa recovery and tdsa audit: offline with packages of every curve, RSA keys in files and in a token; with daemons
+and a client. usage: test_cli_recovery.py BUILD"""
 import base64
 import json
 import os
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from rig_cli import Tdsa, need, openssl, run_facts
+from rig_cli import Cluster, Tdsa, need, openssl, rig, run_facts
 
 PIN = "recovery-pin-2718"
 
@@ -35,7 +35,89 @@ class NoCluster:
 def main(build):
     with NoCluster(build) as place:
         tdsa = Tdsa(place)
-        return run_facts(recovery(tdsa) + token(tdsa) + audit(tdsa))
+        failed = run_facts(recovery(tdsa) + token(tdsa) + audit(tdsa))
+        failed += with_daemons(build, place, "servers", servers)
+        failed += with_daemons(build, place, "client", client)
+        return 1 if failed else 0
+
+
+def with_daemons(build, place, kind, facts):
+    """Daemons, and perhaps a client, whose recovery certificate is `first`."""
+    der = base64.urlsafe_b64encode((place.home / "work/first.der").read_bytes()).rstrip(b"=").decode()
+    with Cluster(build, kind) as cluster:
+        for index in range(3):
+            rig.change(cluster, index, "sessionTimeout: 60", f"sessionTimeout: 60\n  ersCertificates: [{der}]")
+        for index in cluster.servers:
+            rig.use_aesgcm(cluster, index, "a-key-of-the-command-line-test-0123456789")
+        cluster.start_all()
+        tdsa = Tdsa(cluster)
+        for name in ("first.der", "first.key"):
+            shutil.copy(place.home / "work" / name, tdsa.work / name)
+        (tdsa.work / "letter").write_text("signed by a key that came back")
+        return run_facts(facts(tdsa))
+
+
+def signs(work, key, public):
+    """openssl signs with a recovered key, and the threshold key's public key verifies it."""
+    openssl("dgst", "-sha256", "-sign", work / key, "-out", work / "letter.sig", work / "letter")
+    openssl("dgst", "-sha256", "-verify", work / public, "-signature", work / "letter.sig", work / "letter")
+
+
+def servers(tdsa):
+    work = tdsa.work
+
+    def a_key_of_daemons_is_verified_and_recovered():
+        tdsa.ok("key", "create", "will", "--curve", "P-256", "--derivation", "none")
+        (work / "aux").write_bytes(b"vault 7")
+        tdsa.ok("key", "public-key", "will", "--out", "will.pem")
+        tdsa.ok("recovery", "info", "will", "--aux-data", "aux", "--out", "will.package")
+        doc, _ = report(tdsa, 0, "recovery", "verify", "will.package", "--certificate", "first.der", "--public-key", "will.pem")
+        need(doc["complete"] and base64.urlsafe_b64decode(doc["auxiliaryData"] + "==") == b"vault 7", doc)
+        report(tdsa, 0, "recovery", "recover", "will.package", "--key", "first.key", "--public-key", "will.pem", "--out",
+               "will.key")
+        signs(work, "will.key", "will.pem")
+
+    def without_out_the_package_goes_to_standard_output():
+        package = json.loads(tdsa.ok("recovery", "info", "will"))
+        need(len(package["participants"]) == 3, package)
+        need(len(tdsa.doc("recovery", "info", "will", "--local")["participants"]) == 1, "--local")
+
+    def a_server_makes_its_own_info_from_its_configuration():
+        for index in range(3):
+            tdsa.ok("recovery", "info", "will", "--local", "--quiet", "--out", f"part{index}", env=tdsa.env(config=index))
+        parts = [f"part{index}" for index in range(3)]
+        report(tdsa, 0, "recovery", "verify", *parts, "--certificate", "first.der")
+        tdsa.fails(2, "--url", "recovery", "info", "will", "--quiet", env=tdsa.env(config=1))
+
+    def refusals_are_told():
+        tdsa.fails(3, "nobody", "recovery", "info", "nobody")
+        (work / "long").write_bytes(b"x" * 1025)
+        tdsa.fails(2, "1024 bytes", "recovery", "info", "will", "--aux-data", "long")
+        tdsa.fails(1, "No space left", "recovery", "info", "will", "--out", "/dev/full")
+        tdsa.cluster.stop(2)
+        tdsa.fails(5, "participant 2", "recovery", "info", "will")
+
+    return [a_key_of_daemons_is_verified_and_recovered, without_out_the_package_goes_to_standard_output,
+            a_server_makes_its_own_info_from_its_configuration, refusals_are_told]
+
+
+def client(tdsa):
+    work = tdsa.work
+
+    def infos_of_a_clients_key_come_from_each_participant():
+        mine = tdsa.env(config=0)
+        pin = ("--quiet", "--pin-file", tdsa.cluster.dir / "participant0/pin")
+        tdsa.ok("key", "create", "estate", "--curve", "secp256k1", "--derivation", "none", *pin, env=mine)
+        tdsa.ok("key", "public-key", "estate", "--out", "estate.pem", *pin, env=mine)
+        tdsa.ok("recovery", "info", "estate", "--local", "--out", "of0", *pin, env=mine)
+        for index in (1, 2):
+            tdsa.ok("recovery", "info", "estate", "--local", "--out", f"of{index}", env=tdsa.env(index))
+        report(tdsa, 0, "recovery", "verify", "of0", "of1", "of2", "--certificate", "first.der", "--public-key", "estate.pem")
+        report(tdsa, 0, "recovery", "recover", "of1", "of0", "--key", "first.key", "--public-key", "estate.pem", "--out",
+               "estate.key")
+        signs(work, "estate.key", "estate.pem")
+
+    return [infos_of_a_clients_key_come_from_each_participant]
 
 
 def certificate(work, name, bits=3072):

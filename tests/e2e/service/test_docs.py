@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -30,6 +31,8 @@ def main(build):
         cluster.start_all()
         work = cluster.home / "work"
         work.mkdir()
+        for name in ("ers.der", "ers.key"):
+            shutil.copy(cluster.home / name, work / name.replace("ers", "recovery"))
         env = dict(os.environ, API=cluster.url(1, "api"), ADMIN=cluster.url(1, "admin"),
                    CONFIG=str(cluster.dir / "participant1/config.yml"),
                    PATH=f"{cluster.build}/service/daemon:{cluster.build}/service/cli:{os.environ['PATH']}")
