@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "base/audit.h"
 #include "cli/file.h"
 #include "config/participant_cfg.h"
 
@@ -18,6 +19,7 @@ typedef struct {
     cfg *config;
     cfg_participant *participant;
     ks *store;
+    tdsa_os_audit *audit; /* NULL: none is configured */
     part_engine *engine;
     svc_api *api;
 } engine_answerer;
@@ -74,6 +76,7 @@ static void close_engine(void *ctx)
     svc_api_free(a->api);
     part_engine_free(a->engine);
     ks_close(a->store);
+    tdsa_os_audit_free(a->audit);
     cfg_participant_free(a->participant);
     cfg_free(a->config);
     free(a);
@@ -136,6 +139,18 @@ static tdsa_status open_store(engine_answerer *a, const cli_engine_cfg *in, tdsa
     return st == TDSA_OK && (in->needs & CLI_UNSEALS) != 0 ? unlock(a, in, err) : st;
 }
 
+/* Acts are recorded here as the daemon and the module record theirs. */
+static tdsa_status open_audit(engine_answerer *a, tdsa_err *err)
+{
+    const char *path = cfg_str(a->config, "tdsaLibrary.auditLog");
+    tdsa_status st = TDSA_OK;
+
+    if (path != NULL) {
+        st = tdsa_os_audit_new(&a->audit, path, tdsa_os_clock(), err);
+    }
+    return st == TDSA_OK ? st : tdsa_err_wrap(err, "tdsaLibrary.auditLog");
+}
+
 static tdsa_status open_engine(engine_answerer *a, const cli_engine_cfg *in, tdsa_err *err)
 {
     part_engine_cfg *c = malloc(sizeof *c);
@@ -149,6 +164,7 @@ static tdsa_status open_engine(engine_answerer *a, const cli_engine_cfg *in, tds
     c->rng = tdsa_os_rng();
     c->clock = tdsa_os_clock();
     c->log = &a->log;
+    c->audit = tdsa_os_audit_table(a->audit);
     if (in->timeout_s > 0) {
         c->deadline_ms = (uint32_t)in->timeout_s * 1000u;
     }
@@ -197,6 +213,9 @@ tdsa_status cli_answer_engine(cli_answerer *out, const cli_engine_cfg *in, tdsa_
     st = load(a, in, err);
     if (st == TDSA_OK) {
         st = open_store(a, in, err);
+    }
+    if (st == TDSA_OK) {
+        st = open_audit(a, err);
     }
     if (st == TDSA_OK) {
         st = open_engine(a, in, err);

@@ -12,6 +12,7 @@ def main(build):
     with Cluster(build, "client") as cluster:
         for index in cluster.servers:
             rig.use_aesgcm(cluster, index, "a-key-of-the-command-line-test-0123456789")
+        rig.change(cluster, 0, "sessionTimeout: 60", f"sessionTimeout: 60\n  auditLog: {cluster.home}/audit.log")
         cluster.start_all()
         return run_facts(facts_of(Tdsa(cluster)))
 
@@ -69,6 +70,9 @@ def facts_of(tdsa):
 
     def new_shares_and_the_end():
         ok("key", "reshare", "mine")
+        log = (cluster.home / "audit.log").read_text()
+        need('"event":"key.reshare","keyId":"mine"' in log, f"not recorded: {log}")
+        tdsa.ok("audit", "verify", cluster.home / "audit.log")
         ok("key", "sign", "mine", "--in", "letter", "--out", "letter.sig")
         openssl("dgst", "-sha256", "-verify", work / "mine.pem", "-signature", work / "letter.sig", work / "letter")
         ok("key", "delete", "mine", "--yes")
