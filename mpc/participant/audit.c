@@ -11,3 +11,12 @@ tdsa_status part_audit(part *p, const char *event, const char *key_id, const cha
 
     return log->record == NULL ? TDSA_OK : log->record(log->ctx, &e, err);
 }
+
+tdsa_status part_audit_needed(const part *p, const char *what, tdsa_err *err)
+{
+    if (p->cfg.audit.record == NULL) {
+        return TDSA_FAIL(err, TDSA_E_DENIED,
+                         "%s needs an audit log: tdsaLibrary.auditLog is not set here", what);
+    }
+    return TDSA_OK;
+}

@@ -37,6 +37,7 @@ typedef enum {
     PART_OP_XPUB,
     PART_OP_SIGN_BATCH, /* the call; its items count as PART_OP_SIGN each */
     PART_OP_RECOVERYINFO,
+    PART_OP_IMPORT,
     PART_OP_COUNT
 } part_op_kind;
 typedef void (*part_event_fn)(void *ctx, part_op_kind op, part_event event, uint64_t duration_us);
@@ -62,6 +63,7 @@ typedef struct {
     uint32_t presign_request_max;    /* presignatures that one call may ask for; 0: no cap */
     uint64_t presign_global_max;     /* in stock over all keys; 0: no cap */
     bool disable_reshare;            /* disableReshare: refused here, asked or asking */
+    bool import_keys;                /* importKeys: existing keys may be imported */
     const tdsa_rsa_cert *const *ers; /* ersCertificates; lent: must outlive the engine */
     size_t ers_count;                /* at most PART_ERS_CERTIFICATES_MAX */
     bool require_known_clients; /* `clients:` list is set: only these pairs may register keys */
@@ -143,6 +145,29 @@ TDSA_MUST_USE tdsa_status part_engine_register(part_engine *e, const part_key_sp
 /** Distributed key generation of a registered key; returns when all participants have it ACTIVE. */
 TDSA_MUST_USE tdsa_status part_engine_generate(part_engine *e, const char *key_id,
                                                uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+/** An existing key. */
+typedef struct {
+    part_key_spec key;
+    /* the private key as its formats hold it: a big-endian number, leading zeros allowed; Ed25519: the
+     * 32 bytes of RFC 8032. Lent for the call. */
+    const tdsa_secret *private_key;
+    const uint8_t *chain_code; /* 32 bytes; NULL: a random one */
+    /* what it must belong to, in a form of SEC 1 or RFC 8032; NULL: unknown */
+    const uint8_t *public_key; /* as the key's file says */
+    size_t public_key_len;
+    const uint8_t *expected_key; /* as the caller says */
+    size_t expected_key_len;
+} part_import_spec;
+/**
+ * Registers a key and shares out an existing private key for it; returns when all participants have it
+ * ACTIVE. A key id that was registered with the same spec and has no share yet may be given again.
+ * Errors: TDSA_E_DENIED (importKeys is not set, or there is no audit log, here or at a peer),
+ * TDSA_E_BAD_INPUT (the key is out of range, or not that of the public key), TDSA_E_CONFLICT (there is
+ * such a key; CLIENT_PARTICIPATES), TDSA_E_STORE (not recorded), and those of register and generate.
+ */
+TDSA_MUST_USE tdsa_status part_engine_import(part_engine *e, const part_import_spec *spec,
+                                             uint32_t deadline_ms, char *key_id_out, tdsa_err *err)
+    TDSA_NONNULL;
 /** Makes `count` presignatures. Errors: TDSA_E_LIMIT (would pass the key's limit or a cap of the
  * configuration: none made). */
 TDSA_MUST_USE tdsa_status part_engine_presign(part_engine *e, const char *key_id, uint32_t count,

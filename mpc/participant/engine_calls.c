@@ -63,6 +63,34 @@ tdsa_status part_engine_generate(part_engine *e, const char *key_id, uint32_t de
     return finish(e, part_start_keygen(e->part, key_id, deadline_ms, err), &none, err);
 }
 
+tdsa_status part_engine_import(part_engine *e, const part_import_spec *spec, uint32_t deadline_ms,
+                               char *key_id_out, tdsa_err *err)
+{
+    const uint64_t started_ms = part_engine_now(e);
+    TDSA_SCOPED_SECRET x = NULL;
+    mpc_import_key key;
+    part_result none;
+    uint64_t gone = 0;
+    tdsa_status st;
+
+    key_id_out[0] = '\0';
+    part_engine_enter(e);
+    st = part_import_read(e->part, spec, &key, &x, err);
+    part_engine_leave(e);
+    if (st == TDSA_OK) {
+        st = part_engine_register(e, &spec->key, deadline_ms, key_id_out, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    gone = part_engine_now(e) - started_ms;
+    if (deadline_ms != 0) { /* one deadline for both */
+        deadline_ms = gone < deadline_ms ? deadline_ms - (uint32_t)gone : 1;
+    }
+    part_engine_enter(e);
+    return finish(e, part_start_import(e->part, key_id_out, &key, deadline_ms, err), &none, err);
+}
+
 tdsa_status part_engine_presign(part_engine *e, const char *key_id, uint32_t count,
                                 uint32_t deadline_ms, tdsa_err *err)
 {

@@ -18,7 +18,7 @@
  *   committee.c    whom to sign with               spend.c     burns
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
- *   audit.c        what is recorded before it happens
+ *   audit.c        what is recorded before it happens   import.c  an existing key is dealt
  *   sign_batch.c   many signatures at once
  *   sign_request.c what is to be signed            signer.c    what a member answers
  *   recovery.c     recovery infos of one participant and of all
@@ -196,7 +196,7 @@ struct part_exchange {
 
 /* ---- runs ---- */
 
-typedef enum { RUN_KEYGEN, RUN_PRESIGN, RUN_RESHARE } part_run_kind;
+typedef enum { RUN_KEYGEN, RUN_PRESIGN, RUN_RESHARE, RUN_IMPORT } part_run_kind;
 
 /** What a reshare is about, as its coordinator proposes it; everybody checks it. */
 typedef struct {
@@ -220,7 +220,7 @@ struct part_run {
     uint64_t born_ms, deadline_ms;
     uint16_t members[GRP_PARTIES_MAX]; /* ascending */
     size_t member_count;
-    mpc_keygen *keygen; /* of a reshare too */
+    mpc_keygen *keygen; /* of a reshare and an import too */
     mpc_presign *presign;
     part_key *key; /* presign: held */
     char key_id[KS_KEY_ID_MAX + 1];
@@ -510,6 +510,8 @@ bool part_member_is(const mpc_member *m, const peer_keys *keys);
 bool part_members_have(const mpc_member *members, size_t count, uint16_t index,
                        const peer_keys *keys);
 bool part_key_id_ok(const char *key_id);
+/** I may coordinate, and the key is registered and has no share yet. */
+tdsa_status part_check_registered(part *p, const char *key_id, tdsa_err *err);
 tdsa_status part_ask_register(part *p, part_session *s, uint16_t from, const part_ask *a,
                               tdsa_err *err);
 /** Whether `from` is a member of the key, with the keys that it showed; else NOT_FOUND in the words for
@@ -536,6 +538,9 @@ tdsa_status part_registered_check(part *p, const part_registration *r, uint16_t 
  * tdsa_audit.record; then the act is refused. */
 tdsa_status part_audit(part *p, const char *event, const char *key_id, const char *detail,
                        tdsa_err *err) __attribute__((nonnull(1, 2, 5)));
+
+/** For acts that nobody may do unseen. Errors: TDSA_E_DENIED (no audit log is configured here). */
+tdsa_status part_audit_needed(const part *p, const char *what, tdsa_err *err) TDSA_NONNULL;
 
 /* rate.c */
 /** One signature against the key's rate, before any burn. Errors: TDSA_E_LIMIT, TDSA_E_NO_MEMORY. */

@@ -2,6 +2,7 @@
 #define PART_PARTICIPANT_H
 
 #include "participant/engine.h"
+#include "protocol/import.h"
 
 /**
  * The event-driven participant. It makes no thread, opens no socket, reads no clock and no
@@ -97,6 +98,14 @@ void part_set_background(part *p) TDSA_NONNULL;
 uint64_t part_start_register(part *p, const part_key_spec *spec, uint32_t deadline_ms,
                              char *key_id_out, tdsa_err *err) TDSA_NONNULL;
 uint64_t part_start_keygen(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
+    TDSA_NONNULL;
+/** The key, registered before, that `key` becomes. */
+uint64_t part_start_import(part *p, const char *key_id, const mpc_import_key *key,
+                           uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+/** What is imported, before anybody is asked: whether it may be done here, the scalar (*x: free it; out
+ * lends it) and its chain code. Errors: TDSA_E_DENIED, TDSA_E_BAD_INPUT (the key). */
+TDSA_MUST_USE tdsa_status part_import_read(part *p, const part_import_spec *spec,
+                                           mpc_import_key *out, tdsa_secret **x, tdsa_err *err)
     TDSA_NONNULL;
 uint64_t part_start_presign(part *p, const char *key_id, uint32_t count, uint32_t deadline_ms,
                             tdsa_err *err) TDSA_NONNULL;

@@ -17,6 +17,7 @@ static const part_permission table[] = {
     {PART_ASK_SIGN_BATCH, "sign-batch", true, true, false, PEER_FOR_SIGNING},
     {PART_ASK_RECOVERY, "recovery", true,  true,  false, PEER_FOR_CONTROL},
     {PART_ASK_MARKS,    "marks",    true,  true,  true,  PEER_FOR_CONTROL},
+    {PART_ASK_IMPORT,   "import",   true,  true,  true,  PEER_FOR_SECRETS},
 };
 /* clang-format on */
 _Static_assert(sizeof table / sizeof table[0] == PART_ASK_END - 1,

@@ -445,25 +445,30 @@ tdsa_status part_ask_register(part *p, part_session *s, uint16_t from, const par
 
 /* ---- key generation, ping ---- */
 
-uint64_t part_start_keygen(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
+tdsa_status part_check_registered(part *p, const char *key_id, tdsa_err *err)
 {
     part_registration reg;
+    ks_key_state state = KS_KEY_DELETED;
+    tdsa_status st = part_may_coordinate(p, err);
+
+    if (st == TDSA_OK && !part_key_id_ok(key_id)) {
+        st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
+    }
+    if (st == TDSA_OK) {
+        st = part_registration_load(p, key_id, &reg, &state, err);
+    }
+    if (st == TDSA_OK && state != KS_KEY_REGISTERED) {
+        st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s has a share already", key_id);
+    }
+    return st;
+}
+
+uint64_t part_start_keygen(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
+{
     part_session *s = NULL;
     part_op *op = NULL;
-    ks_key_state state = KS_KEY_DELETED;
 
-    if (part_may_coordinate(p, err) != TDSA_OK) {
-        return PART_OP_NONE;
-    }
-    if (!part_key_id_ok(key_id)) {
-        (void)TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
-        return PART_OP_NONE;
-    }
-    if (part_registration_load(p, key_id, &reg, &state, err) != TDSA_OK) {
-        return PART_OP_NONE;
-    }
-    if (state != KS_KEY_REGISTERED) {
-        (void)TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s has a share already", key_id);
+    if (part_check_registered(p, key_id, err) != TDSA_OK) {
         return PART_OP_NONE;
     }
     op = part_op_new(p, PART_OP_KEYGEN, key_id, deadline_ms, err);

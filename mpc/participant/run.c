@@ -14,7 +14,7 @@
 
 /* ---- one face for both state machines ---- */
 
-/* Key generation and reshare are one state machine, which makes shares of a key. */
+/* Key generation, import and reshare are one state machine, which makes shares of a key. */
 static bool makes_key(const part_run *r)
 {
     return r->kind != RUN_PRESIGN;
@@ -148,6 +148,8 @@ part_op_kind part_run_op_kind(const part_run *r)
         return PART_OP_KEYGEN;
     case RUN_RESHARE:
         return PART_OP_RESHARE;
+    case RUN_IMPORT:
+        return PART_OP_IMPORT;
     case RUN_PRESIGN:
         break;
     }
@@ -161,6 +163,8 @@ part_ask_kind part_run_ask_kind(const part_run *r)
         return PART_ASK_KEYGEN;
     case RUN_RESHARE:
         return PART_ASK_RESHARE;
+    case RUN_IMPORT:
+        return PART_ASK_IMPORT;
     case RUN_PRESIGN:
         break;
     }
@@ -183,8 +187,10 @@ static void leave_doubt(part *p, const part_run *r)
 /* What the run leaves behind; tells the local operation and the waiting peers. */
 void part_run_end(part *p, part_run *run, const tdsa_err *why)
 {
-    static const char *const words[] = {
-        [RUN_KEYGEN] = "key generation", [RUN_PRESIGN] = "presigning", [RUN_RESHARE] = "reshare"};
+    static const char *const words[] = {[RUN_KEYGEN] = "key generation",
+                                        [RUN_PRESIGN] = "presigning",
+                                        [RUN_RESHARE] = "reshare",
+                                        [RUN_IMPORT] = "import"};
     const tdsa_err reason = *why;
     part_session *s = run->session;
     const uint64_t op = run->op;
@@ -316,7 +322,7 @@ static tdsa_status after_advance(part *p, part_run *r, tdsa_err *err)
     if (r->kind == RUN_RESHARE) {
         return part_reshare_after(p, r, err);
     }
-    if (r->kind == RUN_KEYGEN) {
+    if (r->kind == RUN_KEYGEN || r->kind == RUN_IMPORT) {
         if (part_run_round(r) == MPC_KEYGEN_ROUND_STORED) {
             st = store_key(p, r, err);
         } else if (part_run_round(r) == MPC_KEYGEN_ROUNDS) {

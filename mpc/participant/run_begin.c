@@ -14,6 +14,9 @@ static const char *begin_tag(part_ask_kind kind)
     if (kind == PART_ASK_RESHARE) {
         return "begin-reshare";
     }
+    if (kind == PART_ASK_IMPORT) {
+        return "begin-import";
+    }
     return kind == PART_ASK_KEYGEN ? "begin-keygen" : "begin-presign";
 }
 
@@ -107,37 +110,43 @@ tdsa_status part_run_bind(const part *p, part_run *r, const mpc_member *members,
     return TDSA_OK;
 }
 
-static tdsa_status new_keygen(part *p, part_run *r, tdsa_err *err)
+tdsa_status part_run_registered(part *p, part_run *r, part_registration *reg, mpc_keygen_cfg *cfg,
+                                tdsa_err *err)
 {
-    mpc_keygen_cfg cfg = {.me = p->cfg.roster.me, .epoch = 0, .rng = p->cfg.rng};
-    part_registration reg;
     ks_key_state state = KS_KEY_DELETED;
-    tdsa_status st = part_registration_load(p, r->key_id, &reg, &state, err);
+    tdsa_status st = part_registration_load(p, r->key_id, reg, &state, err);
 
+    *cfg = (mpc_keygen_cfg){.me = p->cfg.roster.me, .epoch = 0, .rng = p->cfg.rng};
     if (st != TDSA_OK) {
         return st;
     }
-    for (uint16_t i = 0; i < reg.n; i++) {
-        r->members[i] = reg.members[i].index;
+    for (uint16_t i = 0; i < reg->n; i++) {
+        r->members[i] = reg->members[i].index;
     }
-    r->member_count = reg.n;
-    st = part_run_bind(p, r, reg.members, reg.n, err);
+    r->member_count = reg->n;
+    st = part_run_bind(p, r, reg->members, reg->n, err);
     if (st == TDSA_OK && state != KS_KEY_REGISTERED) {
         st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s has a share already", r->key_id);
     }
     if (st == TDSA_OK) {
-        st = part_group(p, reg.curve, &cfg.g, err);
+        st = part_group(p, reg->curve, &cfg->g, err);
     }
-    if (st != TDSA_OK) {
-        return st;
-    }
-    cfg.scheme = reg.scheme;
-    cfg.n = reg.n;
-    cfg.t = reg.t;
-    cfg.members = reg.members;
-    cfg.key_id = r->key_id;
-    cfg.policy = reg.policy;
-    return mpc_keygen_new(&r->keygen, &cfg, err);
+    cfg->scheme = reg->scheme;
+    cfg->n = reg->n;
+    cfg->t = reg->t;
+    cfg->members = reg->members;
+    cfg->key_id = r->key_id;
+    cfg->policy = reg->policy;
+    return st;
+}
+
+static tdsa_status new_keygen(part *p, part_run *r, tdsa_err *err)
+{
+    mpc_keygen_cfg cfg;
+    part_registration reg;
+    tdsa_status st = part_run_registered(p, r, &reg, &cfg, err);
+
+    return st == TDSA_OK ? mpc_keygen_new(&r->keygen, &cfg, err) : st;
 }
 
 static tdsa_status new_presign(part *p, part_run *r, tdsa_err *err)
@@ -239,6 +248,9 @@ static part_run_kind kind_of_ask(part_ask_kind ask)
     if (ask == PART_ASK_RESHARE) {
         return RUN_RESHARE;
     }
+    if (ask == PART_ASK_IMPORT) {
+        return RUN_IMPORT;
+    }
     return ask == PART_ASK_KEYGEN ? RUN_KEYGEN : RUN_PRESIGN;
 }
 
@@ -275,6 +287,8 @@ tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_as
     memcpy(r->key_id, b->key_id, sizeof r->key_id);
     if (r->kind == RUN_KEYGEN) {
         st = new_keygen(p, r, err);
+    } else if (r->kind == RUN_IMPORT) {
+        st = part_import_begin(p, r, NULL, err);
     } else if (r->kind == RUN_RESHARE) {
         st = take_plan(p, r, b, err);
     } else {

@@ -28,6 +28,12 @@ tdsa_status part_run_bind(const part *p, part_run *r, const mpc_member *members,
                           tdsa_err *err);
 /** True when a begin is that of this run. */
 bool part_begin_fits(const part_run *r, const part_begin *b);
+/** The registered key that a run makes shares of: members of the run, and what its state machine begins
+ * with; reg must live as long as cfg. Errors: TDSA_E_NOT_FOUND, TDSA_E_CONFLICT (it has a share). */
+tdsa_status part_run_registered(part *p, part_run *r, part_registration *reg, mpc_keygen_cfg *cfg,
+                                tdsa_err *err);
+/** import.c: the run of an import; key: the coordinator's, NULL at others. */
+tdsa_status part_import_begin(part *p, part_run *r, const mpc_import_key *key, tdsa_err *err);
 /** A run that a peer coordinates. */
 tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_ask *a,
                           const part_begin *b, part_run **out, tdsa_err *err);

@@ -56,6 +56,7 @@ typedef enum {
     PART_ASK_SIGN_BATCH, /* PREPARE or SIGN for many requests at once */
     PART_ASK_RECOVERY,
     PART_ASK_MARKS, /* nothing but what goes with every first question: the counters of rollback.c */
+    PART_ASK_IMPORT,
     PART_ASK_END
 } part_ask_kind;
 
@@ -65,7 +66,7 @@ typedef enum { PART_BATCH_COINS = 1, PART_BATCH_REPLIES = 2 } part_batch_phase;
 
 typedef struct {
     part_ask_kind kind;
-    uint32_t run;         /* of KEYGEN, PRESIGN, RESHARE: number of the run inside the session */
+    uint32_t run;         /* of KEYGEN, PRESIGN, RESHARE, IMPORT: number of the run inside the session */
     uint32_t round;       /* the same */
     const uint8_t *marks; /* counters (participant/marks.h); marks_len 0: nothing new */
     size_t marks_len;

@@ -38,8 +38,10 @@ static const struct {
 /* The fields of sid up to the random values, in the order of the specification. */
 static void put_inputs(const mpc_keygen *run, tdsa_buf *b)
 {
-    static const char *const words[] = {
-        [KEYGEN_NEW] = "keygen", [KEYGEN_RESHARE] = "reshare", [KEYGEN_REFRESH] = "refresh"};
+    static const char *const words[] = {[KEYGEN_NEW] = "keygen",
+                                        [KEYGEN_RESHARE] = "reshare",
+                                        [KEYGEN_REFRESH] = "refresh",
+                                        [KEYGEN_IMPORT] = "import"};
     const mpc_key_public *pub = &run->key->pub;
     TDSA_SCOPED_BUF policy = TDSA_BUF_EMPTY;
 
@@ -57,7 +59,9 @@ static void put_inputs(const mpc_keygen *run, tdsa_buf *b)
     if (policy.failed) {
         b->failed = true;
     }
-    if (run->kind != KEYGEN_NEW) {
+    if (run->kind == KEYGEN_IMPORT) {
+        import_put_inputs(run, b);
+    } else if (run->kind != KEYGEN_NEW) {
         reshare_put_inputs(run, b);
     }
 }
@@ -81,7 +85,7 @@ static tdsa_status end_random(mpc_keygen *run, tdsa_err *err)
     tdsa_stmt_begin(&b, "sid");
     put_inputs(run, &b);
     if (run->kind != KEYGEN_NEW) {
-        TDSA_ASSERT(run->old.known); /* every dealer has told it */
+        TDSA_ASSERT(run->old.known); /* every dealer has told it, or the one of an import */
         tdsa_stmt_octets(&b, run->old.digest, sizeof run->old.digest);
     }
     list = tdsa_stmt_list_begin(&b);
@@ -175,7 +179,8 @@ tdsa_status keygen_alloc(mpc_keygen **out, const mpc_keygen_cfg *cfg, keygen_kin
     run->getters = keygen_member_bits(cfg->members, cfg->n);
     run->dealers = dealers;
     run->round =
-        (mpc_round){.round_count = kind == KEYGEN_NEW ? MPC_KEYGEN_ROUNDS : MPC_RESHARE_ROUNDS,
+        (mpc_round){.round_count = kind == KEYGEN_NEW || kind == KEYGEN_IMPORT ? MPC_KEYGEN_ROUNDS
+                                                                               : MPC_RESHARE_ROUNDS,
                     .me = cfg->me,
                     .members = run->getters | dealers};
     st = mpc_key_alloc(&run->key, cfg->g, true, err);

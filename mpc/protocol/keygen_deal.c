@@ -247,7 +247,7 @@ static tdsa_status put_opening(mpc_keygen *run, const grp_point *k_point, const 
     tdsa_stmt_begin(b, "open");
     tdsa_stmt_octets(b, run->sid, KEYGEN_SID_LEN);
     tdsa_stmt_uint(b, me);
-    mpc_put_points(b, run->g, run->c[me] + (run->kind == KEYGEN_REFRESH ? 1 : 0), point_count);
+    mpc_put_points(b, run->g, run->c[me] + (keygen_zero_constant(run, me) ? 1 : 0), point_count);
     put_proof(run, b, k_point, z);
     if (run->kind == KEYGEN_NEW) {
         st = keygen_hash_cc_part(hash, run, me, run->sec->cc[me], err);
@@ -268,6 +268,9 @@ static tdsa_status make_poly(mpc_keygen *run, tdsa_err *err)
     const uint16_t me = run->round.me;
     tdsa_status st;
 
+    if (run->kind == KEYGEN_IMPORT) {
+        return import_make_poly(run, err);
+    }
     if (run->kind != KEYGEN_NEW) {
         return keygen_deals(run, me) ? reshare_make_poly(run, err) : TDSA_OK;
     }

@@ -1,12 +1,13 @@
 #ifndef MPC_PROTOCOL_KEYGEN_INTERNAL_H
 #define MPC_PROTOCOL_KEYGEN_INTERNAL_H
 
+#include "protocol/import.h"
 #include "protocol/key_internal.h"
 #include "protocol/keygen.h"
 #include "protocol/reshare.h"
 #include "protocol/round.h"
 
-/* The inside of a key generation or reshare, shared by keygen*.c and reshare.c only. */
+/* The inside of a key generation, reshare or import, shared by keygen*.c, reshare.c and import.c only. */
 
 #define KEYGEN_PART_LEN 32u /* chain code part, contribution, salt */
 #define KEYGEN_SID_LEN  32u
@@ -21,11 +22,11 @@ typedef enum {
     KEYGEN_BAD_SHARE = 5,
     KEYGEN_BAD_CC_PART = 6,
     KEYGEN_BAD_CONTRIBUTION = 7,
-    KEYGEN_BAD_CONSTANT = 8 /* reshare: C_{i,0} is not lambda_i*X_i */
+    KEYGEN_BAD_CONSTANT = 8 /* reshare: C_{i,0} is not lambda_i*X_i; import: it is not Y */
 } keygen_reason;
 #define KEYGEN_REASON_MAX 8u
 
-typedef enum { KEYGEN_NEW, KEYGEN_RESHARE, KEYGEN_REFRESH } keygen_kind;
+typedef enum { KEYGEN_NEW, KEYGEN_RESHARE, KEYGEN_REFRESH, KEYGEN_IMPORT } keygen_kind;
 
 /** What never leaves this participant, or only privately. Lives in a tdsa_secret. */
 typedef struct {
@@ -35,10 +36,11 @@ typedef struct {
     /* contributions to my sets, by position in key->sec->sets and position in the set */
     uint8_t set_part[GRP_MY_SETS_MAX][GRP_THRESHOLD_MAX + 1][KEYGEN_PART_LEN];
     uint8_t pair_part[GRP_PARTIES_MAX][2][KEYGEN_PART_LEN]; /* pair (me, i): lower index first */
-    grp_scalar old_share;                                   /* reshare, a dealer's */
+    grp_scalar old_share; /* reshare: a dealer's; import: the dealer's, the key itself */
 } keygen_secret;
 
-/** The old epoch of a reshare, as the dealers report it in round 0. */
+/** The old epoch of a reshare, as the dealers report it in round 0; of an import the record of its dealer:
+ * y, cc, record, digest, known and told_by. */
 typedef struct {
     uint32_t epoch;
     uint16_t n, t;
@@ -73,7 +75,8 @@ struct mpc_keygen {
     /* bit (1 << index): who deals a polynomial, who gets a share; in key generation everybody does */
     uint16_t dealers, getters;
     keygen_kind kind;
-    keygen_old old;                /* reshare and refresh */
+    uint16_t importer;             /* import: who deals the key */
+    keygen_old old;                /* not in key generation */
     size_t sets_each, sets_shared; /* sets of t+1 that a getter is in, that two are in */
     uint8_t inputs[64];            /* H of what sid covers, without the random values */
     uint8_t random[GRP_PARTIES_MAX][KEYGEN_PART_LEN];
@@ -100,17 +103,29 @@ static inline bool keygen_gets(const mpc_keygen *run, uint16_t index)
     return (run->getters >> index & 1u) != 0;
 }
 
-/** Commitments in an opening of `from`: a refresh leaves out the constant, which is 0. */
+/** The constant of `from`'s polynomial is 0: it has no secret of its own in it. */
+static inline bool keygen_zero_constant(const mpc_keygen *run, uint16_t from)
+{
+    return run->kind == KEYGEN_REFRESH || (run->kind == KEYGEN_IMPORT && from != run->importer);
+}
+/** `from` says in round 0 what the run is about. */
+static inline bool keygen_tells_record(const mpc_keygen *run, uint16_t from)
+{
+    return run->kind == KEYGEN_IMPORT ? from == run->importer
+                                      : run->kind != KEYGEN_NEW && keygen_deals(run, from);
+}
+
+/** Commitments in an opening of `from`: a constant of 0 is left out. */
 static inline size_t keygen_point_count(const mpc_keygen *run, uint16_t from)
 {
     if (!keygen_deals(run, from)) {
         return 0;
     }
-    return run->kind == KEYGEN_REFRESH ? run->key->pub.t : run->key->pub.t + 1u;
+    return keygen_zero_constant(run, from) ? run->key->pub.t : run->key->pub.t + 1u;
 }
 static inline bool keygen_proves(const mpc_keygen *run, uint16_t from)
 {
-    return keygen_deals(run, from) && run->kind != KEYGEN_REFRESH;
+    return keygen_deals(run, from) && !keygen_zero_constant(run, from);
 }
 
 /* keygen.c: for reshare.c */
@@ -136,11 +151,23 @@ TDSA_MUST_USE tdsa_status reshare_take_record(mpc_keygen *run, uint16_t from, co
                                               size_t len, tdsa_err *err) TDSA_NONNULL;
 /** My polynomial: constant lambda_me*x_me, in a refresh 0; and its commitments. */
 TDSA_MUST_USE tdsa_status reshare_make_poly(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
-/** C_{from,0} = lambda_from*X_from. */
+/** C_{from,0} = lambda_from*X_from; of the dealer of an import: = Y. */
 TDSA_MUST_USE tdsa_status reshare_constant_fits(bool *fits, const mpc_keygen *run, uint16_t from,
                                                 tdsa_err *err) TDSA_NONNULL;
 /** The sums of the dealings become the new public key and verification shares. */
 TDSA_MUST_USE tdsa_status reshare_finish_public(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
+
+/* import.c */
+
+/** Appends the field of sid that an import has beyond those of a key generation. */
+void import_put_inputs(const mpc_keygen *run, tdsa_buf *b) TDSA_NONNULL;
+/** The length of the record that the dealer sends in round 0. */
+size_t import_record_len(const mpc_keygen *run) TDSA_NONNULL;
+/** The dealer's record: its point is decoded. */
+TDSA_MUST_USE tdsa_status import_take_record(mpc_keygen *run, uint16_t from, const uint8_t *in,
+                                             size_t len, tdsa_err *err) TDSA_NONNULL;
+/** My polynomial: the constant is the key at the dealer, 0 at others; and its commitments. */
+TDSA_MUST_USE tdsa_status import_make_poly(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
 
 /* keygen_deal.c: my dealing, and what both sides of one need */
 

@@ -9,10 +9,14 @@
 
 /* ---- exact lengths ---- */
 
-/* What a dealer of a reshare says of the old epoch; of others the item is absent. */
-static size_t old_len(const mpc_keygen *run, uint16_t from)
+/* What a dealer of a reshare says of the old epoch, the one of an import of the key; of others the item is
+ * absent. */
+static size_t record_len(const mpc_keygen *run, uint16_t from)
 {
-    return keygen_deals(run, from) ? reshare_record_len(run) : 0;
+    if (!keygen_tells_record(run, from)) {
+        return 0;
+    }
+    return run->kind == KEYGEN_IMPORT ? import_record_len(run) : reshare_record_len(run);
 }
 
 size_t keygen_complaint_len(void)
@@ -30,7 +34,7 @@ size_t keygen_message_len(const mpc_keygen *run, unsigned round, uint16_t from)
 {
     const size_t lens[MPC_RESHARE_ROUNDS] = {
         MPC_TEXT("random") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(KEYGEN_PART_LEN) +
-            (run->kind == KEYGEN_NEW ? 0 : MPC_ITEM(old_len(run, from))),
+            (run->kind == KEYGEN_NEW ? 0 : MPC_ITEM(record_len(run, from))),
         MPC_TEXT("commit") + 2 * MPC_ITEM(DIGEST_LEN),
         deal_len(run, from),
         MPC_TEXT("report") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(0) +
@@ -70,7 +74,7 @@ tdsa_status keygen_send_random(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa
     (void)err;
     put_digest(out, "random", run->inputs);
     tdsa_stmt_octets(out, run->random[run->round.me], KEYGEN_PART_LEN);
-    if (run->kind != KEYGEN_NEW && keygen_deals(run, run->round.me)) {
+    if (keygen_tells_record(run, run->round.me)) {
         tdsa_stmt_octets(out, run->old.record.data, run->old.record.len);
     } else if (run->kind != KEYGEN_NEW) {
         tdsa_stmt_absent(out);
@@ -81,7 +85,7 @@ tdsa_status keygen_send_random(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa
 tdsa_status keygen_take_random(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
                                tdsa_err *err)
 {
-    const bool has_record = run->kind != KEYGEN_NEW && keygen_deals(run, from);
+    const size_t len_of_record = record_len(run, from);
     tdsa_reader r = tdsa_reader_of(in, len);
     const uint8_t *record = NULL;
     uint8_t inputs[DIGEST_LEN];
@@ -90,8 +94,8 @@ tdsa_status keygen_take_random(mpc_keygen *run, uint16_t from, const uint8_t *in
     tdsa_stmt_expect(&r, "random");
     tdsa_stmt_read_exact(&r, inputs, sizeof inputs);
     tdsa_stmt_read_exact(&r, run->random[from], KEYGEN_PART_LEN);
-    if (has_record) {
-        record = tdsa_stmt_read_item(&r, TDSA_ITEM_OCTETS, reshare_record_len(run));
+    if (len_of_record > 0) {
+        record = tdsa_stmt_read_item(&r, TDSA_ITEM_OCTETS, len_of_record);
     } else if (run->kind != KEYGEN_NEW && !tdsa_stmt_read_absent(&r)) {
         r.failed = true;
     }
@@ -105,8 +109,11 @@ tdsa_status keygen_take_random(mpc_keygen *run, uint16_t from, const uint8_t *in
                           "members and their keys, n, t, key id, epoch and policy",
                           from, head_of(inputs), head_of(run->inputs));
     }
-    return record == NULL ? TDSA_OK
-                          : reshare_take_record(run, from, record, reshare_record_len(run), err);
+    if (record == NULL) {
+        return TDSA_OK;
+    }
+    return run->kind == KEYGEN_IMPORT ? import_take_record(run, from, record, len_of_record, err)
+                                      : reshare_take_record(run, from, record, len_of_record, err);
 }
 
 /* ---- round 1: commit ---- */

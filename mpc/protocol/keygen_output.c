@@ -149,7 +149,7 @@ static const char *reason_text(keygen_reason reason)
     case KEYGEN_BAD_SHARE:
         return "the share does not fit the commitments";
     case KEYGEN_BAD_CONSTANT:
-        return "the dealing is not of its share of the old epoch";
+        return "the dealing is not of its share of the old epoch, or of the key that it told";
     case KEYGEN_BAD_CC_PART:
         return "the chain code part does not fit its hash";
     case KEYGEN_BAD_CONTRIBUTION:

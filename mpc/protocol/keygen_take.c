@@ -22,7 +22,7 @@ static bool read_opening(mpc_keygen *run, uint16_t from, const uint8_t *in, size
                          opening *out)
 {
     const size_t point_count = keygen_point_count(run, from);
-    grp_point *points = run->c[from] + (run->kind == KEYGEN_REFRESH ? 1 : 0);
+    grp_point *points = run->c[from] + (keygen_zero_constant(run, from) ? 1 : 0);
     tdsa_reader r = tdsa_reader_of(in, len);
     tdsa_reader list;
     uint8_t sid[KEYGEN_SID_LEN];
@@ -34,7 +34,7 @@ static bool read_opening(mpc_keygen *run, uint16_t from, const uint8_t *in, size
     tdsa_stmt_read_exact(&r, sid, sizeof sid);
     fine = tdsa_stmt_read_uint(&r) == from && memcmp(sid, run->sid, sizeof sid) == 0;
     list = tdsa_stmt_read_list(&r);
-    grp_point_set_identity(&run->c[from][0]); /* what a refresh leaves out */
+    grp_point_set_identity(&run->c[from][0]); /* what is left out when it is 0 */
     for (size_t m = 0; m < point_count; m++) {
         fine = fine && mpc_get_point(&list, run->g, &points[m], &why) == TDSA_OK;
     }

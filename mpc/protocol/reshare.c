@@ -224,6 +224,10 @@ tdsa_status reshare_constant_fits(bool *fits, const mpc_keygen *run, uint16_t fr
     grp_point want;
     tdsa_status st;
 
+    if (run->kind == KEYGEN_IMPORT && from == run->importer) {
+        *fits = grp_point_equal(run->g, &run->old.y, &run->c[from][0]);
+        return TDSA_OK;
+    }
     *fits = run->kind != KEYGEN_RESHARE || !keygen_deals(run, from);
     if (*fits) {
         return TDSA_OK;
@@ -239,7 +243,7 @@ tdsa_status reshare_finish_public(mpc_keygen *run, tdsa_err *err)
     mpc_key_public *pub = &run->key->pub;
     tdsa_status st = TDSA_OK;
 
-    if (run->kind == KEYGEN_RESHARE) {
+    if (run->kind != KEYGEN_REFRESH) {
         return grp_point_equal(run->g, &pub->y, &run->old.y)
                    ? TDSA_OK
                    : TDSA_FAIL(err, TDSA_E_PROTOCOL, "the dealings do not make the public key");

@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "api/call.h"
 #include "api/error.h"
 #include "base/assert.h"
+#include "base/secret.h"
 
 #define JSON_TYPE      "application/json"
 #define LOGGER         "api"
@@ -271,6 +273,16 @@ static size_t body_max_of(svc_op op)
     return op == SVC_OP_SIGN ? SVC_SIGN_BODY_MAX : SVC_BODY_MAX;
 }
 
+/* JSON text may hold a private key (an import): what jansson gives back is wiped first. The blocks are
+ * malloc's, so that those made before this was set are right too. */
+static void wipe_and_free(void *block)
+{
+    if (block != NULL) {
+        tdsa_wipe(block, malloc_usable_size(block));
+        free(block);
+    }
+}
+
 tdsa_status svc_api_new(svc_api **out, const svc_api_cfg *cfg, tdsa_err *err)
 {
     svc_api *a = (svc_api *)calloc(1, sizeof *a);
@@ -279,6 +291,7 @@ tdsa_status svc_api_new(svc_api **out, const svc_api_cfg *cfg, tdsa_err *err)
     if (a == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the API");
     }
+    json_set_alloc_funcs(malloc, wipe_and_free);
     a->cfg = *cfg;
     a->openapi = svc_openapi_make(cfg);
     a->docs = svc_docs_make(cfg);

@@ -44,6 +44,11 @@ const svc_value *svc_call_value(const svc_call *c, unsigned i) TDSA_NONNULL;
 /** What GET /v1/keys/{id} shows. */
 json_t *svc_key_json(const part_key_info *k) TDSA_NONNULL;
 
+/** The answer of whatever made a key. */
+tdsa_status svc_key_show(svc_call *c, const char *key_id, tdsa_err *err) TDSA_NONNULL;
+/** A new key from the fields of a registration; lent from the body. Errors: TDSA_E_BAD_INPUT. */
+tdsa_status svc_key_spec_read(svc_call *c, part_key_spec *spec, tdsa_err *err) TDSA_NONNULL;
+
 /** What a new key may be used for, from the body of a registration: curve, scheme and policy.
  * Errors: TDSA_E_BAD_INPUT. */
 tdsa_status svc_policy_read(svc_call *c, part_key_spec *spec, tdsa_err *err) TDSA_NONNULL;

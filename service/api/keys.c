@@ -75,23 +75,27 @@ json_t *svc_key_json(const part_key_info *k)
 
 /* ---- register, generate ---- */
 
-static tdsa_status register_key(svc_call *c, char key_id[KS_KEY_ID_MAX + 1], tdsa_err *err)
+tdsa_status svc_key_spec_read(svc_call *c, part_key_spec *spec, tdsa_err *err)
 {
     const svc_value *id = svc_call_value(c, SVC_KEY_ID);
     const svc_value *limit = svc_call_value(c, SVC_KEY_LIMIT);
+
+    memset(spec, 0, sizeof *spec);
+    spec->key_id = id->present ? id->text : NULL;
+    spec->label = svc_call_value(c, SVC_KEY_LABEL)->text;
+    spec->presignature_limit = limit->present ? limit->number : PART_LIMIT_DEFAULT;
+    return svc_policy_read(c, spec, err);
+}
+
+static tdsa_status register_key(svc_call *c, char key_id[KS_KEY_ID_MAX + 1], tdsa_err *err)
+{
     part_key_spec spec;
+    tdsa_status st = svc_key_spec_read(c, &spec, err);
 
-    tdsa_status st;
-
-    memset(&spec, 0, sizeof spec);
-    spec.key_id = id->present ? id->text : NULL;
-    spec.label = svc_call_value(c, SVC_KEY_LABEL)->text;
-    spec.presignature_limit = limit->present ? limit->number : PART_LIMIT_DEFAULT;
-    st = svc_policy_read(c, &spec, err);
     return st == TDSA_OK ? part_engine_register(c->api->cfg.engine, &spec, 0, key_id, err) : st;
 }
 
-static tdsa_status show_key(svc_call *c, const char *key_id, tdsa_err *err)
+tdsa_status svc_key_show(svc_call *c, const char *key_id, tdsa_err *err)
 {
     tdsa_status st = part_engine_key(c->api->cfg.engine, key_id, &c->key, err);
 
@@ -106,7 +110,7 @@ tdsa_status svc_api_do_REGISTER(svc_call *c, tdsa_err *err)
     char key_id[KS_KEY_ID_MAX + 1];
     tdsa_status st = register_key(c, key_id, err);
 
-    return st == TDSA_OK ? show_key(c, key_id, err) : st;
+    return st == TDSA_OK ? svc_key_show(c, key_id, err) : st;
 }
 
 tdsa_status svc_api_do_GENERATE(svc_call *c, tdsa_err *err)
@@ -117,7 +121,7 @@ tdsa_status svc_api_do_GENERATE(svc_call *c, tdsa_err *err)
     if (st == TDSA_OK) {
         st = part_engine_generate(c->api->cfg.engine, key_id, 0, err);
     }
-    return st == TDSA_OK ? show_key(c, key_id, err) : st;
+    return st == TDSA_OK ? svc_key_show(c, key_id, err) : st;
 }
 
 tdsa_status svc_api_do_SHARE(svc_call *c, tdsa_err *err)
@@ -131,7 +135,7 @@ tdsa_status svc_api_do_SHARE(svc_call *c, tdsa_err *err)
     }
     memcpy(key_id, c->key.key_id, sizeof key_id);
     st = part_engine_generate(c->api->cfg.engine, key_id, 0, err);
-    return st == TDSA_OK ? show_key(c, key_id, err) : st;
+    return st == TDSA_OK ? svc_key_show(c, key_id, err) : st;
 }
 
 tdsa_status svc_api_do_RESHARE(svc_call *c, tdsa_err *err)
@@ -154,7 +158,7 @@ tdsa_status svc_api_do_RESHARE(svc_call *c, tdsa_err *err)
     if (st != TDSA_OK) {
         return st;
     }
-    st = show_key(c, key_id, err);
+    st = svc_key_show(c, key_id, err);
     if (st == TDSA_E_NOT_FOUND) { /* this participant has left */
         c->reply = json_object();
         svc_put(c->reply, "keyId", json_string(key_id));

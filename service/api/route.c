@@ -11,44 +11,22 @@ static const char *const derivations[] = {"bip32", "none", NULL};
 static const char *const algorithms[] = {"SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512", NULL};
 static const char *const encodings[] = {"der", "rs", "raw", NULL};
 
+#define CURVE_REQUIRED true
 static const svc_field fields_key[SVC_KEY_FIELDS] = {
-    [SVC_KEY_ID] = {"keyId", SVC_FIELD_ID, false, 1, KS_KEY_ID_MAX, NULL, "\"invoices-2026\"",
-                    "Name of the key; made at random when absent"},
-    [SVC_KEY_CURVE] = {"curve", SVC_FIELD_CHOICE, true, 0, 0, curves, "\"P-256\"", "Curve"},
-    [SVC_KEY_SCHEME] = {"scheme", SVC_FIELD_CHOICE, false, 0, 0, schemes, "\"ecdsa\"",
-                        "Kind of signature; absent: eddsa on Ed25519, else ecdsa"},
-    [SVC_KEY_LABEL] = {"label", SVC_FIELD_TEXT, false, 0, KS_LABEL_MAX, NULL, "\"Invoices\"",
-                       "Text for people"},
-    [SVC_KEY_LIMIT] = {"presignatureLimit", SVC_FIELD_INTEGER, false, -1, SVC_LIMIT_MAX, NULL,
-                       "1000",
-                       "Most presignatures in stock; -1: no limit; absent: the configured default"},
-    [SVC_KEY_PURPOSE] = {"purpose", SVC_FIELD_CHOICE, false, 0, 0, purposes, "\"digest\"",
-                         "What is sent to be signed: its digest (default) or the message itself"},
-    [SVC_KEY_DIGESTS] = {"digests", SVC_FIELD_CHOICES, false, 0, 0, algorithms,
-                         "[\"SHA-256\", \"SHA-384\"]",
-                         "Digests that an ecdsa key signs; absent: SHA-224 to SHA-512"},
-    [SVC_KEY_LOW_S] = {"lowS", SVC_FIELD_BOOLEAN, false, 0, 0, NULL, "true",
-                       "Make low-S signatures only (ecdsa); absent: on secp256k1"},
-    [SVC_KEY_RATE] = {"signaturesPerMinute", SVC_FIELD_INTEGER, false, 0, MPC_RATE_MAX, NULL, "600",
-                      "What every participant allows; 0 (default): no limit"},
-    [SVC_KEY_RESHARE] = {"reshare", SVC_FIELD_BOOLEAN, false, 0, 0, NULL, "true",
-                         "Whether the key may get new shares later (default)"},
-    [SVC_KEY_PREPARE] = {"prepare", SVC_FIELD_BOOLEAN, false, 0, 0, NULL, "true",
-                         "Prepare mode (ecdsa): one exchange more per signature, in which all "
-                         "participants add to its nonce; absent: off"},
-    [SVC_KEY_DERIVATION] = {"derivation", SVC_FIELD_CHOICE, false, 0, 0, derivations, "\"bip32\"",
-                            "Whether keys are derived from it by a path: bip32 (default on P-256 "
-                            "and secp256k1) or none"},
-    [SVC_KEY_MIN_PATH] = {"minPathLength", SVC_FIELD_INTEGER, false, 0, MPC_PATH_MAX, NULL, "2",
-                          "Shortest path that signs; absent: tdsaLibrary.minChainPathLength"},
-    [SVC_KEY_MIN_PATH_XPUB] = {"minPathLengthXPub", SVC_FIELD_INTEGER, false, 0, MPC_PATH_MAX, NULL,
-                               "3",
-                               "Shortest path of extended public keys; absent: "
-                               "tdsaLibrary.minChainPathLengthXPub"},
-    [SVC_KEY_MAX_PATH] = {"maxPathLength", SVC_FIELD_INTEGER, false, 0, MPC_PATH_MAX, NULL, "5",
-                          "Longest path that signs; 0 (default): 50"},
-    [SVC_KEY_PREFIX] = {"pathPrefix", SVC_FIELD_TEXT, false, 1, 100, NULL, "\"m/44/0\"",
-                        "What every path that signs begins with: up to 8 steps"},
+#include "api/key_fields.inc"
+};
+#undef CURVE_REQUIRED
+#define CURVE_REQUIRED false /* the key has one */
+static const svc_field fields_import[SVC_IMPORT_FIELDS] = {
+#include "api/key_fields.inc"
+    [SVC_IMPORT_PRIVATE_KEY] =
+        {"privateKey", SVC_FIELD_TEXT, true, 1, 12000, NULL,
+         "\"MDECAQEEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABoAoGCCqGSM49AwEH\"",
+         "The key: PKCS#8 or SEC 1, not encrypted; PEM, or base64 of DER"},
+    [SVC_IMPORT_PUBLIC_KEY] = {"publicKey", SVC_FIELD_TEXT, false, 1, 1000, NULL, NULL,
+                               "What it must belong to: a point in hex, or PEM"},
+    [SVC_IMPORT_CHAIN_CODE] = {"chainCode", SVC_FIELD_HEX, false, 32, 32, NULL, NULL,
+                               "Chain code of a bip32 key; absent: a random one"},
 };
 static const svc_field fields_reshare[SVC_RESHARE_FIELDS] = {
     [SVC_RESHARE_MEMBERS] = {"members", SVC_FIELD_INTEGERS, false, 0, GRP_PARTIES_MAX - 1, NULL,
@@ -118,6 +96,7 @@ static const svc_query queries_stock[] = {
 
 #define FIELDS_none     .fields = NULL, .field_count = 0
 #define FIELDS_key      .fields = fields_key, .field_count = SVC_KEY_FIELDS
+#define FIELDS_import   .fields = fields_import, .field_count = SVC_IMPORT_FIELDS
 #define FIELDS_reshare  .fields = fields_reshare, .field_count = SVC_RESHARE_FIELDS
 #define FIELDS_recovery .fields = fields_recovery, .field_count = SVC_RECOVERY_FIELDS
 #define FIELDS_presign  .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
@@ -154,4 +133,5 @@ svc_shape svc_row_shape(const svc_row *row)
 }
 
 _Static_assert((int)SVC_KEY_FIELDS <= (int)SVC_FIELDS_MAX, "a body has too many fields");
+_Static_assert((int)SVC_IMPORT_FIELDS <= (int)SVC_FIELDS_MAX, "a body has too many fields");
 _Static_assert((int)SVC_SIGN_FIELDS <= (int)SVC_FIELDS_MAX, "a body has too many fields");

@@ -30,6 +30,8 @@ typedef enum {
       "Registers a key at every participant; the same again changes nothing")                      \
     X(GENERATE, SVC_POST, "/v1/keys:generate", SVC_RULE_NO_CLIENT, key, none, 201, "generate",     \
       "Registers a key and generates its shares")                                                  \
+    X(IMPORT, SVC_POST, "/v1/keys:import", SVC_RULE_NO_CLIENT, import, none, 201, "import",        \
+      "Registers a key and shares out an existing private key for it")                             \
     X(LIST, SVC_GET, "/v1/keys", SVC_RULE_NONE, none, list, 200, "list",                           \
       "Lists keys in the order of their ids, page by page")                                        \
     X(KEY, SVC_GET, "/v1/keys/{}", SVC_KEY_RULES, none, none, 200, "key", "Shows one key")         \
@@ -116,6 +118,13 @@ enum {
     SVC_KEY_MAX_PATH,
     SVC_KEY_PREFIX,
     SVC_KEY_FIELDS
+};
+/** Of an import: those of a key, then these. */
+enum {
+    SVC_IMPORT_PRIVATE_KEY = SVC_KEY_FIELDS,
+    SVC_IMPORT_PUBLIC_KEY,
+    SVC_IMPORT_CHAIN_CODE,
+    SVC_IMPORT_FIELDS
 };
 enum { SVC_RESHARE_MEMBERS, SVC_RESHARE_THRESHOLD, SVC_RESHARE_FIELDS };
 enum { SVC_RECOVERY_AUX, SVC_RECOVERY_LOCAL, SVC_RECOVERY_FIELDS };

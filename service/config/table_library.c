@@ -104,6 +104,12 @@ static const cfg_row library[] = {
      .type = CFG_BOOL,
      .fallback = "false",
      .help = "Refuses reshare on this participant, asked or asking."},
+    {.name = "importKeys",
+     .type = CFG_BOOL,
+     .fallback = "false",
+     .help =
+         "Own key. Existing private keys may be imported; every participant of the key must allow "
+         "it by itself, and needs auditLog."},
     {.name = "auditLog",
      .type = CFG_STRING,
      .help = "Own key. File in which every act on keys is recorded before it happens; its head is "

@@ -31,6 +31,8 @@ static const char *op_name(part_op_kind op)
         return "SIGN_BATCH";
     case PART_OP_RECOVERYINFO:
         return "RECOVERYINFO";
+    case PART_OP_IMPORT:
+        return "IMPORT";
     case PART_OP_PING:
     case PART_OP_COUNT:
         break;

@@ -21,7 +21,9 @@ enum { LIAR = 1, ROUNDS_MAX = 8, WHOLE = FIELDS_MAX /* the message instead of a 
 typedef struct {
     protocol_run r;
     run_step step;
-    run_reshare_spec spec;                                             /* of STEP_RESHARE */
+    run_reshare_spec spec; /* of STEP_RESHARE */
+    uint16_t dealer;       /* of STEP_IMPORT */
+    mpc_import_key imported;
     tdsa_buf mine[ROUNDS_MAX], other[ROUNDS_MAX], earlier[ROUNDS_MAX]; /* of an honest run, to 0 */
     /* the change under way */
     unsigned round;
@@ -103,7 +105,13 @@ static void check_errors(const campaign *c)
     }
 }
 
-/* ---- key generation ---- */
+/* ---- key generation, import ---- */
+
+static size_t make_key(campaign *c)
+{
+    return c->step == STEP_IMPORT ? run_import(&c->r, KEY_ID, c->dealer, &c->imported)
+                                  : run_keygen(&c->r, KEY_ID);
+}
 
 static void run_changed_keygen(campaign *c)
 {
@@ -111,7 +119,7 @@ static void run_changed_keygen(campaign *c)
     size_t keys = 0;
 
     c->applied = false;
-    (void)run_keygen(&c->r, KEY_ID);
+    (void)make_key(c);
     if (!c->applied) {
         return;
     }
@@ -282,9 +290,11 @@ static void record_sessions(campaign *c,
 
 static size_t any_keygen(protocol_run *r, uint64_t lane, uint64_t seq)
 {
+    campaign *c = r->hook_ctx;
+
     (void)lane;
     (void)seq;
-    return run_keygen(r, KEY_ID);
+    return make_key(c);
 }
 
 void keygen_campaign(grp_curve curve, mpc_scheme scheme, uint16_t n, uint16_t t)
@@ -301,6 +311,31 @@ void keygen_campaign(grp_curve curve, mpc_scheme scheme, uint16_t n, uint16_t t)
                   c->finished);
     assert_true(c->refused > 1000);
     clear(c);
+    free(c);
+}
+
+void import_campaign(uint16_t dealer)
+{
+    campaign *c = calloc(1, sizeof *c);
+    uint8_t x[GRP_SCALAR_LEN_MAX] = {0};
+    tdsa_secret *secret = NULL;
+    tdsa_err err;
+
+    assert_non_null(c);
+    weak_off();
+    run_init(&c->r, GRP_P256, 3, 1, "fields");
+    x[31] = 77;
+    assert_int_equal(tdsa_secret_copy(&secret, x, 32, &err), TDSA_OK);
+    c->step = STEP_IMPORT;
+    c->dealer = dealer;
+    c->imported.x = secret;
+    record_sessions(c, any_keygen);
+    every_change(c, MPC_KEYGEN_ROUNDS, run_changed_keygen);
+    print_message("%zu changed imports: %zu refused, %zu ended well\n", c->runs, c->refused,
+                  c->finished);
+    assert_true(c->refused > 500);
+    clear(c);
+    tdsa_secret_free(secret);
     free(c);
 }
 

@@ -14,6 +14,8 @@ void keygen_campaign(grp_curve curve, mpc_scheme scheme, uint16_t n, uint16_t t)
 void presign_campaign(grp_curve curve, mpc_scheme scheme, bool compressed);
 /** The campaign finds a check that is missing: list digests are not compared. */
 void planted_campaign(void);
+/** Of a P-256 key of (3,1); who deals the key: 1, the liar, or another. */
+void import_campaign(uint16_t dealer);
 /** Of a P-256 key of (3,1). */
 void reshare_campaign(const run_reshare_spec *spec);
 

@@ -4,12 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
-#include <openssl/ecdsa.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
-
 #include "base/statement.h"
 
 /* A failure of the test itself, not of what it tests. */
@@ -237,6 +231,37 @@ size_t run_keygen(protocol_run *r, const char *key_id)
         must(r->status[i] == TDSA_OK, "new key generation");
     }
     return run_keygen_drive(r);
+}
+
+/* ---- import ---- */
+
+mpc_import_cfg run_import_cfg(const protocol_run *r, uint16_t i, const char *key_id,
+                              uint16_t dealer, const mpc_import_key *key)
+{
+    return (mpc_import_cfg){
+        .keygen = run_keygen_cfg(r, i, key_id), .dealer = dealer, .key = i == dealer ? key : NULL};
+}
+
+void run_import_round(protocol_run *r, unsigned round)
+{
+    keygen_round(r, STEP_IMPORT, round);
+}
+
+size_t run_import_drive(protocol_run *r)
+{
+    return drive(r, STEP_IMPORT, MPC_KEYGEN_ROUNDS);
+}
+
+size_t run_import(protocol_run *r, const char *key_id, uint16_t dealer, const mpc_import_key *key)
+{
+    drop_keys(r);
+    for (uint16_t i = 0; i < r->n; i++) {
+        const mpc_import_cfg cfg = run_import_cfg(r, i, key_id, dealer, key);
+
+        r->status[i] = mpc_import_new(&r->keygen[i], &cfg, &r->err[i]);
+        must(r->status[i] == TDSA_OK, "new import");
+    }
+    return run_import_drive(r);
 }
 
 /* ---- reshare ---- */
@@ -545,53 +570,4 @@ tdsa_status run_sign(protocol_run *r, const mpc_request *q, mpc_signature *sig, 
     }
     mpc_combine_free(combine);
     return st;
-}
-
-/* ---- OpenSSL as an independent judge ---- */
-
-static EVP_PKEY *to_pkey(const grp *g, const grp_point *y)
-{
-    const grp_info *info = grp_get_info(g);
-    uint8_t raw[GRP_POINT_RAW_MAX];
-    char name[16]; /* OpenSSL has these curves by the same names */
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-    EVP_PKEY *pkey = NULL;
-    OSSL_PARAM params[3];
-
-    (void)snprintf(name, sizeof name, "%s", info->name);
-    grp_point_encode_raw(g, raw, y);
-    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name, 0);
-    params[1] =
-        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, raw, info->point_raw_len);
-    params[2] = OSSL_PARAM_construct_end();
-    must(ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1, "OpenSSL key");
-    must(EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1, "OpenSSL key");
-    EVP_PKEY_CTX_free(ctx);
-    return pkey;
-}
-
-bool run_openssl_verifies(const grp *g, const grp_point *y, const uint8_t *digest, size_t len,
-                          const mpc_signature *sig)
-{
-    const int scalar_len = (int)(sig->len / 2);
-    EVP_PKEY *pkey = to_pkey(g, y);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
-    ECDSA_SIG *es = ECDSA_SIG_new();
-    unsigned char *der = NULL;
-    BIGNUM *r = NULL;
-    BIGNUM *s = NULL;
-    int der_len = 0;
-    bool ok = false;
-
-    r = BN_bin2bn(sig->bytes, scalar_len, NULL);
-    s = BN_bin2bn(sig->bytes + scalar_len, scalar_len, NULL);
-    must(es != NULL && ECDSA_SIG_set0(es, r, s) == 1, "OpenSSL signature");
-    der_len = i2d_ECDSA_SIG(es, &der);
-    must(der_len > 0 && ctx != NULL && EVP_PKEY_verify_init(ctx) == 1, "OpenSSL verify");
-    ok = EVP_PKEY_verify(ctx, der, (size_t)der_len, digest, len) == 1;
-    OPENSSL_free(der);
-    ECDSA_SIG_free(es);
-    EVP_PKEY_CTX_free(ctx);
-    EVP_PKEY_free(pkey);
-    return ok;
 }

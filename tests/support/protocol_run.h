@@ -1,6 +1,7 @@
 #ifndef TESTS_SUPPORT_PROTOCOL_RUN_H
 #define TESTS_SUPPORT_PROTOCOL_RUN_H
 
+#include "protocol/import.h"
 #include "protocol/keygen.h"
 #include "protocol/prepare.h"
 #include "protocol/presign.h"
@@ -11,7 +12,14 @@
  * n participants of the protocols in one process, each with its own seeded generator (the one of
  * the reference model). Every message passes a hook that may read or change it.
  */
-typedef enum { STEP_KEYGEN, STEP_PRESIGN, STEP_REPLY, STEP_RESHARE, STEP_PREPARE } run_step;
+typedef enum {
+    STEP_KEYGEN,
+    STEP_PRESIGN,
+    STEP_REPLY,
+    STEP_RESHARE,
+    STEP_PREPARE,
+    STEP_IMPORT
+} run_step;
 
 typedef void (*run_hook)(void *ctx, run_step step, unsigned round, uint16_t from, uint16_t to,
                          tdsa_buf *message);
@@ -58,6 +66,16 @@ mpc_keygen_cfg run_keygen_cfg(const protocol_run *r, uint16_t i, const char *key
 size_t run_keygen(protocol_run *r, const char *key_id);
 /** Drives runs that exist in r->keygen. */
 size_t run_keygen_drive(protocol_run *r);
+
+/** What participant i would begin an import with. */
+mpc_import_cfg run_import_cfg(const protocol_run *r, uint16_t i, const char *key_id,
+                              uint16_t dealer, const mpc_import_key *key);
+/** Makes the runs of an import by `dealer` and drives them; as run_keygen. */
+size_t run_import(protocol_run *r, const char *key_id, uint16_t dealer, const mpc_import_key *key);
+/** Drives runs that exist in r->keygen. */
+size_t run_import_drive(protocol_run *r);
+/** One round of them. */
+void run_import_round(protocol_run *r, unsigned round);
 
 /** Who takes part in a reshare; index lists, ascending. */
 typedef struct {

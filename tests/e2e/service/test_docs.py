@@ -28,6 +28,8 @@ def main(build):
         for index in cluster.servers:
             rig.change(cluster, index, "sessionTimeout: 60", f"sessionTimeout: 60\n  ersCertificates: [{certificate}]")
             rig.use_aesgcm(cluster, index, "a-key-of-the-documentation-test-0123456789")
+            rig.change(cluster, index, "sessionTimeout: 60",
+                       f"sessionTimeout: 60\n  importKeys: true\n  auditLog: {cluster.home}/audit{index}.log")
         cluster.start_all()
         work = cluster.home / "work"
         work.mkdir()

@@ -94,3 +94,26 @@ tdsa_status part_engine_sign_batch(part_engine *e, const char *key_id, const par
     }
     return TDSA_OK;
 }
+
+static part_import_spec imported;
+static uint8_t imported_key[66];
+static size_t imported_len;
+
+const part_import_spec *fake_engine_imported(const uint8_t **key, size_t *len)
+{
+    *key = imported_key;
+    *len = imported_len;
+    return &imported;
+}
+
+tdsa_status part_engine_import(part_engine *e, const part_import_spec *spec, uint32_t deadline_ms,
+                               char *key_id_out, tdsa_err *err)
+{
+    imported = *spec;
+    imported_len = tdsa_secret_len(spec->private_key);
+    memcpy(imported_key, tdsa_secret_view(spec->private_key), imported_len);
+    if (spec->key.policy.rate == 7) {
+        return tdsa_err_blame(err, TDSA_E_DENIED, 2, TDSA_WHERE, "importKeys is not set here");
+    }
+    return part_engine_register(e, &spec->key, deadline_ms, key_id_out, err);
+}

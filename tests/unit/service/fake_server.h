@@ -23,6 +23,8 @@ void fake_engine_hold(part_engine *e, bool hold);
 /** Answers kept requests: TDSA_OK echoes their bodies. Returns how many. */
 size_t fake_engine_release(part_engine *e, tdsa_status status);
 void fake_engine_calls(part_engine *e, fake_calls *out);
+/** What the last import brought, and its key; 7 signatures per minute are refused as denied. */
+const part_import_spec *fake_engine_imported(const uint8_t **key, size_t *len);
 /** What the last reshare asked for; threshold 4 is refused as denied. */
 const part_reshare_spec *fake_engine_reshared(void);
 /** Puts a key into a state, as if it came so from the store. */

@@ -244,6 +244,45 @@ static void presignatures_are_made_all_or_none_counted_and_dropped(void **state)
     rig_stop(&r);
 }
 
+/* The key of RFC 5915 in PEM, made by openssl for number 1. */
+static void an_import_hands_the_key_to_the_engine(void **state)
+{
+    static const char body[] =
+        "{\"keyId\":\"i\",\"derivation\":\"none\",\"signaturesPerMinute\":%u,\"privateKey\":\""
+        "MDECAQEEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABoAoGCCqGSM49AwEH\"}";
+    static const char *const bad[] = {
+        "{\"keyId\":\"i\"}", "{\"privateKey\":\"\"}", "{\"privateKey\":\"AAAA\"}",
+        "{\"privateKey\":\"-----BEGIN ENCRYPTED PRIVATE KEY-----\\n\"}"};
+    const part_import_spec *spec = NULL;
+    const uint8_t *key = NULL;
+    char text[512];
+    size_t len = 0;
+    test_answer a;
+    rig r;
+
+    (void)state;
+    rig_start(&r, PEER_NO_CLIENT, 0);
+    (void)snprintf(text, sizeof text, body, 5u);
+    test_json(&a, r.port, "POST", "/v1/keys:import", text);
+    assert_int_equal(a.status, 201);
+    spec = fake_engine_imported(&key, &len);
+    assert_int_equal(spec->key.curve, GRP_P256);
+    assert_int_equal(spec->key.policy.rate, 5);
+    assert_int_equal(len, 32);
+    assert_int_equal(key[31], 1);
+    assert_int_equal(key[30], 0);
+    assert_null(spec->chain_code);
+    assert_int_equal(spec->public_key_len, 65);
+    (void)snprintf(text, sizeof text, body, 7u);
+    test_json(&a, r.port, "POST", "/v1/keys:import", text);
+    assert_int_equal(a.status, 403);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        test_json(&a, r.port, "POST", "/v1/keys:import", bad[i]);
+        assert_int_equal(a.status, 422);
+    }
+    rig_stop(&r);
+}
+
 static void a_reshare_takes_members_and_threshold(void **state)
 {
     static const char *const bad[] = {"{\"members\":[0,1]}",   "{\"members\":[0,2,1]}",
@@ -416,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_batch_answers_each_item_on_its_own),
         cmocka_unit_test(the_public_key_comes_in_all_its_forms),
         cmocka_unit_test(presignatures_are_made_all_or_none_counted_and_dropped),
+        cmocka_unit_test(an_import_hands_the_key_to_the_engine),
         cmocka_unit_test(a_reshare_takes_members_and_threshold),
         cmocka_unit_test(keys_are_listed_page_by_page),
         cmocka_unit_test(every_row_is_routed_and_documented),
