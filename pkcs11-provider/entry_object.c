@@ -45,8 +45,10 @@ CK_RV C_GetObjectSize(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ULO
 CK_RV C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE *templ, CK_ULONG count,
                      CK_OBJECT_HANDLE *object)
 {
+    const p11_template t = {templ, count};
+
     P11_ENTER_SESSION("C_CreateObject", session);
-    return p11_leave(&call, p11_create(&call, templ, count, object));
+    return p11_leave(&call, p11_create(&call, &t, object));
 }
 
 CK_RV C_CopyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *templ,

@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "pkcs11-provider/attributes.h"
+#include "pkcs11-provider/create.h"
 #include "pkcs11-provider/state.h"
+
+#define P11_VALUE_MAX 70u /* bytes of a private key: 66 and some leading zeros */
 
 /* What the templates ask for. */
 typedef struct {
@@ -13,6 +16,10 @@ typedef struct {
     grp_curve curve;
     bool raw;         /* CKA_ALLOWED_MECHANISMS names CKM_ECDSA */
     uint32_t digests; /* and these CKM_ECDSA_SHAxxx */
+    /* C_CreateObject, lent */
+    bool importing;
+    const CK_ATTRIBUTE *value; /* CKA_VALUE: the private key */
+    const CK_ATTRIBUTE *point; /* CKA_EC_POINT: its public key */
 } wish;
 
 /* How a template entry is treated. */
@@ -26,6 +33,7 @@ typedef enum {
     RULE_MUST_TRUE,
     RULE_MUST_FALSE,
     RULE_EMPTY,
+    RULE_BROUGHT, /* C_CreateObject only */
     RULE_READ_ONLY
 } template_rule;
 
@@ -65,8 +73,8 @@ static const struct {
     {CKA_ALWAYS_SENSITIVE, RULE_READ_ONLY},
     {CKA_NEVER_EXTRACTABLE, RULE_READ_ONLY},
     {CKA_KEY_GEN_MECHANISM, RULE_READ_ONLY},
-    {CKA_EC_POINT, RULE_READ_ONLY},
-    {CKA_VALUE, RULE_READ_ONLY},
+    {CKA_EC_POINT, RULE_BROUGHT},
+    {CKA_VALUE, RULE_BROUGHT},
     {CKA_UNIQUE_ID, RULE_READ_ONLY},
 };
 
@@ -174,6 +182,12 @@ static CK_RV take_entry(p11_call *call, const CK_ATTRIBUTE *a, p11_class cls, wi
         return a->ulValueLen == 0 ? CKR_OK
                                   : p11_fail(call, CKR_ATTRIBUTE_VALUE_INVALID,
                                              "attribute 0x%lx: keys have no dates", a->type);
+    case RULE_BROUGHT:
+        if (w->importing) {
+            *(a->type == CKA_VALUE ? &w->value : &w->point) = a;
+            return CKR_OK;
+        }
+        return p11_fail(call, CKR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx cannot be chosen", a->type);
     case RULE_READ_ONLY:
         return p11_fail(call, CKR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx cannot be chosen", a->type);
     }
@@ -198,37 +212,46 @@ static CK_RV take_templates(p11_call *call, const p11_templates *t, wish *w)
     return rv;
 }
 
+typedef struct {
+    part_key_spec spec;
+    char label[KS_LABEL_MAX + 1];
+    tdsa_buf attrs;
+} new_key;
+
+/* A key as the templates ask for it; clear k->attrs whatever comes. */
+static tdsa_status fill_spec(new_key *k, const p11_core *core, const wish *w, tdsa_err *err)
+{
+    part_key_spec *spec = &k->spec;
+
+    k->attrs = TDSA_BUF_EMPTY;
+    *spec = (part_key_spec){.curve = w->curve,
+                            .policy = part_policy_default(w->curve, MPC_SCHEME_ECDSA),
+                            .presignature_limit = PART_LIMIT_DEFAULT,
+                            .label = k->label};
+    if (core->settings.sha1) {
+        spec->policy.digests |= 1u << TDSA_HASH_SHA1;
+    }
+    if (w->has_mechanisms) { /* architecture: only message mechanisms make a `message` key */
+        spec->policy.purpose = w->raw ? MPC_PURPOSE_DIGEST : MPC_PURPOSE_MESSAGE;
+        spec->policy.digests = w->digests != 0 ? w->digests : spec->policy.digests;
+    }
+    p11_names_label_text(&w->names, k->label);
+    p11_names_encode(&k->attrs, &w->names);
+    spec->attrs = k->attrs.data;
+    spec->attrs_len = k->attrs.len;
+    return tdsa_buf_check(&k->attrs, err);
+}
+
 /* Registration and generation at all participants, within one deadline. */
-static tdsa_status make_key(p11_core *core, const wish *w, part_key_info *info, tdsa_err *err)
+static tdsa_status generate_key(const p11_core *core, const part_key_spec *spec, char *key_id,
+                                tdsa_err *err)
 {
     const tdsa_clock clock = tdsa_os_clock();
     const uint64_t end = clock.mono_ms(clock.ctx) + core->settings.deadline_ms;
-    char label[KS_LABEL_MAX + 1];
-    char key_id[KS_KEY_ID_MAX + 1];
-    TDSA_SCOPED_BUF attrs = TDSA_BUF_EMPTY;
-    part_key_spec spec = {.curve = w->curve,
-                          .policy = part_policy_default(w->curve, MPC_SCHEME_ECDSA),
-                          .presignature_limit = PART_LIMIT_DEFAULT};
     uint64_t now = 0;
-    tdsa_status st = TDSA_OK;
+    tdsa_status st =
+        part_engine_register(core->engine, spec, core->settings.deadline_ms, key_id, err);
 
-    if (core->settings.sha1) {
-        spec.policy.digests |= 1u << TDSA_HASH_SHA1;
-    }
-    if (w->has_mechanisms) { /* architecture: only message mechanisms make a `message` key */
-        spec.policy.purpose = w->raw ? MPC_PURPOSE_DIGEST : MPC_PURPOSE_MESSAGE;
-        spec.policy.digests = w->digests != 0 ? w->digests : spec.policy.digests;
-    }
-    p11_names_label_text(&w->names, label);
-    p11_names_encode(&attrs, &w->names);
-    st = tdsa_buf_check(&attrs, err);
-    if (st != TDSA_OK) {
-        return st;
-    }
-    spec.label = label;
-    spec.attrs = attrs.data;
-    spec.attrs_len = attrs.len;
-    st = part_engine_register(core->engine, &spec, core->settings.deadline_ms, key_id, err);
     if (st != TDSA_OK) {
         return st;
     }
@@ -236,7 +259,42 @@ static tdsa_status make_key(p11_core *core, const wish *w, part_key_info *info, 
     if (now >= end) {
         return TDSA_FAIL(err, TDSA_E_TIMEOUT, "registration took all of the time");
     }
-    st = part_engine_generate(core->engine, key_id, (uint32_t)(end - now), err);
+    return part_engine_generate(core->engine, key_id, (uint32_t)(end - now), err);
+}
+
+/* The same with the key that the template brings. */
+static tdsa_status import_key(const p11_core *core, const part_key_spec *spec, const wish *w,
+                              char *key_id, tdsa_err *err)
+{
+    part_import_spec import = {.key = *spec};
+    TDSA_SCOPED_SECRET value = NULL;
+    const CK_BYTE *point = NULL;
+    tdsa_status st = tdsa_secret_copy(&value, w->value->pValue, w->value->ulValueLen, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    import.private_key = value;
+    if (w->point != NULL) {
+        if (!p11_point_of(w->point, &point, &import.public_key_len)) {
+            return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "CKA_EC_POINT: no point");
+        }
+        import.public_key = point;
+    }
+    return part_engine_import(core->engine, &import, core->settings.deadline_ms, key_id, err);
+}
+
+static tdsa_status make_key(const p11_core *core, const wish *w, part_key_info *info, tdsa_err *err)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    new_key k;
+    tdsa_status st = fill_spec(&k, core, w, err);
+
+    if (st == TDSA_OK) {
+        st = w->importing ? import_key(core, &k.spec, w, key_id, err)
+                          : generate_key(core, &k.spec, key_id, err);
+    }
+    tdsa_buf_clear(&k.attrs);
     return st == TDSA_OK ? part_engine_key(core->engine, key_id, info, err) : st;
 }
 
@@ -289,6 +347,29 @@ CK_RV p11_generate_pair(p11_call *call, const CK_MECHANISM *mech, const p11_temp
     rv = take_templates(call, templates, &w);
     if (rv == CKR_OK) {
         rv = generate(call, &w, public_key, private_key);
+    }
+    p11_names_clear(&w.names);
+    return rv;
+}
+
+CK_RV p11_import_key(p11_call *call, const p11_template *t, CK_OBJECT_HANDLE *object)
+{
+    CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE;
+    wish w = {.importing = true};
+    CK_RV rv = CKR_OK;
+
+    for (CK_ULONG i = 0; rv == CKR_OK && i < t->count; i++) {
+        rv = take_entry(call, &t->attrs[i], P11_PRIVATE_KEY, &w);
+    }
+    if (rv == CKR_OK && (!w.has_curve || w.value == NULL)) {
+        rv = p11_fail(call, CKR_TEMPLATE_INCOMPLETE, "CKA_EC_PARAMS or CKA_VALUE is missing");
+    }
+    if (rv == CKR_OK && (w.value->pValue == NULL || w.value->ulValueLen == 0 ||
+                         w.value->ulValueLen > P11_VALUE_MAX)) {
+        rv = p11_fail(call, CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE: 1 to %u bytes", P11_VALUE_MAX);
+    }
+    if (rv == CKR_OK) {
+        rv = generate(call, &w, &public_key, object);
     }
     p11_names_clear(&w.names);
     return rv;

@@ -9,6 +9,16 @@ typedef struct {
     CK_ULONG count[2];
 } p11_templates;
 
+/** The one of C_CreateObject. */
+typedef struct {
+    const CK_ATTRIBUTE *attrs;
+    CK_ULONG count;
+} p11_template;
+
+/** Imports the private key of a template; the checks of session and policy are done. object: the private
+ * key object. */
+CK_RV p11_import_key(p11_call *call, const p11_template *t, CK_OBJECT_HANDLE *object) TDSA_NONNULL;
+
 /**
  * C_GenerateKeyPair: registers the key at every participant, then runs the distributed key
  * generation; both within one deadline. Nothing is shown unless all participants have the key.

@@ -306,6 +306,14 @@ tdsa_status part_engine_generate(part_engine *e, const char *key_id, uint32_t de
     return TDSA_OK;
 }
 
+tdsa_status part_engine_import(part_engine *e, const part_import_spec *spec, uint32_t deadline_ms,
+                               char *key_id_out, tdsa_err *err)
+{
+    const tdsa_status st = part_engine_register(e, &spec->key, deadline_ms, key_id_out, err);
+
+    return st == TDSA_OK ? part_engine_generate(e, key_id_out, deadline_ms, err) : st;
+}
+
 tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint32_t deadline_ms,
                                tdsa_err *err)
 {

@@ -55,7 +55,7 @@ def forms_of(pem):
     yield "PKCS#8 PEM", pem.decode()
     yield "SEC 1 PEM", openssl("pkey", "-traditional", data=pem).decode()
     yield "PKCS#8 DER", base64.b64encode(openssl("pkcs8", "-topk8", "-nocrypt", "-outform", "DER", data=pem)).decode()
-    yield "SEC 1 DER", base64.b64encode(openssl("pkey", "-traditional", "-outform", "DER", data=pem)).decode()
+    yield "SEC 1 DER", base64.b64encode(openssl("ec", "-outform", "DER", data=pem)).decode()
 
 
 def facts_of(cluster):
@@ -202,7 +202,7 @@ def facts_of(cluster):
     def no_imported_key_is_in_a_file_or_in_memory():
         pem, _ = new_key("P-256")
         der = openssl("pkey", "-outform", "DER", data=pem)
-        x = openssl("pkey", "-traditional", "-outform", "DER", data=pem)[7:39]
+        x = openssl("ec", "-outform", "DER", data=pem)[7:39]
         need(x in der, "the number is not in the DER")
         text = base64.b64encode(der).decode()
         expect(load(0, "canary", text, derivation="none"), 201)
