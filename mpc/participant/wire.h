@@ -66,8 +66,8 @@ typedef enum { PART_BATCH_COINS = 1, PART_BATCH_REPLIES = 2 } part_batch_phase;
 
 typedef struct {
     part_ask_kind kind;
-    uint32_t run;         /* of KEYGEN, PRESIGN, RESHARE, IMPORT: number of the run inside the session */
-    uint32_t round;       /* the same */
+    uint32_t run;   /* of KEYGEN, PRESIGN, RESHARE, IMPORT: number of the run inside the session */
+    uint32_t round; /* the same */
     const uint8_t *marks; /* counters (participant/marks.h); marks_len 0: nothing new */
     size_t marks_len;
     const uint8_t *body;
