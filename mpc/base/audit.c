@@ -96,7 +96,7 @@ tdsa_status tdsa_audit_format(tdsa_buf *out, tdsa_audit_point *last, uint64_t wa
         return st;
     }
     memcpy(next.hash, digest, sizeof next.hash);
-    tdsa_buf_append_str(&line, HASH_KEY + 1);
+    tdsa_buf_append_str(&line, &HASH_KEY[1]);
     tdsa_hex_encode(&line, next.hash, sizeof next.hash);
     tdsa_buf_append_str(&line, LINE_END "\n");
     tdsa_buf_append(out, line.data, line.len);
