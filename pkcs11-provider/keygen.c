@@ -410,7 +410,8 @@ static CK_RV delete_key(p11_call *call, CK_OBJECT_HANDLE object, const char *key
     p11_key *key = NULL;
     tdsa_err err;
 
-    if (part_engine_delete(core->engine, key_id, core->settings.deadline_ms, &err) != TDSA_OK) {
+    if (part_engine_delete(core->engine, key_id, PART_GRACE_DEFAULT, core->settings.deadline_ms,
+                           &err) != TDSA_OK) {
         return p11_fail_err(call, &err);
     }
     key = p11_objects_lock(&core->objects, object, &cls);

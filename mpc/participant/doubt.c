@@ -152,8 +152,7 @@ static bool load_old(void *ctx, const ks_key *row)
     ks_key *now = NULL;
     tdsa_err err;
 
-    if (ks_key_get(p->cfg.store, row->key_id, &now, &err) == TDSA_OK &&
-        now->state == KS_KEY_ACTIVE) {
+    if (ks_key_get(p->cfg.store, row->key_id, &now, &err) == TDSA_OK && ks_key_in_use(now->state)) {
         doubt_row(p, now, DOUBT_ERASING);
     }
     ks_key_free(now);
@@ -231,7 +230,7 @@ static bool is_active(part *p, const part_doubt *d)
     tdsa_err err;
     const bool active =
         ks_key_get_epoch(p->cfg.store, d->key_id, d->epoch, &row, &err) == TDSA_OK &&
-        row->state == KS_KEY_ACTIVE;
+        ks_key_in_use(row->state);
 
     ks_key_free(row);
     return active;
@@ -317,7 +316,7 @@ tdsa_status part_status_put(part *p, const char *key_id, uint32_t epoch, tdsa_bu
     mpc_key *key = NULL;
     tdsa_status st = ks_key_get_epoch(p->cfg.store, key_id, epoch, &row, err);
 
-    if (st == TDSA_OK && row->state != KS_KEY_PENDING && row->state != KS_KEY_ACTIVE &&
+    if (st == TDSA_OK && row->state != KS_KEY_PENDING && !ks_key_in_use(row->state) &&
         row->state != KS_KEY_OLD) {
         st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "key %s has no share here", key_id);
     }
@@ -328,7 +327,8 @@ tdsa_status part_status_put(part *p, const char *key_id, uint32_t epoch, tdsa_bu
         tdsa_stmt_begin(out, "status");
         tdsa_stmt_text(out, key_id);
         tdsa_stmt_uint(out, epoch);
-        tdsa_stmt_uint(out, (uint64_t)row->state);
+        /* one that is being deleted was confirmed all the same */
+        tdsa_stmt_uint(out, (uint64_t)(row->state == KS_KEY_DELETING ? KS_KEY_ACTIVE : row->state));
         tdsa_stmt_octets(out, key->pub.stored, sizeof key->pub.stored);
         st = tdsa_buf_check(out, err);
     }
@@ -416,11 +416,13 @@ static bool collect(part *p, part_doubt *d)
  * process). */
 static bool still_in_doubt(part *p, const part_doubt *d)
 {
-    const ks_key_state wanted = d->phase == DOUBT_ERASING ? KS_KEY_ACTIVE : KS_KEY_PENDING;
+    const bool erasing = d->phase == DOUBT_ERASING;
     ks_key *row = NULL;
     tdsa_err err;
     const tdsa_status st = ks_key_get_epoch(p->cfg.store, d->key_id, d->epoch, &row, &err);
-    const bool same = st == TDSA_OK ? row->state == wanted : st != TDSA_E_NOT_FOUND;
+    const bool same = st != TDSA_OK
+                          ? st != TDSA_E_NOT_FOUND
+                          : (erasing ? ks_key_in_use(row->state) : row->state == KS_KEY_PENDING);
 
     ks_key_free(row);
     return same;
@@ -462,6 +464,9 @@ uint64_t part_doubts_next_due(const part *p)
 
 bool part_may_settle(const part *p)
 {
+    if (part_deletions_unasked(p)) {
+        return true;
+    }
     for (const part_doubt *d = p->doubts; d != NULL; d = d->next) {
         if (d->rounds == 0 ||
             (d->phase == DOUBT_PENDING && (d->stored_reports & d->servers) == d->servers)) {

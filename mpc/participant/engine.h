@@ -38,6 +38,7 @@ typedef enum {
     PART_OP_SIGN_BATCH, /* the call; its items count as PART_OP_SIGN each */
     PART_OP_RECOVERYINFO,
     PART_OP_IMPORT,
+    PART_OP_UNDELETE,
     PART_OP_COUNT
 } part_op_kind;
 typedef void (*part_event_fn)(void *ctx, part_op_kind op, part_event event, uint64_t duration_us);
@@ -60,8 +61,10 @@ typedef struct {
     /* the stock keeper, where part_engine_work runs: below `low` usable presignatures of a key in use
      * it makes more, up to `high`, within the key's limit; low 0: off */
     uint32_t presign_low, presign_high;
-    uint32_t presign_request_max;    /* presignatures that one call may ask for; 0: no cap */
-    uint64_t presign_global_max;     /* in stock over all keys; 0: no cap */
+    uint32_t presign_request_max; /* presignatures that one call may ask for; 0: no cap */
+    uint64_t presign_global_max;  /* in stock over all keys; 0: no cap */
+    /* what a deletion leaves for its undoing: the default; what may be asked for here, by peers too */
+    uint64_t deletion_grace_ms, deletion_grace_min_ms, deletion_grace_max_ms;
     bool disable_reshare;            /* disableReshare: refused here, asked or asking */
     bool import_keys;                /* importKeys: existing keys may be imported */
     const tdsa_rsa_cert *const *ers; /* ersCertificates; lent: must outlive the engine */
@@ -127,6 +130,9 @@ typedef struct {
     uint8_t chain_code[32];
     uint8_t attrs[KS_ATTRS_MAX];
     size_t attrs_len;
+    /* DELETING: when it is wiped here, wall clock; 0: it is being undone */
+    uint64_t deletion_ms;
+    uint32_t deletion_pending; /* participants not known to have heard of it, bit per index */
 } part_key_info;
 
 /** A policy with safe defaults: no derivation, reshare allowed; ECDSA: digest, SHA-2 digests, low-S
@@ -235,9 +241,39 @@ TDSA_MUST_USE tdsa_status part_engine_presignatures(part_engine *e, const char *
 TDSA_MUST_USE tdsa_status part_engine_delete_presignature(part_engine *e, const char *key_id,
                                                           const part_presig_id *id, tdsa_err *err)
     TDSA_NONNULL;
-/** Deletes the share at every participant, then here. Errors: as register. */
-TDSA_MUST_USE tdsa_status part_engine_delete(part_engine *e, const char *key_id,
+
+#define PART_GRACE_DEFAULT UINT64_MAX
+/** No grace period is longer: 366 days. */
+#define PART_GRACE_MAX_MS UINT64_C(31622400000)
+/**
+ * Orders a key to be deleted: it is out of use at once, here and at every participant that hears of it,
+ * and each wipes its share when the grace period is over (cfg.deletion_grace_*). Until then
+ * part_engine_undelete brings it back. Participants that do not answer are told later
+ * (part_key_info.deletion_pending). A key that was never ACTIVE is wiped at once; one that is being
+ * deleted stays as it is.
+ * Errors: TDSA_E_NOT_FOUND (no such key, or wiped), TDSA_E_CONFLICT (CLIENT_PARTICIPATES), TDSA_E_BAD_INPUT
+ * (grace_ms out of bounds), TDSA_E_STORE.
+ */
+TDSA_MUST_USE tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint64_t grace_ms,
                                              uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+/**
+ * Undoes a deletion: first every participant of the key must say that it keeps its share, then the key
+ * is ACTIVE again. Nothing to do: TDSA_OK.
+ * Errors: TDSA_E_CONFLICT (no deletion was ordered; CLIENT_PARTICIPATES), TDSA_E_NOT_FOUND (wiped here
+ * or by a participant: it is gone), TDSA_E_UNAVAILABLE (UNDOING: who has heard keeps it, and it comes
+ * back by itself when the participant that is named has), TDSA_E_STORE.
+ */
+TDSA_MUST_USE tdsa_status part_engine_undelete(part_engine *e, const char *key_id,
+                                               uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
+/** The newest order about a key, also when it is wiped. */
+typedef struct {
+    ks_deletion_state state;
+    uint64_t due_ms;  /* SCHEDULED: wall clock */
+    uint32_t pending; /* participants not known to have heard of it, bit per index */
+} part_deletion_info;
+/** Local. Errors: TDSA_E_NOT_FOUND (there was none). */
+TDSA_MUST_USE tdsa_status part_engine_deletion(part_engine *e, const char *key_id,
+                                               part_deletion_info *out, tdsa_err *err) TDSA_NONNULL;
 
 /** What a reshare changes; zeros leave things as they are. */
 typedef struct {
@@ -407,8 +443,8 @@ TDSA_MUST_USE tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms,
                                            tdsa_err *err) TDSA_NONNULL;
 
 /**
- * Settles keys whose generation was cut off between PENDING and ACTIVE: asks the servers what they
- * have, and returns when nothing is left that could be settled now, at the latest after limit_ms.
+ * Settles keys whose generation was cut off between PENDING and ACTIVE, and orders to delete keys that
+ * were not told to all or are due: asks the servers what they have, and returns when nothing is left that could be settled now, at the latest after limit_ms.
  * Without such a key it returns at once and touches no network. For callers whose process lives too
  * short for the due tasks to do it.
  */

@@ -109,13 +109,22 @@ tdsa_status part_engine_reshare(part_engine *e, const char *key_id, const part_r
     return finish(e, part_start_reshare(e->part, key_id, spec, deadline_ms, err), &none, err);
 }
 
-tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint32_t deadline_ms,
-                               tdsa_err *err)
+tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint64_t grace_ms,
+                               uint32_t deadline_ms, tdsa_err *err)
 {
     part_result none;
 
     part_engine_enter(e);
-    return finish(e, part_start_delete(e->part, key_id, deadline_ms, err), &none, err);
+    return finish(e, part_start_delete(e->part, key_id, grace_ms, deadline_ms, err), &none, err);
+}
+
+tdsa_status part_engine_undelete(part_engine *e, const char *key_id, uint32_t deadline_ms,
+                                 tdsa_err *err)
+{
+    part_result none;
+
+    part_engine_enter(e);
+    return finish(e, part_start_undelete(e->part, key_id, deadline_ms, err), &none, err);
 }
 
 tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint32_t deadline_ms,
@@ -260,6 +269,17 @@ tdsa_status part_engine_delete_presignature(part_engine *e, const char *key_id,
 
     part_engine_enter(e);
     st = part_presig_delete(e->part, key_id, id, err);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_deletion(part_engine *e, const char *key_id, part_deletion_info *out,
+                                 tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_deletion_describe(e->part, key_id, out, err);
     part_engine_leave(e);
     return st;
 }

@@ -211,6 +211,9 @@ static void tell_failed(part *p, const part_exchange *x, const tdsa_err *why)
 
 static void tell_answered(part *p, const part_exchange *x, const part_answer *a)
 {
+    if (a->status != TDSA_OK && x->session->key_id[0] != '\0') {
+        part_deletion_refused(p, x->session->key_id, a);
+    }
     if (x->for_op != PART_OP_NONE) {
         part_op_answered(p, x->for_op, x->peer, a);
     } else if (of_run(x->kind)) {
@@ -219,6 +222,8 @@ static void tell_answered(part *p, const part_exchange *x, const part_answer *a)
         part_doubt_answered(p, x->run, x->peer, a);
     } else if (x->kind == PART_ASK_MARKS && a->status == TDSA_OK) {
         part_marks_told(p, x->peer);
+    } else if (x->kind == PART_ASK_DELETE || x->kind == PART_ASK_UNDELETE) {
+        part_deletion_answered(p, x->run, x->peer, a);
     }
 }
 

@@ -139,7 +139,8 @@ static void dispatch(part *p, part_session *s, uint16_t from, uint64_t seq, cons
             st = part_ask_status(p, s, from, a, &out, &err);
             break;
         case PART_ASK_DELETE:
-            st = part_ask_delete(p, s, from, a, &err);
+        case PART_ASK_UNDELETE:
+            st = part_ask_deletion(p, s, from, a, &out, &err);
             break;
         case PART_ASK_PING:
         case PART_ASK_MARKS:

@@ -14,7 +14,7 @@
  *   participant.c  birth, death, time, queues      session.c   sessions, links, handshakes
  *   exchange.c     what is sent to peers           inbound.c   what peers send, reply cache
  *   run.c          all-to-all runs (keygen, presign)           key.c  cache of keys and batches
- *   registry.c     register, status, delete, ping  stock.c     leases, presigning
+ *   registry.c     register, keygen, ping          stock.c     leases, presigning
  *   committee.c    whom to sign with               spend.c     burns
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
@@ -23,6 +23,7 @@
  *   sign_request.c what is to be signed            signer.c    what a member answers
  *   recovery.c     recovery infos of one participant and of all
  *   marks.c  counters of peers              rollback.c  what follows when they go back
+ *   deletion*.c    orders to delete keys and to undo that
  *   derive.c, doubt.c (half-made keys, epochs), registered.c, rate.c, reshare.c: as they are called
  */
 
@@ -277,6 +278,8 @@ struct part_op {
     uint32_t waiting;     /* peers whose answer is missing, bit per index */
     uint32_t asked_twice; /* peers that were asked again in another session */
     part_reshare_spec reshare;
+    bool confirming;              /* undelete: all are asked whether they know of a newer order */
+    ks_deletion_state told_state; /* delete, undelete: what is being told */
     uint32_t has_epoch; /* reshare: peers that have the key's epoch ACTIVE, bit per index */
     /* presign */
     uint32_t count;
@@ -355,6 +358,10 @@ struct part {
     part_exchange *exchanges_last;
     part_parked *parked;
     part_doubt *doubts;
+    struct part_deletion *deletions;
+    uint64_t deletions_load_ms; /* when to look for orders again; 0: all are known */
+    uint32_t next_deletion;
+    uint64_t key_changes;    /* of the store, when cached keys were last known to be right */
     uint64_t doubts_load_ms; /* when to look for half-made keys again; 0: all are known */
     uint32_t next_doubt;
     part_op *ops;
@@ -489,8 +496,8 @@ void part_cache_trim(part *p, bool all);
 /** Drops what was not used for PART_CACHE_IDLE_MS as well. */
 void part_cache_due(part *p);
 uint64_t part_cache_next_due(const part *p);
-/** Forgets a deleted key. */
-void part_key_drop(part *p, const char *key_id);
+/** Forgets a key that is deleted, or being deleted: everything that uses it ends with `why`. */
+void part_key_drop(part *p, const char *key_id, const tdsa_err *why);
 
 /* registry.c */
 /** The registration record: stmt("registration", key-id, curve, scheme, n, t, policy, members...). */
@@ -518,8 +525,6 @@ tdsa_status part_ask_register(part *p, part_session *s, uint16_t from, const par
  * a key that is not here. */
 tdsa_status part_check_bound(part *p, const part_session *s, uint16_t from, const char *key_id,
                              ks_key_state *state, tdsa_err *err);
-tdsa_status part_ask_delete(part *p, part_session *s, uint16_t from, const part_ask *a,
-                            tdsa_err *err);
 
 /* recovery.c */
 tdsa_status part_ask_recovery(part *p, part_session *s, uint16_t from, const part_ask *a,
@@ -563,6 +568,7 @@ void part_ops_due(part *p);
 uint64_t part_ops_next_due(const part *p);
 void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t started_ms);
 
+#include "participant/deletion.h"
 #include "participant/epochs.h" /* reshare.c, doubt.c, status.c */
 #include "participant/signing.h"
 #include "participant/spend.h"

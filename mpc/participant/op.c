@@ -213,6 +213,11 @@ tdsa_status part_control_session(part *p, uint16_t peer, part_session **out, tds
     return st;
 }
 
+static bool of_deletion(const part_op *op)
+{
+    return op->kind == PART_OP_DELETE || op->kind == PART_OP_UNDELETE;
+}
+
 static tdsa_status ask_one(part *p, part_op *op, uint16_t peer, part_ask_kind kind, tdsa_err *err)
 {
     part_question q = {
@@ -226,6 +231,8 @@ static tdsa_status ask_one(part *p, part_op *op, uint16_t peer, part_ask_kind ki
 
     if (op->kind == PART_OP_RESHARE) { /* who is silent is left out: there must be time to go on */
         q.deadline_ms = op->started_ms + (op->deadline_ms - op->started_ms) / 4;
+    } else if (of_deletion(op) && op->deadline_ms > part_now(p)) {
+        q.deadline_ms = part_now(p) + (op->deadline_ms - part_now(p)) / 4;
     }
     return st == TDSA_OK ? part_put(p, &q, err) : st;
 }
@@ -249,6 +256,8 @@ static part_ask_kind kind_of(const part_op *op)
         return PART_ASK_REGISTER;
     case PART_OP_DELETE:
         return PART_ASK_DELETE;
+    case PART_OP_UNDELETE:
+        return PART_ASK_UNDELETE;
     case PART_OP_RESHARE:
         return PART_ASK_STATUS;
     case PART_OP_RECOVERYINFO:
@@ -296,10 +305,9 @@ static void all_answered(part *p, part_op *op)
         part_reshare_go_on(p, op);
         return;
     }
-    if (op->kind == PART_OP_DELETE) {
-        part_key_drop(p, op->key_id);
-        st = ks_key_delete(p->cfg.store, op->key_id, true, &err);
-        st = st == TDSA_E_NOT_FOUND ? TDSA_OK : st;
+    if (of_deletion(op)) {
+        part_deletion_op_go_on(p, op);
+        return;
     }
     if (op->kind == PART_OP_PING) {
         st = enough_alive(p, op, &err);
@@ -314,7 +322,8 @@ static void all_answered(part *p, part_op *op)
 /* Who does not answer is noted, nothing else. */
 static bool only_pings(const part_op *op)
 {
-    return op->kind == PART_OP_PING || (op->kind == PART_OP_RESHARE && op->state == OP_ASKING);
+    return op->kind == PART_OP_PING || of_deletion(op) ||
+           (op->kind == PART_OP_RESHARE && op->state == OP_ASKING);
 }
 
 void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
@@ -333,6 +342,10 @@ void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
         part_many_answered(op, from, a);
         return;
     }
+    if (of_deletion(op)) {
+        part_deletion_op_answered(p, op, from, a);
+        return;
+    }
     op->waiting &= ~(1u << from);
     if (op->kind == PART_OP_RESHARE) {
         part_reshare_answered(op, from, a);
@@ -343,7 +356,7 @@ void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
         }
     } else if (a->status == TDSA_OK) {
         op->result.alive[from] = true;
-    } else if (!only_pings(op) && !(op->kind == PART_OP_DELETE && a->status == TDSA_E_NOT_FOUND)) {
+    } else if (!only_pings(op)) {
         (void)tdsa_err_blame(&err, a->status, from, TDSA_WHERE, "participant %u: %s", from,
                              a->text);
         part_op_end(p, op, &err);
@@ -413,6 +426,10 @@ static void time_out(part *p, part_op *op)
 
     if (op->kind == PART_OP_PING && enough_alive(p, op, &err) == TDSA_OK) {
         part_op_end_ok(p, op);
+        return;
+    }
+    if (of_deletion(op)) {
+        part_deletion_op_go_on(p, op);
         return;
     }
     for (uint16_t i = 0; i < p->cfg.roster.n; i++) {

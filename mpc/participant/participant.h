@@ -117,7 +117,9 @@ uint64_t part_start_sign_batch(part *p, const char *key_id, const part_sign_requ
                                tdsa_err *err) TDSA_NONNULL;
 uint64_t part_start_reshare(part *p, const char *key_id, const part_reshare_spec *spec,
                             uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
-uint64_t part_start_delete(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
+uint64_t part_start_delete(part *p, const char *key_id, uint64_t grace_ms, uint32_t deadline_ms,
+                           tdsa_err *err) TDSA_NONNULL;
+uint64_t part_start_undelete(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
     TDSA_NONNULL;
 uint64_t part_start_recovery(part *p, const part_recovery_request *req, uint32_t deadline_ms,
                              tdsa_err *err) TDSA_NONNULL;
@@ -158,6 +160,9 @@ TDSA_MUST_USE tdsa_status part_purge(part *p, const char *key_id, uint64_t *drop
     TDSA_NONNULL;
 /* The following mean what part_engine_* says. */
 TDSA_MUST_USE tdsa_status part_purge_all(part *p, uint64_t *dropped, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_deletion_describe(part *p, const char *key_id,
+                                                 part_deletion_info *out, tdsa_err *err)
+    TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_set_limit(part *p, const char *key_id, int64_t limit, tdsa_err *err)
     TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_stock_describe(part *p, const char *key_id, part_stock_info *out,
@@ -175,8 +180,8 @@ TDSA_MUST_USE tdsa_status part_derive_xpub(part *p, const char *key_id, const ui
                                            uint16_t path_len, char *out, tdsa_err *err)
     __attribute__((nonnull(1, 2, 5, 6)));
 void part_get_stats(const part *p, part_stats *out) TDSA_NONNULL;
-/** True while a half-made key may still be settled now: its servers were not asked yet, or all of
- * them have stored the same. */
+/** True while a half-made key may still be settled now (its servers were not asked yet, or all of them
+ * have stored the same), or an order to delete a key was not told yet. */
 bool part_may_settle(const part *p) TDSA_NONNULL;
 
 #endif

@@ -7,7 +7,7 @@ static const part_permission table[] = {
     /* kind               name        client server server+client purpose */
     {PART_ASK_REGISTER, "register", true,  true,  false, PEER_FOR_CONTROL},
     {PART_ASK_STATUS,   "status",   true,  true,  true,  PEER_FOR_CONTROL},
-    {PART_ASK_DELETE,   "delete",   true,  true,  false, PEER_FOR_CONTROL},
+    {PART_ASK_DELETE,   "delete",   true,  true,  true,  PEER_FOR_CONTROL},
     {PART_ASK_PING,     "ping",     true,  true,  true,  PEER_FOR_CONTROL},
     {PART_ASK_KEYGEN,   "keygen",   true,  true,  true,  PEER_FOR_SECRETS},
     {PART_ASK_PRESIGN,  "presign",  true,  true,  true,  PEER_FOR_SIGNING},
@@ -18,6 +18,7 @@ static const part_permission table[] = {
     {PART_ASK_RECOVERY, "recovery", true,  true,  false, PEER_FOR_CONTROL},
     {PART_ASK_MARKS,    "marks",    true,  true,  true,  PEER_FOR_CONTROL},
     {PART_ASK_IMPORT,   "import",   true,  true,  true,  PEER_FOR_SECRETS},
+    {PART_ASK_UNDELETE, "undelete", true,  true,  false, PEER_FOR_CONTROL},
 };
 /* clang-format on */
 _Static_assert(sizeof table / sizeof table[0] == PART_ASK_END - 1,

@@ -8,7 +8,7 @@
 #include "base/statement.h"
 #include "participant/internal.h"
 
-/* Registration, deletion and status of keys. The registration record is what all compare. */
+/* Registration of keys. The registration record is what all compare. */
 
 #define NEW_KEY_ID_LEN 28u
 
@@ -503,37 +503,7 @@ uint64_t part_start_ping(part *p, uint32_t deadline_ms, tdsa_err *err)
     return op->id;
 }
 
-/* ---- deletion ---- */
-
-uint64_t part_start_delete(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
-{
-    part_registration reg;
-    part_op *op = NULL;
-    ks_key_state state = KS_KEY_DELETED;
-
-    if (part_may_coordinate(p, err) != TDSA_OK) {
-        return PART_OP_NONE;
-    }
-    if (!part_key_id_ok(key_id)) {
-        (void)TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
-        return PART_OP_NONE;
-    }
-    if (part_registration_load(p, key_id, &reg, &state, err) != TDSA_OK) {
-        return PART_OP_NONE;
-    }
-    op = part_op_new(p, PART_OP_DELETE, key_id, deadline_ms, err);
-    if (op == NULL) {
-        return PART_OP_NONE;
-    }
-    tdsa_stmt_begin(&op->payload, "delete");
-    tdsa_stmt_text(&op->payload, key_id);
-    op->waiting = all_peers(p, false);
-    if (part_op_ask(p, op, PART_ASK_DELETE, err) != TDSA_OK) {
-        part_op_cancel(p, op->id, err);
-        return PART_OP_NONE;
-    }
-    return op->id;
-}
+/* ---- who may ask ---- */
 
 tdsa_status part_check_bound(part *p, const part_session *s, uint16_t from, const char *key_id,
                              ks_key_state *state, tdsa_err *err)
@@ -548,32 +518,6 @@ tdsa_status part_check_bound(part *p, const part_session *s, uint16_t from, cons
     if (st == TDSA_OK && !part_members_have(reg.members, reg.n, from, &s->link[from]->keys)) {
         /* The same words as for a key that is not here: nobody learns which keys exist. */
         st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", key_id);
-    }
-    return st;
-}
-
-tdsa_status part_ask_delete(part *p, part_session *s, uint16_t from, const part_ask *a,
-                            tdsa_err *err)
-{
-    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
-    char key_id[KS_KEY_ID_MAX + 1];
-    ks_key_state state = KS_KEY_DELETED;
-    tdsa_status st;
-
-    tdsa_stmt_expect(&r, "delete");
-    tdsa_stmt_read_text(&r, key_id, sizeof key_id);
-    st = tdsa_reader_finish(&r, "delete", err);
-    if (st == TDSA_OK) {
-        st = part_check_bound(p, s, from, key_id, &state, err);
-    }
-    if (st == TDSA_OK) {
-        part_key_drop(p, key_id);
-        TDSA_FAILPOINT("delete.before_delete");
-        st = ks_key_delete(p->cfg.store, key_id, true, err);
-        TDSA_FAILPOINT("delete.after_delete");
-    }
-    if (st == TDSA_OK) {
-        part_say(p, TDSA_LOG_INFO, "key %s deleted at the request of participant %u", key_id, from);
     }
     return st;
 }

@@ -241,6 +241,8 @@ static tdsa_status own_record(part *p, part_run *r, const mpc_key **mine, mpc_ke
     } else if (st == TDSA_OK && row->state == KS_KEY_ACTIVE) {
         st = part_key_public(p, row, loaded, err);
         *mine = *loaded;
+    } else if (st == TDSA_OK && row->state == KS_KEY_DELETING) {
+        st = TDSA_FAIL(err, TDSA_E_CONFLICT, "DELETING: key %s is being deleted", r->key_id);
     } else if (st == TDSA_OK && (row->state != KS_KEY_REGISTERED || dealer)) {
         st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is not active here", r->key_id);
     }

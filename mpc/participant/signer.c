@@ -90,7 +90,13 @@ static tdsa_status open_asked(const asker *by, tdsa_reader *r, const char *what,
                               asked *m, tdsa_err *err)
 {
     tdsa_status st = read_asked(by->p, r, what, coins, m, err);
+    ks_key_state state = KS_KEY_DELETED;
+    tdsa_err stranger;
 
+    if (m->key == NULL && st == TDSA_E_CONFLICT &&
+        part_check_bound(by->p, by->s, by->from, m->q.key_id, &state, &stranger) != TDSA_OK) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s", m->q.key_id);
+    }
     if (m->key != NULL && !part_members_have(m->key->key->pub.members, m->key->key->pub.n, by->from,
                                              &by->s->link[by->from]->keys)) {
         /* The same words as for a key that is not here: nobody learns which keys exist. */

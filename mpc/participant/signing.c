@@ -290,6 +290,10 @@ static void refused(part *p, part_op *op, uint16_t from, const part_answer *a)
         }
         return;
     }
+    if (part_deletion_is_refusal(a)) {
+        part_op_end(p, op, &err);
+        return;
+    }
     if (!presignature && part_failover(op->key, &err)) {
         part_peer_failed(p, from, op->attempt_ms);
         if (part_sign_fail_over(p, op, &err)) {

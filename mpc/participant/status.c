@@ -20,7 +20,7 @@ static tdsa_status row_for(part *p, const part_session *s, uint16_t from, const 
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
     }
     st = ks_key_get_epoch(p->cfg.store, key_id, epoch, out, err);
-    if (st == TDSA_OK && ((*out)->state == KS_KEY_PENDING || (*out)->state == KS_KEY_ACTIVE ||
+    if (st == TDSA_OK && ((*out)->state == KS_KEY_PENDING || ks_key_in_use((*out)->state) ||
                           (*out)->state == KS_KEY_OLD)) {
         st = part_key_public(p, *out, &key, err);
         if (st == TDSA_OK && (part_members_have(key->pub.members, key->pub.n, from, keys) ||

@@ -57,6 +57,7 @@ typedef enum {
     PART_ASK_RECOVERY,
     PART_ASK_MARKS, /* nothing but what goes with every first question: the counters of rollback.c */
     PART_ASK_IMPORT,
+    PART_ASK_UNDELETE,
     PART_ASK_END
 } part_ask_kind;
 

@@ -141,6 +141,10 @@ static tdsa_status check_rules(svc_call *c, tdsa_err *err)
         return svc_call_refuse(c, 409, "CLIENT_PARTICIPATES", NULL, TDSA_E_CONFLICT, err,
                                "a client takes part in this group: ask the client");
     }
+    if ((rules & SVC_RULE_ACTIVE) != 0 && c->key.state == KS_KEY_DELETING) {
+        return svc_call_refuse(c, 409, "KEY_DELETING", NULL, TDSA_E_CONFLICT, err,
+                               "the key is being deleted: POST its /undelete brings it back");
+    }
     if ((rules & SVC_RULE_ACTIVE) != 0 && c->key.state != KS_KEY_ACTIVE) {
         return svc_call_refuse(c, 409, "KEY_NOT_ACTIVE", NULL, TDSA_E_CONFLICT, err,
                                "the key has no shares yet: POST its /share first");
@@ -257,7 +261,7 @@ static void dispatch(void *ctx, http_request *r)
     } else if (c.row->success == 204) {
         http_reply(r, 204, NULL, NULL, 0);
     } else {
-        reply_json(r, c.row->success, c.reply);
+        reply_json(r, c.success != 0 ? c.success : c.row->success, c.reply);
     }
     json_decref(c.reply);
     svc_body_clear(&c.body);

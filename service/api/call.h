@@ -15,6 +15,7 @@ typedef struct svc_call {
     /* the answer */
     json_t *reply;                /* owned; NULL: none or `text` */
     const char *text, *text_type; /* lent */
+    unsigned success;             /* 0: that of the row */
     /* a failure beside the tdsa_err */
     unsigned fail_http;    /* 0: from the status */
     const char *fail_code; /* NULL: from the error */
@@ -43,8 +44,12 @@ const svc_value *svc_call_value(const svc_call *c, unsigned i) TDSA_NONNULL;
 
 /** What GET /v1/keys/{id} shows. */
 json_t *svc_key_json(const part_key_info *k) TDSA_NONNULL;
+/** RFC 3339, UTC; NULL: no memory. */
+json_t *svc_time_json(uint64_t wall_ms);
+/** deletionTime (due_ms 0: it is being undone) and pending of a key that is DELETING. */
+void svc_deletion_put(json_t *o, uint64_t due_ms, uint32_t pending) __attribute__((nonnull(1)));
 
-/** The answer of whatever made a key. */
+/** The answer of whatever made or changed a key. Errors: TDSA_E_NOT_FOUND. */
 tdsa_status svc_key_show(svc_call *c, const char *key_id, tdsa_err *err) TDSA_NONNULL;
 /** A new key from the fields of a registration; lent from the body. Errors: TDSA_E_BAD_INPUT. */
 tdsa_status svc_key_spec_read(svc_call *c, part_key_spec *spec, tdsa_err *err) TDSA_NONNULL;

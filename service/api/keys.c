@@ -5,7 +5,7 @@
 
 #include "api/call.h"
 
-/* Registering, listing, showing and deleting keys. */
+/* Registering, listing and showing keys. */
 
 #define LIST_LIMIT_DEFAULT 100u
 #define LIST_LIMIT_MAX     1000u
@@ -29,7 +29,7 @@ static const char *state_name(ks_key_state state)
     return "?";
 }
 
-static json_t *time_json(uint64_t wall_ms)
+json_t *svc_time_json(uint64_t wall_ms)
 {
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm tm;
@@ -62,13 +62,16 @@ json_t *svc_key_json(const part_key_info *k)
     svc_put(o, "participants", json_integer(k->n));
     svc_put(o, "threshold", json_integer(k->t));
     svc_put(o, "epoch", json_integer((json_int_t)k->epoch));
-    svc_put(o, "created", time_json(k->created_ms));
+    svc_put(o, "created", svc_time_json(k->created_ms));
     svc_put(o, "clientParticipates", json_boolean(k->client_participates));
     svc_policy_put(o, k);
     svc_put(o, "presignatureLimit", json_integer((json_int_t)k->presignature_limit));
-    if (k->state == KS_KEY_ACTIVE &&
+    if (ks_key_in_use(k->state) &&
         (k->policy.derivation == MPC_DERIVE_NONE || k->policy.min_path == 0)) {
         svc_put(o, "publicKey", svc_point_json(k->public_key, k->public_key_len));
+    }
+    if (k->state == KS_KEY_DELETING) {
+        svc_deletion_put(o, k->deletion_ms, k->deletion_pending);
     }
     return o;
 }
@@ -173,11 +176,6 @@ tdsa_status svc_api_do_KEY(svc_call *c, tdsa_err *err)
     (void)err;
     c->reply = svc_key_json(&c->key);
     return TDSA_OK;
-}
-
-tdsa_status svc_api_do_DELETE(svc_call *c, tdsa_err *err)
-{
-    return part_engine_delete(c->api->cfg.engine, c->key.key_id, 0, err);
 }
 
 /* ---- list ---- */

@@ -83,6 +83,9 @@ static const svc_query queries_list[] = {
     {"after", "The cursor `next` of the page before", "invoices-2026"},
     {"state", "ACTIVE (default) or all", "all"},
 };
+static const svc_query queries_grace[] = {
+    {"graceSeconds", "Time for undoing it; absent: deletionGracePeriod", "86400"},
+};
 static const svc_query queries_path[] = {
     {"path", "Derivation path m/44/0/0 of a bip32 key", NULL},
 };
@@ -107,6 +110,7 @@ static const svc_query queries_stock[] = {
     .item_count = SVC_SIGN_FIELDS
 #define QUERIES_none  .queries = NULL, .query_count = 0
 #define QUERIES_list  .queries = queries_list, .query_count = COUNT_OF(queries_list)
+#define QUERIES_grace .queries = queries_grace, .query_count = COUNT_OF(queries_grace)
 #define QUERIES_path  .queries = queries_path, .query_count = COUNT_OF(queries_path)
 #define QUERIES_xpub  .queries = queries_xpub, .query_count = COUNT_OF(queries_xpub)
 #define QUERIES_stock .queries = queries_stock, .query_count = COUNT_OF(queries_stock)

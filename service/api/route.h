@@ -35,8 +35,10 @@ typedef enum {
     X(LIST, SVC_GET, "/v1/keys", SVC_RULE_NONE, none, list, 200, "list",                           \
       "Lists keys in the order of their ids, page by page")                                        \
     X(KEY, SVC_GET, "/v1/keys/{}", SVC_KEY_RULES, none, none, 200, "key", "Shows one key")         \
-    X(DELETE, SVC_DELETE, "/v1/keys/{}", SVC_SERVER_RULES, none, none, 204, "delete",              \
-      "Deletes the shares of a key at every participant")                                          \
+    X(DELETE, SVC_DELETE, "/v1/keys/{}", SVC_SERVER_RULES, none, grace, 202, "delete",             \
+      "Takes a key out of use at every participant, and wipes it when its grace period is over")   \
+    X(UNDELETE, SVC_POST, "/v1/keys/{}/undelete", SVC_SERVER_RULES, none, none, 200, "undelete",   \
+      "Brings back a key whose grace period is not over")                                          \
     X(SHARE, SVC_POST, "/v1/keys/{}/share", SVC_SERVER_RULES, none, none, 200, "share",            \
       "Generates the shares of a registered key")                                                  \
     X(RESHARE, SVC_POST, "/v1/keys/{}/reshare", SVC_SERVER_KEY_RULES, reshare, none, 200,          \

@@ -9,6 +9,9 @@
 #include "config/node.h"
 
 #define PEM_START "-----BEGIN "
+/* What requests may ask for, whatever deletionGracePeriod is. */
+#define GRACE_MIN_MS UINT64_C(86400000)
+#define GRACE_MAX_MS UINT64_C(7776000000)
 
 /* The file must be PEM: libcurl's GnuTLS flavour is given nothing else. */
 static tdsa_status use_pem(char *out, size_t cap, const cfg *c, const char *path, tdsa_err *err)
@@ -123,6 +126,11 @@ static tdsa_status fill_engine(part_engine_cfg *e, const cfg *c, tdsa_err *err)
     }
     e->registered_client_max = (uint32_t)cfg_int(c, "tdsaLibrary.registeredKeysPerClient");
     e->registered_max = (uint32_t)cfg_int(c, "tdsaLibrary.registeredKeys");
+    e->deletion_grace_ms = (uint64_t)cfg_duration_ms(c, "tdsaLibrary.deletionGracePeriod");
+    e->deletion_grace_min_ms =
+        e->deletion_grace_ms < GRACE_MIN_MS ? e->deletion_grace_ms : GRACE_MIN_MS;
+    e->deletion_grace_max_ms =
+        e->deletion_grace_ms > GRACE_MAX_MS ? e->deletion_grace_ms : GRACE_MAX_MS;
     e->registered_life_ms = (uint64_t)cfg_duration_ms(c, "tdsaLibrary.registrationLifetime");
     e->disable_reshare = cfg_bool(c, "tdsaLibrary.disableReshare");
     if (fill_stock(e, c, err) != TDSA_OK) {

@@ -154,6 +154,16 @@ static const cfg_row library[] = {
      .max = INT64_C(31536000000),
      .help = "Own key. A key that a client registered and did not generate is forgotten after this "
              "time, when another one is registered; 0s: never."},
+    {.name = "deletionGracePeriod",
+     .type = CFG_DURATION,
+     .fallback = "7d",
+     .min = 0,
+     .max = INT64_C(31536000000),
+     .help =
+         "Own key. How long a key that is to be deleted can be brought back; then each participant "
+         "wipes its share. Requests and other participants may ask for 1 day (or this time, if it "
+         "is "
+         "shorter) to 90 days (or this time, if it is longer). 0s: wiped at once."},
     {.name = "presignatureBatchMin",
      .type = CFG_INT,
      .fallback = "16",

@@ -21,6 +21,8 @@ static const char *op_name(part_op_kind op)
         return "SIGN";
     case PART_OP_DELETE:
         return "DELETE";
+    case PART_OP_UNDELETE:
+        return "UNDELETE";
     case PART_OP_RESHARE:
         return "RESHARE";
     case PART_OP_PUBLIC_KEY:

@@ -195,6 +195,9 @@ static void make_node(sim *s, uint16_t i)
     c->clock = (tdsa_clock){clock_mono, clock_wall, n};
     c->rng = (tdsa_rng){rng_fill, s};
     c->log = &sim_logs[i];
+    c->deletion_grace_ms = s->cfg.grace_ms;
+    c->deletion_grace_min_ms = s->cfg.grace_ms;
+    c->deletion_grace_max_ms = 10 * s->cfg.grace_ms;
     c->presign_low = s->cfg.keep_low;
     c->presign_high = s->cfg.keep_high;
     n->rate = 1000;

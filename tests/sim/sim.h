@@ -32,8 +32,9 @@ typedef struct {
     unsigned lie_permille;        /* a liar's message is wrong */
     bool background;              /* servers do background work, as in the daemon */
     unsigned keep_low, keep_high; /* marks of the stock keeper */
-    bool counter_files;           /* participants keep a second copy of their counters */
-    bool skewed;                  /* clocks run at different speeds, and begin anywhere */
+    uint64_t grace_ms;  /* that a deletion leaves for its undoing, ten times that at most */
+    bool counter_files; /* participants keep a second copy of their counters */
+    bool skewed;        /* clocks run at different speeds, and begin anywhere */
 } sim_cfg;
 
 /** Never fails: aborts with the seed. */

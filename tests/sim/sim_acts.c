@@ -261,7 +261,7 @@ static uint64_t start(sim_life *l, part *p, sim_act *a, uint32_t deadline, tdsa_
         return start_reshare(l, p, slot, deadline, err);
     case ACT_DELETE:
         l->may_delete = false;
-        return part_start_delete(p, slot->id, deadline, err);
+        return part_start_delete(p, slot->id, PART_GRACE_DEFAULT, deadline, err);
     case ACT_PING:
         return part_start_ping(p, deadline, err);
     case ACT_NONE:

@@ -135,12 +135,33 @@ static bool look_at(void *ctx, const ks_key_row *row)
     if (row->epoch != l->key->newest) {
         return true;
     }
-    l->there = row->state == KS_KEY_ACTIVE || row->state == KS_KEY_PENDING;
+    l->there = ks_key_in_use(row->state) || row->state == KS_KEY_PENDING;
     if (l->there && l->key->checked[l->who] != h) {
         l->key->checked[l->who] = h;
         check_share(l, row);
     }
     return true;
+}
+
+/* No key is wiped at one participant while another has undone its deletion after that. */
+static void check_orders(sim *s, const sim_key *k)
+{
+    uint64_t wiped = UINT64_MAX;
+    uint64_t undone = 0;
+
+    for (uint16_t i = 0; i < s->cfg.n; i++) {
+        ks_deletion d;
+        tdsa_err err;
+
+        if (ks_deletion_get(s->disk[i].inspector, k->key_id, &d, &err) != TDSA_OK) {
+            continue;
+        }
+        wiped = d.state == KS_DELETION_WIPED && d.serial < wiped ? d.serial : wiped;
+        undone = d.state == KS_DELETION_CANCELLED && d.serial > undone ? d.serial : undone;
+    }
+    if (undone > wiped) {
+        sim_fail(s, "I2: a key is wiped here and undone there", k->key_id);
+    }
 }
 
 void sim_check_keys(sim *s)
@@ -150,6 +171,9 @@ void sim_check_keys(sim *s)
         (void)sim_disk_keys(s, i, find_active, s);
     }
     for (sim_key *k = s->keys; k != NULL; k = k->next) {
+        if (k->deleted) {
+            check_orders(s, k);
+        }
         for (uint16_t i = 0; k->active && !k->deleted && i < s->cfg.n; i++) {
             look l = {.s = s, .key = k, .who = i};
             if ((k->members >> i & 1u) == 0) {

@@ -199,6 +199,26 @@ static tdsa_status key_delete(ks_backend *b, const char *key_id, bool tombstone,
     return heard(f, st, err);
 }
 
+static tdsa_status deletion_put(ks_backend *b, const ks_deletion *d, const ks_deletion *was,
+                                tdsa_err *err)
+{
+    CHANGE(st, f, deletion_put, b, err, d, was);
+    of(b)->disk->sim->keys_touched = true;
+    return heard(f, st, err);
+}
+
+static tdsa_status deletion_told(ks_backend *b, const ks_deletion *d, uint32_t told, tdsa_err *err)
+{
+    CHANGE(st, f, deletion_told, b, err, d, told);
+    return heard(f, st, err);
+}
+
+static tdsa_status deletion_each(ks_backend *b, const char *key_id, ks_deletion_fn fn, void *ctx,
+                                 tdsa_err *err)
+{
+    return READ(deletion_each, b, err, key_id, fn, ctx);
+}
+
 /* ---- presignatures ---- */
 
 static tdsa_status batch_insert(ks_backend *b, const ks_batch_row *row, tdsa_err *err)
@@ -370,6 +390,9 @@ static const ks_backend_ops disk_ops = {
     .key_get = key_get,
     .key_each = key_each,
     .key_delete = key_delete,
+    .deletion_put = deletion_put,
+    .deletion_told = deletion_told,
+    .deletion_each = deletion_each,
     .batch_insert = batch_insert,
     .batch_move = batch_move,
     .batch_each = batch_each,

@@ -316,8 +316,9 @@ void __wrap_part_doubts_load(part *p)
     __real_part_doubts_load(p);
 }
 
-uint64_t __wrap_part_start_delete(part *p, const char *key_id, uint32_t deadline_ms, tdsa_err *err)
+uint64_t __wrap_part_start_delete(part *p, const char *key_id, uint64_t grace_ms,
+                                  uint32_t deadline_ms, tdsa_err *err)
 {
     sim_key_of(sim_current(), key_id)->deleted = true;
-    return __real_part_start_delete(p, key_id, deadline_ms, err);
+    return __real_part_start_delete(p, key_id, grace_ms, deadline_ms, err);
 }

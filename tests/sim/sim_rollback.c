@@ -83,6 +83,20 @@ static memory_lane *copy_lanes(const memory_lane *from)
     return first;
 }
 
+static memory_deletion *copy_deletions(const memory_deletion *from)
+{
+    memory_deletion *first = NULL;
+    memory_deletion **last = &first;
+
+    for (; from != NULL; from = from->next) {
+        memory_deletion *d = copy_of(from, sizeof *d);
+        d->next = NULL;
+        *last = d;
+        last = &d->next;
+    }
+    return first;
+}
+
 static memory_meta *copy_metas(const memory_meta *from)
 {
     memory_meta *first = NULL;
@@ -107,6 +121,7 @@ void sim_disk_save(sim *s, uint16_t participant)
     m->keys = copy_keys(m->keys);
     m->batches = copy_batches(m->batches);
     m->lanes = copy_lanes(m->lanes);
+    m->deletions = copy_deletions(m->deletions);
     m->metas = copy_metas(m->metas);
     d->copy = m;
 }

@@ -332,7 +332,8 @@ static void finish_deletions(sim_life *l)
 
     for (const sim_key *k = s->keys; k != NULL; k = k->next) {
         for (uint16_t i = 0; k->deleted && i < s->cfg.n && (i == 0 || !s->cfg.with_client); i++) {
-            const uint64_t id = part_start_delete(s->node[i].part, k->key_id, 0, &err);
+            const uint64_t id =
+                part_start_delete(s->node[i].part, k->key_id, PART_GRACE_DEFAULT, 0, &err);
             const tdsa_status st = sim_finish(s, i, id, &none, &err);
             if (st != TDSA_OK && st != TDSA_E_NOT_FOUND) {
                 sim_fail(s, "a key is not deleted", err.text);

@@ -49,8 +49,8 @@ SIM_WRAPPED(tdsa_status, part_ask_sign, part *p, part_session *s, uint16_t from,
             tdsa_buf *out, tdsa_err *err);
 SIM_WRAPPED(void, part_inbound_take, part *p, part_session *s, const part_frame *f,
             part_ticket ticket);
-SIM_WRAPPED(uint64_t, part_start_delete, part *p, const char *key_id, uint32_t deadline_ms,
-            tdsa_err *err);
+SIM_WRAPPED(uint64_t, part_start_delete, part *p, const char *key_id, uint64_t grace_ms,
+            uint32_t deadline_ms, tdsa_err *err);
 SIM_WRAPPED(void, part_doubts_load, part *p);
 SIM_WRAPPED(tdsa_status, ks_burn, ks *store, const uint8_t *beta, uint32_t block, uint64_t bits,
             tdsa_err *err);

@@ -314,12 +314,13 @@ tdsa_status part_engine_import(part_engine *e, const part_import_spec *spec, uin
     return st == TDSA_OK ? part_engine_generate(e, key_id_out, deadline_ms, err) : st;
 }
 
-tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint32_t deadline_ms,
-                               tdsa_err *err)
+tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint64_t grace_ms,
+                               uint32_t deadline_ms, tdsa_err *err)
 {
     const tdsa_status st = fail_as(&fake.fail_delete, err);
 
     (void)e;
+    (void)grace_ms;
     (void)deadline_ms;
     atomic_fetch_add(&fake.delete_calls, 1);
     if (st == TDSA_OK) {

@@ -136,13 +136,14 @@ def facts_of(cluster):
             after = "&after=" + page["next"]
         need(seen == sorted(seen) and len(seen) == len(set(seen)) and "m" in seen, f"pages: {seen}")
 
-    def a_deleted_key_is_gone_everywhere():
-        expect(cluster.call("DELETE", 1, "api", "/v1/keys/limited"), 204)
+    def a_deleted_key_is_out_of_use_everywhere():
+        answer = expect(cluster.call("DELETE", 1, "api", "/v1/keys/limited"), 202)
+        need(answer["state"] == "DELETING" and answer["pending"] == [] and "deletionTime" in answer, f"{answer}")
         for index in cluster.servers:
-            status, body = cluster.get(index, "api", "/v1/keys/limited")
-            need(status == 410, f"participant {index}: {status} {body}")
-            status, body = sign(cluster, index, "limited")
-            need(status == 410, f"participant {index} signs: {status} {body}")
+            shown = expect(cluster.get(index, "api", "/v1/keys/limited"), 200)
+            need(shown["state"] == "DELETING" and "deletionTime" in shown, f"participant {index}: {shown}")
+            expect(sign(cluster, index, "limited"), 409, "KEY_DELETING")
+            need("limited" not in str(expect(cluster.get(index, "api", "/v1/keys"), 200)), f"participant {index} lists it")
 
     def operations_are_counted():
         metrics = expect(cluster.get(0, "admin", "/metrics"), 200)
@@ -311,7 +312,7 @@ def facts_of(cluster):
             a_message_key_hashes_at_every_participant, a_key_in_prepare_mode_signs_with_one_exchange_more,
             a_bip32_key_signs_below_its_root_only_as_far_as_it_may, no_two_signatures_share_r,
             registering_again_changes_nothing_and_another_curve_is_refused, a_limit_is_kept_all_or_nothing,
-            pages_go_through_all_keys, a_deleted_key_is_gone_everywhere, operations_are_counted,
+            pages_go_through_all_keys, a_deleted_key_is_out_of_use_everywhere, operations_are_counted,
             the_ports_do_not_mix, a_peer_that_is_down_is_named_and_its_return_is_enough,
             a_peer_that_hangs_is_named_and_costs_one_timeout, sigterm_while_keys_are_made_leaves_no_half_key,
             sigterm_under_load_loses_no_answer, the_grace_period_ends_what_hangs, a_disk_that_is_full_is_not_ready_and_passes, a_second_signal_ends_it_at_once, logs_and_answers_hold_no_secret,

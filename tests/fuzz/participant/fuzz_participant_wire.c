@@ -100,6 +100,19 @@ static void plan(const uint8_t *data, size_t size)
     free(p);
 }
 
+static void word(const uint8_t *data, size_t size)
+{
+    TDSA_SCOPED_BUF again = TDSA_BUF_EMPTY;
+    part_word w;
+    tdsa_err err;
+
+    if (part_word_parse(&w, data, size, &err) == TDSA_OK) {
+        require((w.serial == 0) == (w.state == 0));
+        part_word_put(&again, &w);
+        same(&again, data, size);
+    }
+}
+
 static void presignature_name(const uint8_t *data, size_t size)
 {
     char *text = strndup((const char *)data, size);
@@ -122,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     marks(data, size);
     begin(data, size);
     plan(data, size);
+    word(data, size);
     presignature_name(data, size);
     return 0;
 }

@@ -6,57 +6,520 @@
 
 #include <cmocka.h>
 
+#include "participant/internal.h"
 #include "sim/sim_internal.h"
 
-/* A deletion that was cut off is finished by asking again. */
+/* Deleting keys and undoing it, by participants that come and go. */
 
-static tdsa_status delete_key(sim *s, const char *key_id, tdsa_err *err)
+#define GRACE_MS 100000u
+
+static const uint8_t digest[32] = {1};
+
+static sim *start(bool with_client, char *key_id)
+{
+    const sim_cfg cfg = {.seed = 51,
+                         .n = 3,
+                         .t = 1,
+                         .delay_max_ms = 1,
+                         .grace_ms = GRACE_MS,
+                         .clients = with_client ? 2 : 0,
+                         .with_client = with_client,
+                         .background = true};
+    sim *s = sim_new(&cfg);
+    tdsa_err err;
+
+    sim_must(s, sim_keygen(s, 0, GRP_P256, key_id, &err), "keygen", &err);
+    return s;
+}
+
+static tdsa_status delete_key(sim *s, uint16_t at, const char *key_id, tdsa_err *err)
+{
+    const uint64_t op = part_start_delete(sim_part(s, at), key_id, PART_GRACE_DEFAULT, 2000, err);
+    part_result none;
+
+    return sim_finish(s, at, op, &none, err);
+}
+
+static tdsa_status undelete(sim *s, uint16_t at, const char *key_id, tdsa_err *err)
 {
     part_result none;
 
-    return sim_finish(s, 0, part_start_delete(sim_part(s, 0), key_id, 2000, err), &none, err);
+    return sim_finish(s, at, part_start_undelete(sim_part(s, at), key_id, 2000, err), &none, err);
 }
 
-static bool is_deleted(sim *s, uint16_t index, const char *key_id)
+static ks_key_state state_at(sim *s, uint16_t index, const char *key_id)
 {
-    part_key_info info;
+    ks_key *row = NULL;
+    ks_key_state state;
     tdsa_err err;
 
-    return part_key_describe(sim_part(s, index), key_id, &info, &err) == TDSA_E_NOT_FOUND &&
-           strstr(err.text, "deleted") != NULL;
+    sim_must(s, ks_key_get(sim_store(s, index), key_id, &row, &err), "get", &err);
+    state = row->state;
+    ks_key_free(row);
+    return state;
 }
 
-static void a_deletion_that_was_cut_off_is_finished_by_asking_again(void **state)
+static void all_are(sim *s, const char *key_id, ks_key_state state)
 {
-    const sim_cfg cfg = {.seed = 51, .n = 3, .t = 1, .delay_max_ms = 1};
-    const uint8_t digest[32] = {1};
-    char key_id[KS_KEY_ID_MAX + 1];
+    for (uint16_t i = 0; i < s->cfg.n; i++) {
+        assert_int_equal(state_at(s, i, key_id), state);
+    }
+}
+
+static uint32_t pending_at(sim *s, uint16_t index, const char *key_id)
+{
+    part_deletion_info d;
+    tdsa_err err;
+
+    sim_must(s, part_deletion_describe(sim_part(s, index), key_id, &d, &err), "describe", &err);
+    return d.pending;
+}
+
+static void must_sign(sim *s, uint16_t at, const char *key_id)
+{
     part_sign_result sig;
     tdsa_err err;
-    sim *s = sim_new(&cfg);
+
+    sim_must(s, sim_sign(s, at, key_id, digest, &sig, &err), "sign", &err);
+    sim_check_signature(s, at, key_id, digest, &sig);
+}
+
+static void must_not_sign(sim *s, uint16_t at, const char *key_id, const char *text)
+{
+    part_sign_result sig;
+    tdsa_err err;
+
+    assert_int_not_equal(sim_sign(s, at, key_id, digest, &sig, &err), TDSA_OK);
+    if (strstr(err.text, text) == NULL) {
+        fail_msg("no '%s' in '%s'", text, err.text);
+    }
+}
+
+static void cut(sim *s, uint16_t index, bool off)
+{
+    for (uint16_t i = 0; i < s->cfg.n; i++) {
+        s->cut[i][index] = off;
+        s->cut[index][i] = off;
+    }
+}
+
+static bool see_key(void *ctx, const part_key_info *k)
+{
+    (void)k;
+    *(bool *)ctx = true;
+    return true;
+}
+
+static void a_key_that_is_being_deleted_is_out_of_use_everywhere(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    part_key_info info;
+    bool listed = false;
+    tdsa_err err;
 
     (void)state;
-    sim_must(s, sim_keygen(s, 0, GRP_P256, key_id, &err), "keygen", &err);
-    sim_crash(s, 2);
-    assert_int_not_equal(delete_key(s, key_id, &err), TDSA_OK);
-    assert_int_equal(err.participant, 2);
-    assert_false(is_deleted(s, 0, key_id)); /* whoever asked still knows what to ask for */
-    assert_true(is_deleted(s, 1, key_id));
-    sim_start(s, 2);
-    assert_false(is_deleted(s, 2, key_id));
-    assert_int_not_equal(sim_sign(s, 0, key_id, digest, &sig, &err), TDSA_OK);
-    sim_must(s, delete_key(s, key_id, &err), "delete again", &err);
+    must_sign(s, 1, key_id); /* it is in memory */
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    all_are(s, key_id, KS_KEY_DELETING);
     for (uint16_t i = 0; i < 3; i++) {
-        assert_true(is_deleted(s, i, key_id));
+        must_not_sign(s, i, key_id, "DELETING");
+        sim_must(s, part_key_list(sim_part(s, i), NULL, 10, false, see_key, &listed, &err), "list",
+                 &err);
+        assert_false(listed);
+        sim_must(s, part_key_describe(sim_part(s, i), key_id, &info, &err), "describe", &err);
+        assert_int_equal(info.state, KS_KEY_DELETING);
+        assert_true(info.deletion_ms > 0);
     }
-    assert_int_equal(delete_key(s, key_id, &err), TDSA_E_NOT_FOUND);
+    assert_int_equal(part_start_presign(sim_part(s, 1), key_id, 1, 0, &err), PART_OP_NONE);
+    assert_int_equal(err.status, TDSA_E_CONFLICT);
+    assert_int_equal(part_start_reshare(sim_part(s, 1), key_id, &(part_reshare_spec){0}, 0, &err),
+                     PART_OP_NONE);
+    assert_int_equal(err.status, TDSA_E_CONFLICT);
+    sim_must(s, delete_key(s, 2, key_id, &err), "delete again", &err);
+    assert_int_equal(pending_at(s, 0, key_id), 0);
+    sim_free(s);
+}
+
+static void undoing_brings_it_back_everywhere(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(undelete(s, 0, key_id, &err), TDSA_E_CONFLICT);
+    for (unsigned round = 0; round < 3; round++) {
+        must_sign(s, 0, key_id);
+        sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+        sim_idle(s, GRACE_MS / 2);
+        sim_must(s, undelete(s, 1, key_id, &err), "undelete", &err);
+        all_are(s, key_id, KS_KEY_ACTIVE);
+        sim_idle(s, 3 * GRACE_MS); /* nothing of the order is left */
+        all_are(s, key_id, KS_KEY_ACTIVE);
+    }
+    sim_must(s, undelete(s, 2, key_id, &err), "nothing to do", &err);
+    must_sign(s, 2, key_id);
+    sim_free(s);
+}
+
+static void after_the_grace_period_it_is_wiped_everywhere(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    tdsa_secret *share = NULL;
+    tdsa_err err;
+
+    (void)state;
+    must_sign(s, 0, key_id);
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    sim_idle(s, GRACE_MS - 5000);
+    all_are(s, key_id, KS_KEY_DELETING);
+    sim_idle(s, 10000);
+    all_are(s, key_id, KS_KEY_DELETED);
+    for (uint16_t i = 0; i < 3; i++) {
+        assert_int_equal(ks_key_open(sim_store(s, i), key_id, 0, &share, &err), TDSA_E_NOT_FOUND);
+        assert_int_equal(delete_key(s, i, key_id, &err), TDSA_E_NOT_FOUND);
+        assert_int_equal(undelete(s, i, key_id, &err), TDSA_E_NOT_FOUND);
+        must_not_sign(s, i, key_id, "deleted");
+        assert_int_equal(pending_at(s, i, key_id), 0);
+    }
+    sim_free(s);
+}
+
+static void a_participant_that_was_away_learns_of_it(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    tdsa_err err;
+
+    (void)state;
+    sim_crash(s, 2);
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    assert_int_equal(pending_at(s, 0, key_id), 1u << 2);
+    assert_int_equal(state_at(s, 2, key_id), KS_KEY_ACTIVE);
+    sim_start(s, 2);
+    sim_idle(s, 70000);
+    all_are(s, key_id, KS_KEY_DELETING);
+    assert_int_equal(pending_at(s, 0, key_id), 0);
+    sim_idle(s, 3 * GRACE_MS);
+    all_are(s, key_id, KS_KEY_DELETED);
+    sim_free(s);
+}
+
+static void one_that_comes_back_after_the_others_wiped_follows(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    tdsa_err err;
+
+    (void)state;
+    sim_crash(s, 2);
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    sim_idle(s, 3 * GRACE_MS);
+    assert_int_equal(state_at(s, 0, key_id), KS_KEY_DELETED);
+    assert_int_equal(state_at(s, 1, key_id), KS_KEY_DELETED);
+    sim_crash(s, 0); /* what is left to be told outlives its process */
+    sim_crash(s, 1);
+    sim_start(s, 0);
+    sim_start(s, 1);
+    sim_start(s, 2);
+    sim_idle(s, 70000);
+    assert_int_equal(state_at(s, 2, key_id), KS_KEY_DELETING);
+    assert_int_equal(undelete(s, 2, key_id, &err), TDSA_E_NOT_FOUND); /* the others have wiped */
+    sim_idle(s, 3 * GRACE_MS);
+    all_are(s, key_id, KS_KEY_DELETED);
+    sim_free(s);
+}
+
+static void an_undoing_waits_for_one_that_is_away_and_nobody_wipes(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    tdsa_err err;
+
+    (void)state;
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    sim_crash(s, 2);
+    assert_int_equal(undelete(s, 0, key_id, &err), TDSA_E_UNAVAILABLE);
+    assert_int_equal(err.participant, 2);
+    assert_non_null(strstr(err.text, "UNDOING"));
+    sim_idle(s, 5 * GRACE_MS);
+    assert_int_equal(state_at(s, 0, key_id), KS_KEY_DELETING);
+    assert_int_equal(state_at(s, 1, key_id), KS_KEY_DELETING);
+    must_not_sign(s, 0, key_id, "DELETING");
+    sim_start(s, 2); /* its time has come: it asks first, and hears of the undoing */
+    sim_idle(s, 130000);
+    all_are(s, key_id, KS_KEY_ACTIVE);
+    must_sign(s, 2, key_id);
+    sim_free(s);
+}
+
+static void an_undoing_that_comes_too_late_ends_with_the_key_gone_everywhere(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    tdsa_err err;
+
+    (void)state;
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    cut(s, 2, true);
+    assert_int_equal(undelete(s, 0, key_id, &err), TDSA_E_UNAVAILABLE);
+    sim_idle(s, GRACE_MS + 10000);
+    assert_int_equal(state_at(s, 2, key_id), KS_KEY_DELETING); /* no other clock agrees */
+    sim_idle(s, 2 * GRACE_MS);
+    assert_int_equal(state_at(s, 2, key_id), KS_KEY_DELETED); /* twice the time, and nobody there */
+    assert_int_equal(state_at(s, 0, key_id), KS_KEY_DELETING);
+    cut(s, 2, false);
+    sim_idle(s, 70000);
+    assert_int_equal(undelete(s, 0, key_id, &err), TDSA_E_NOT_FOUND);
+    sim_idle(s, 4 * GRACE_MS);
+    all_are(s, key_id, KS_KEY_DELETED);
+    sim_free(s);
+}
+
+static void a_clock_that_jumps_does_not_wipe_alone(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    tdsa_err err;
+
+    (void)state;
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    s->node[2].wall_offset_ms += GRACE_MS + 1000;
+    sim_idle(s, GRACE_MS / 4);
+    assert_int_equal(state_at(s, 2, key_id), KS_KEY_DELETING);
+    sim_must(s, undelete(s, 1, key_id, &err), "undelete", &err);
+    all_are(s, key_id, KS_KEY_ACTIVE);
+    s->node[1].wall_offset_ms -=
+        1000 * (int64_t)GRACE_MS; /* back: it wipes with the others' word */
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    sim_idle(s, 3 * GRACE_MS);
+    all_are(s, key_id, KS_KEY_DELETED);
+    sim_free(s);
+}
+
+static void the_later_of_two_orders_given_at_once_counts(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    part_result none;
+    uint64_t one, two;
+    tdsa_err err;
+
+    (void)state;
+    one = part_start_delete(sim_part(s, 0), key_id, PART_GRACE_DEFAULT, 2000, &err);
+    two = part_start_delete(sim_part(s, 1), key_id, 5 * GRACE_MS, 2000, &err);
+    sim_must(s, sim_finish(s, 0, one, &none, &err), "delete", &err);
+    sim_must(s, sim_finish(s, 1, two, &none, &err), "delete", &err);
+    sim_idle(s, 3 * GRACE_MS);
+    all_are(s, key_id, KS_KEY_DELETING);
+    one = part_start_undelete(sim_part(s, 0), key_id, 2000, &err);
+    two = part_start_undelete(sim_part(s, 1), key_id, 2000, &err);
+    sim_must(s, sim_finish(s, 0, one, &none, &err), "undelete", &err);
+    sim_must(s, sim_finish(s, 1, two, &none, &err), "undelete", &err);
+    all_are(s, key_id, KS_KEY_ACTIVE);
+    must_sign(s, 2, key_id);
+    sim_free(s);
+}
+
+static void a_deletion_and_an_undoing_at_once_end_alike_everywhere(void **state)
+{
+    (void)state;
+    for (unsigned turn = 0; turn < 6; turn++) {
+        char key_id[KS_KEY_ID_MAX + 1];
+        sim *s = start(false, key_id);
+        const uint16_t first = (uint16_t)(turn % 3);
+        const uint16_t second = (uint16_t)((turn + 1 + turn / 3) % 3);
+        part_result none;
+        uint64_t one, two;
+        tdsa_err err;
+
+        sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+        one = part_start_undelete(sim_part(s, first), key_id, 2000, &err);
+        two = part_start_delete(sim_part(s, second), key_id, PART_GRACE_DEFAULT, 2000, &err);
+        (void)sim_finish(s, first, one, &none, &err);
+        (void)sim_finish(s, second, two, &none, &err);
+        sim_idle(s, 70000);
+        all_are(s, key_id, state_at(s, 0, key_id));
+        sim_idle(s, 3 * GRACE_MS);
+        all_are(s, key_id, state_at(s, 0, key_id));
+        assert_int_not_equal(state_at(s, 0, key_id), KS_KEY_DELETING);
+        sim_free(s);
+    }
+}
+
+static tdsa_status hear(sim *s, uint16_t at, uint16_t from, const part_word *w, tdsa_err *err)
+{
+    const part_heard h = {.word = w, .from = from};
+
+    return part_deletion_hear(sim_part(s, at), &h, err);
+}
+
+static void an_old_order_that_is_repeated_changes_nothing(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    part_word w = {.serial = 1, .state = KS_DELETION_SCHEDULED};
+    tdsa_err err;
+
+    (void)state;
+    memcpy(w.key_id, key_id, sizeof w.key_id);
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    sim_must(s, undelete(s, 0, key_id, &err), "undelete", &err);
+    sim_must(s, hear(s, 1, 0, &w, &err), "old order", &err);
+    all_are(s, key_id, KS_KEY_ACTIVE);
+    w.serial = 1 + (UINT64_C(1) << 40); /* out of reach: else no order could follow it */
+    assert_int_equal(hear(s, 1, 0, &w, &err), TDSA_E_DENIED);
+    all_are(s, key_id, KS_KEY_ACTIVE);
+    must_sign(s, 1, key_id);
+    sim_free(s);
+}
+
+static void a_member_cannot_shorten_the_time_for_undoing(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    part_word w = {.serial = 1, .state = KS_DELETION_SCHEDULED};
+    tdsa_err err;
+
+    (void)state;
+    memcpy(w.key_id, key_id, sizeof w.key_id);
+    cut(s, 2, true);
+    sim_must(s, hear(s, 1, 2, &w, &err), "at once, it says", &err);
+    w.state = KS_DELETION_WIPED;
+    sim_must(s, hear(s, 1, 2, &w, &err), "wiped, it says", &err);
+    sim_idle(s, GRACE_MS / 2);
+    assert_int_equal(state_at(s, 1, key_id), KS_KEY_DELETING);
+    cut(s, 2, false);
+    sim_must(s, undelete(s, 0, key_id, &err), "undelete", &err);
+    all_are(s, key_id, KS_KEY_ACTIVE);
+    assert_int_equal(part_start_delete(sim_part(s, 0), key_id, GRACE_MS - 1, 0, &err),
+                     PART_OP_NONE);
+    assert_int_equal(err.status, TDSA_E_BAD_INPUT);
+    assert_int_equal(part_start_delete(sim_part(s, 0), key_id, 10 * GRACE_MS + 1, 0, &err),
+                     PART_OP_NONE);
+    assert_int_equal(err.status, TDSA_E_BAD_INPUT);
+    sim_free(s);
+}
+
+static void a_key_without_shares_goes_at_once(void **state)
+{
+    const sim_cfg cfg = {
+        .seed = 5, .n = 3, .t = 1, .delay_max_ms = 1, .grace_ms = GRACE_MS, .background = true};
+    const part_key_spec spec = {.curve = GRP_P256,
+                                .policy = part_policy_default(GRP_P256, MPC_SCHEME_ECDSA)};
+    char key_id[KS_KEY_ID_MAX + 1];
+    part_result none;
+    sim *s = sim_new(&cfg);
+    uint64_t op;
+    tdsa_err err;
+
+    (void)state;
+    op = part_start_register(sim_part(s, 0), &spec, 2000, key_id, &err);
+    sim_must(s, sim_finish(s, 0, op, &none, &err), "register", &err);
+    sim_crash(s, 2);
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    assert_int_equal(state_at(s, 0, key_id), KS_KEY_DELETED);
+    assert_int_equal(state_at(s, 1, key_id), KS_KEY_DELETED);
+    sim_start(s, 2);
+    sim_idle(s, 70000);
+    all_are(s, key_id, KS_KEY_DELETED);
+    sim_free(s);
+}
+
+/* ---- with a client ---- */
+
+static void processes_of_one_client_share_its_orders(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(true, key_id);
+    tdsa_err err;
+
+    (void)state;
+    must_sign(s, 0, key_id);
+    assert_int_equal(delete_key(s, 1, key_id, &err), TDSA_E_CONFLICT); /* servers order nothing */
+    assert_int_equal(undelete(s, 1, key_id, &err), TDSA_E_CONFLICT);
+    sim_must(s, delete_key(s, 3, key_id, &err), "delete", &err);
+    must_not_sign(s, 0, key_id, "DELETING"); /* which has the key in memory */
+    sim_must(s, undelete(s, 0, key_id, &err), "undelete", &err);
+    all_are(s, key_id, KS_KEY_ACTIVE);
+    must_sign(s, 3, key_id);
+    must_sign(s, 0, key_id);
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    sim_idle(s, 3 * GRACE_MS);
+    all_are(s, key_id, KS_KEY_DELETED);
+    sim_free(s);
+}
+
+static void order_at(sim *s, uint16_t index, const char *key_id)
+{
+    ks_deletion d = {
+        .serial = 1, .state = KS_DELETION_SCHEDULED, .grace_ms = GRACE_MS, .members = 7, .told = 7};
+    tdsa_err err;
+
+    memcpy(d.key_id, key_id, strlen(key_id) + 1);
+    d.due_ms = s->node[index].cfg.clock.wall_ms(s->node[index].cfg.clock.ctx) + 8 * GRACE_MS;
+    sim_must(s, ks_deletion_put(sim_store(s, index), &d, NULL, &err), "order", &err);
+}
+
+/* A client whose disk went back does not know its own order any more. */
+static void a_client_follows_its_servers_but_no_single_one(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(true, key_id);
+
+    (void)state;
+    order_at(s, 1, key_id);
+    must_not_sign(s, 0, key_id, "DELETING");
+    sim_idle(s, 20000);
+    assert_int_equal(state_at(s, 0, key_id), KS_KEY_ACTIVE); /* one server may lie */
+    order_at(s, 2, key_id);
+    must_not_sign(s, 0, key_id, "DELETING");
+    sim_idle(s, 20000);
+    assert_int_equal(state_at(s, 0, key_id), KS_KEY_DELETING);
+    sim_free(s);
+}
+
+static void a_client_that_ended_tells_the_rest_when_it_starts_again(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(true, key_id);
+    tdsa_err err;
+
+    (void)state;
+    sim_crash(s, 2);
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    assert_int_equal(pending_at(s, 0, key_id), 1u << 2);
+    sim_crash(s, 0);
+    sim_start(s, 2);
+    sim_idle(s, 20000);
+    assert_int_equal(state_at(s, 2, key_id), KS_KEY_ACTIVE);
+    sim_start(s, 0);
+    sim_idle(s, 20000);
+    all_are(s, key_id, KS_KEY_DELETING);
     sim_free(s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_deletion_that_was_cut_off_is_finished_by_asking_again),
+        cmocka_unit_test(a_key_that_is_being_deleted_is_out_of_use_everywhere),
+        cmocka_unit_test(undoing_brings_it_back_everywhere),
+        cmocka_unit_test(after_the_grace_period_it_is_wiped_everywhere),
+        cmocka_unit_test(a_participant_that_was_away_learns_of_it),
+        cmocka_unit_test(one_that_comes_back_after_the_others_wiped_follows),
+        cmocka_unit_test(an_undoing_waits_for_one_that_is_away_and_nobody_wipes),
+        cmocka_unit_test(an_undoing_that_comes_too_late_ends_with_the_key_gone_everywhere),
+        cmocka_unit_test(a_clock_that_jumps_does_not_wipe_alone),
+        cmocka_unit_test(the_later_of_two_orders_given_at_once_counts),
+        cmocka_unit_test(a_deletion_and_an_undoing_at_once_end_alike_everywhere),
+        cmocka_unit_test(an_old_order_that_is_repeated_changes_nothing),
+        cmocka_unit_test(a_member_cannot_shorten_the_time_for_undoing),
+        cmocka_unit_test(a_key_without_shares_goes_at_once),
+        cmocka_unit_test(processes_of_one_client_share_its_orders),
+        cmocka_unit_test(a_client_follows_its_servers_but_no_single_one),
+        cmocka_unit_test(a_client_that_ended_tells_the_rest_when_it_starts_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,8 @@ static void a_server_of_a_client_group_does_not_coordinate(void **state)
     new_key(c.node[0].engine, GRP_P256, key_id);
     assert_int_equal(sign(c.node[1].engine, key_id, 1, &sig, &err), TDSA_E_CONFLICT);
     assert_non_null(strstr(err.text, "CLIENT_PARTICIPATES"));
-    assert_int_equal(part_engine_delete(c.node[2].engine, key_id, 0, &err), TDSA_E_CONFLICT);
+    assert_int_equal(part_engine_delete(c.node[2].engine, key_id, PART_GRACE_DEFAULT, 0, &err),
+                     TDSA_E_CONFLICT);
     cluster_stop(&c);
 }
 
@@ -150,7 +151,8 @@ static void a_deleted_key_is_gone_everywhere(void **state)
     cluster_start(&c, 3, 1, false);
     new_key(c.node[1].engine, GRP_SECP256K1, key_id);
     assert_int_equal(sign(c.node[2].engine, key_id, 1, &sig, &err), TDSA_OK);
-    assert_int_equal(part_engine_delete(c.node[0].engine, key_id, 0, &err), TDSA_OK);
+    assert_int_equal(part_engine_delete(c.node[0].engine, key_id, PART_GRACE_DEFAULT, 0, &err),
+                     TDSA_OK);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(part_engine_key(c.node[i].engine, key_id, &info, &err), TDSA_E_NOT_FOUND);
         assert_int_equal(sign(c.node[i].engine, key_id, 2, &sig, &err), TDSA_E_NOT_FOUND);

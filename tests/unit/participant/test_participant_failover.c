@@ -355,7 +355,9 @@ static void the_keeper_stops_when_a_key_is_deleted(void **state)
     (void)state;
     signs(s, key_id[0], 1);
     sim_must(s,
-             sim_finish(s, 0, part_start_delete(sim_part(s, 0), key_id[0], 0, &err), &none, &err),
+             sim_finish(s, 0,
+                        part_start_delete(sim_part(s, 0), key_id[0], PART_GRACE_DEFAULT, 0, &err),
+                        &none, &err),
              "delete", &err);
     sim_idle(s, 10000);
     stats = stats_of(s);

@@ -41,10 +41,17 @@ static void open_as_client(lone_server *s, lone_peer *p, const char *session)
     }
 }
 
+static void put_order(tdsa_buf *out, const char *key_id, uint64_t serial, ks_deletion_state state)
+{
+    part_word w = {.serial = serial, .state = state};
+
+    memcpy(w.key_id, key_id, strlen(key_id) + 1);
+    part_word_put(out, &w);
+}
+
 static void put_delete(tdsa_buf *out, const char *key_id)
 {
-    tdsa_stmt_begin(out, "delete");
-    tdsa_stmt_text(out, key_id);
+    put_order(out, key_id, 1, KS_DELETION_SCHEDULED);
 }
 
 static void the_same_request_twice_is_executed_once(void **state)
@@ -217,10 +224,24 @@ static void strangers_are_refused(void **state)
     lone_close(&p);
 }
 
+static ks_key_state state_of(lone_server *s, const char *key_id)
+{
+    ks_key *row = NULL;
+    ks_key_state state;
+    tdsa_err err;
+
+    assert_int_equal(ks_key_get(s->store, key_id, &row, &err), TDSA_OK);
+    state = row->state;
+    ks_key_free(row);
+    return state;
+}
+
 static void servers_of_a_client_group_cannot_register_sign_or_delete(void **state)
 {
     lone_server *s = *state;
     TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF del = TDSA_BUF_EMPTY;
+    lone_peer client;
     lone_peer control;
     lone_peer signing;
     tdsa_err err;
@@ -230,9 +251,18 @@ static void servers_of_a_client_group_cannot_register_sign_or_delete(void **stat
     assert_int_equal(lone_open(s, &signing, 2, 2, OTHER, PEER_FOR_SIGNING, "group", &err), TDSA_OK);
     lone_registration(s, "key-1", &body);
     assert_int_equal(lone_ask(&control, 0, PART_ASK_REGISTER, &body, &err), TDSA_E_DENIED);
-    assert_int_equal(lone_ask(&control, 1, PART_ASK_DELETE, &body, &err), TDSA_E_DENIED);
+    assert_int_equal(lone_ask(&control, 1, PART_ASK_UNDELETE, &body, &err), TDSA_E_DENIED);
     assert_int_equal(lone_ask(&signing, 0, PART_ASK_SIGN, &body, &err), TDSA_E_DENIED);
     assert_int_equal(lone_ask(&control, 2, PART_ASK_PING, &body, &err), TDSA_OK);
+    /* they compare what they have, and order nothing */
+    open_as_client(s, &client, "session-aaaaaaaaaaaaaaaa");
+    assert_int_equal(lone_ask(&client, 0, PART_ASK_REGISTER, &body, &err), TDSA_OK);
+    put_delete(&del, "key-1");
+    assert_int_equal(lone_ask(&control, 3, PART_ASK_DELETE, &del, &err), TDSA_OK);
+    assert_int_equal(state_of(s, "key-1"), KS_KEY_REGISTERED);
+    assert_int_equal(lone_ask(&client, 1, PART_ASK_DELETE, &del, &err), TDSA_OK);
+    assert_int_equal(state_of(s, "key-1"), KS_KEY_DELETED);
+    lone_close(&client);
     lone_close(&control);
     lone_close(&signing);
 }
@@ -314,7 +344,7 @@ static void a_key_is_bound_to_the_pair_that_registered_it(void **state)
     assert_int_equal(lone_ask(&thief, 0, PART_ASK_DELETE, &del, &err), TDSA_E_NOT_FOUND);
     assert_int_equal(lone_ask(&thief, 1, PART_ASK_REGISTER, &body, &err), TDSA_E_CONFLICT);
     assert_int_equal(lone_ask(&p, 1, PART_ASK_DELETE, &del, &err), TDSA_OK);
-    assert_int_equal(lone_ask(&p, 2, PART_ASK_DELETE, &del, &err), TDSA_E_NOT_FOUND);
+    assert_int_equal(lone_ask(&p, 2, PART_ASK_DELETE, &del, &err), TDSA_OK); /* it is gone */
     lone_close(&thief);
     lone_close(&p);
 }

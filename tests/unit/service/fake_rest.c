@@ -59,6 +59,26 @@ tdsa_status part_engine_delete_presignature(part_engine *e, const char *key_id,
     return REFUSED;
 }
 
+tdsa_status part_engine_undelete(part_engine *e, const char *key_id, uint32_t deadline_ms,
+                                 tdsa_err *err)
+{
+    (void)e;
+    (void)key_id;
+    (void)deadline_ms;
+    return REFUSED;
+}
+
+/* Its keys go at once. */
+tdsa_status part_engine_deletion(part_engine *e, const char *key_id, part_deletion_info *out,
+                                 tdsa_err *err)
+{
+    (void)e;
+    (void)key_id;
+    (void)err;
+    *out = (part_deletion_info){.state = KS_DELETION_WIPED, .due_ms = UINT64_C(1700000000000)};
+    return TDSA_OK;
+}
+
 static part_reshare_spec reshared;
 
 const part_reshare_spec *fake_engine_reshared(void)

@@ -380,13 +380,13 @@ tdsa_status part_engine_purge(part_engine *e, const char *key_id, uint64_t *drop
     return st;
 }
 
-tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint32_t deadline_ms,
-                               tdsa_err *err)
+tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint64_t grace_ms,
+                               uint32_t deadline_ms, tdsa_err *err)
 {
     fake_key *k;
     tdsa_status st = enter(e, key_id, &k, err);
 
-    (void)deadline_ms;
+    (void)(grace_ms + deadline_ms);
     if (st == TDSA_OK) {
         e->calls.deleted++;
         k->info.state = KS_KEY_DELETED;

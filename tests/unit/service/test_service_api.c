@@ -39,9 +39,15 @@ static void a_key_is_registered_generated_shown_and_deleted(void **state)
 
     test_json(&a, r.port, "GET", "/v1/keys/k1", NULL);
     assert_int_equal(a.status, 200);
+    test_json(&a, r.port, "DELETE", "/v1/keys/k1?graceSeconds=soon", NULL);
+    expect_error(&a, 400, "INVALID_QUERY", "graceSeconds");
     test_json(&a, r.port, "DELETE", "/v1/keys/k1", NULL);
-    assert_int_equal(a.status, 204);
-    assert_int_equal(a.body_len, 0);
+    assert_int_equal(a.status, 202);
+    o = answer_object(&a);
+    assert_string_equal(text_of(o, "state"), "DELETED");
+    assert_string_equal(text_of(o, "keyId"), "k1");
+    assert_int_equal(json_array_size(json_object_get(o, "pending")), 0);
+    json_decref(o);
     test_json(&a, r.port, "GET", "/v1/keys/k1", NULL);
     expect_error(&a, 410, "DELETED", NULL);
     test_json(&a, r.port, "GET", "/v1/keys/nowhere", NULL);
