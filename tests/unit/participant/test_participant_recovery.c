@@ -211,6 +211,28 @@ static void a_client_collects_and_servers_give_their_own_only(void **state)
     cluster_stop(&c);
 }
 
+static void a_participant_that_was_started_again_is_asked_in_another_session(void **state)
+{
+    part_recovery_package pkg;
+    char key_id[KS_KEY_ID_MAX + 1];
+    cluster c;
+    tdsa_err err;
+
+    (void)state;
+    cluster_start_as(&c, 3, 1, false, with_one);
+    new_key(c.node[0].engine, GRP_SECP256K1, key_id);
+    for (uint16_t i = 0; i < 2; i++) {
+        assert_int_equal(ask(c.node[0].engine, key_id, false, &pkg, &err), TDSA_OK);
+        recovers(&pkg, GRP_SECP256K1, 3);
+        part_recovery_package_clear(&pkg);
+        cluster_stop_node(&c, 1 + i);
+        cluster_start_node(&c, 1 + i);
+    }
+    assert_int_equal(ask(c.node[0].engine, key_id, false, &pkg, &err), TDSA_OK);
+    part_recovery_package_clear(&pkg);
+    cluster_stop(&c);
+}
+
 static void a_participant_that_sends_a_bad_info_is_named(void **state)
 {
     part_recovery_package pkg;
@@ -299,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(servers_give_a_package_that_recovers_in_every_epoch),
         cmocka_unit_test(a_client_collects_and_servers_give_their_own_only),
+        cmocka_unit_test(a_participant_that_was_started_again_is_asked_in_another_session),
         cmocka_unit_test(a_participant_that_sends_a_bad_info_is_named),
         cmocka_unit_test(participants_with_other_certificates_are_named),
         cmocka_unit_test(what_cannot_be_recorded_is_not_made),
