@@ -45,10 +45,35 @@ static bool exponent_is_fit(const EVP_PKEY *key)
     return ok;
 }
 
-/* Says why the certificate cannot be used, or NULL. */
-static const char *unfit(X509 *x)
+/* m^e mod n, both numbers as long as the modulus. */
+static bool raw_public(uint8_t *out, const tdsa_crypto *crypto, EVP_PKEY *key, const uint8_t *em,
+                       size_t len)
 {
-    const EVP_PKEY *key = X509_get0_pubkey(x);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(crypto->libctx, key, NULL);
+    size_t got = len;
+    bool ok = ctx != NULL && EVP_PKEY_encrypt_init(ctx) == 1 &&
+              EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1 &&
+              EVP_PKEY_encrypt(ctx, out, &got, em, len) == 1 && got == len;
+
+    EVP_PKEY_CTX_free(ctx);
+    return ok;
+}
+
+/* A key with an even modulus, and whatever else OpenSSL does not work with, shows when it is used. */
+static bool encrypts(EVP_PKEY *key, const tdsa_crypto *crypto)
+{
+    uint8_t em[TDSA_RSA_LEN_MAX] = {0};
+    uint8_t out[TDSA_RSA_LEN_MAX];
+    const size_t len = ((size_t)EVP_PKEY_get_bits(key) + 7u) / 8u;
+
+    em[len - 1] = 2;
+    return raw_public(out, crypto, key, em, len);
+}
+
+/* Says why the certificate cannot be used, or NULL. */
+static const char *unfit(X509 *x, const tdsa_crypto *crypto)
+{
+    EVP_PKEY *key = X509_get0_pubkey(x);
     const uint32_t usage = X509_get_key_usage(x); /* all ones where there is none */
 
     if (key == NULL || EVP_PKEY_is_a(key, "RSA") != 1) {
@@ -66,6 +91,9 @@ static const char *unfit(X509 *x)
     }
     if ((usage & (KU_KEY_ENCIPHERMENT | KU_DATA_ENCIPHERMENT)) == 0) {
         return "its keyUsage permits neither keyEncipherment nor dataEncipherment";
+    }
+    if (!encrypts(key, crypto)) {
+        return "its RSA key does not encrypt";
     }
     return NULL;
 }
@@ -87,11 +115,7 @@ static tdsa_status fill_facts(tdsa_rsa_cert *c, X509 *x, const uint8_t *der, siz
                               tdsa_err *err)
 {
     tdsa_rsa_facts *f = &c->facts;
-    const char *why = unfit(x);
 
-    if (why != NULL) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the certificate cannot be used: %s", why);
-    }
     if (!to_seconds(&f->not_before_s, X509_get0_notBefore(x)) ||
         !to_seconds(&f->not_after_s, X509_get0_notAfter(x))) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the certificate's dates cannot be read");
@@ -108,6 +132,7 @@ static tdsa_status cert_from_der(tdsa_rsa_cert *c, const tdsa_crypto *crypto, co
                                  size_t len, tdsa_err *err)
 {
     const uint8_t *end = der;
+    const char *why = NULL;
     X509 *x = X509_new_ex(crypto->libctx, NULL);
     tdsa_status st = TDSA_OK;
 
@@ -118,7 +143,9 @@ static tdsa_status cert_from_der(tdsa_rsa_cert *c, const tdsa_crypto *crypto, co
         X509_free(x);
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "not an X.509 certificate in DER");
     }
-    st = fill_facts(c, x, der, len, err);
+    why = unfit(x, crypto);
+    st = why != NULL ? TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the certificate cannot be used: %s", why)
+                     : fill_facts(c, x, der, len, err);
     X509_free(x);
     return st;
 }
@@ -202,20 +229,6 @@ void tdsa_rsa_cert_free(tdsa_rsa_cert *c)
 const tdsa_rsa_facts *tdsa_rsa_cert_facts(const tdsa_rsa_cert *c)
 {
     return &c->facts;
-}
-
-/* m^e mod n, both numbers as long as the modulus. */
-static bool raw_public(uint8_t *out, const tdsa_crypto *crypto, EVP_PKEY *key, const uint8_t *em,
-                       size_t len)
-{
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(crypto->libctx, key, NULL);
-    size_t got = len;
-    bool ok = ctx != NULL && EVP_PKEY_encrypt_init(ctx) == 1 &&
-              EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1 &&
-              EVP_PKEY_encrypt(ctx, out, &got, em, len) == 1 && got == len;
-
-    EVP_PKEY_CTX_free(ctx);
-    return ok;
 }
 
 tdsa_status tdsa_rsa_encrypt(uint8_t *out, const tdsa_rsa_cert *c, const tdsa_oaep *p,

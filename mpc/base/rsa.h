@@ -35,8 +35,8 @@ typedef struct tdsa_rsa_cert tdsa_rsa_cert;
 
 /**
  * Reads a certificate and checks that it is fit: X.509 in DER to the last byte, an RSA key (not
- * RSASSA-PSS) of TDSA_RSA_BITS_MIN to TDSA_RSA_BITS_MAX bits with an odd exponent from 3 to 2^32-1, and
- * a keyUsage, where there is one, that permits keyEncipherment or dataEncipherment.
+ * RSASSA-PSS) of TDSA_RSA_BITS_MIN to TDSA_RSA_BITS_MAX bits with an odd exponent from 3 to 2^32-1 that
+ * encrypts, and a keyUsage, where there is one, that permits keyEncipherment or dataEncipherment.
  *
  * out  set on success, NULL on failure; free with tdsa_rsa_cert_free.
  *

@@ -1,5 +1,8 @@
+#define _GNU_SOURCE 1 /* memmem */
 #include "base_test.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
@@ -171,6 +174,28 @@ static void unfit_certificates_are_refused_with_the_reason(void **state)
     check(&(rsa_wish){"RSA", 2048, 0, "keyAgreement,keyCertSign", 0, 60, NULL}, "keyUsage");
 }
 
+static void a_key_that_does_not_encrypt_is_refused(void **state)
+{
+    TDSA_SCOPED_BUF der = TDSA_BUF_EMPTY;
+    uint8_t n[256];
+    uint8_t *at = NULL;
+    BIGNUM *modulus = NULL;
+    tdsa_rsa_cert *c = NULL;
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(EVP_PKEY_get_bn_param(pair.key, OSSL_PKEY_PARAM_RSA_N, &modulus), 1);
+    assert_int_equal(BN_bn2binpad(modulus, n, sizeof n), sizeof n);
+    tdsa_buf_append(&der, pair.der.data, pair.der.len);
+    at = memmem(der.data, der.len, n, sizeof n);
+    assert_non_null(at);
+    at[sizeof n - 1] ^= 1; /* an even modulus; nobody verifies the certificate's signature */
+    assert_int_equal(tdsa_rsa_cert_new(&c, der.data, der.len, &err), TDSA_E_BAD_INPUT);
+    assert_non_null(strstr(err.text, "does not encrypt"));
+    assert_null(c);
+    BN_free(modulus);
+}
+
 static void fit_certificates_are_taken_expired_ones_too(void **state)
 {
     (void)state;
@@ -264,6 +289,7 @@ int main(void)
         cmocka_unit_test(a_message_that_is_too_long_is_refused),
         cmocka_unit_test(a_certificate_tells_what_it_is),
         cmocka_unit_test(unfit_certificates_are_refused_with_the_reason),
+        cmocka_unit_test(a_key_that_does_not_encrypt_is_refused),
         cmocka_unit_test(fit_certificates_are_taken_expired_ones_too),
         cmocka_unit_test(a_certificate_is_read_to_its_last_byte),
         cmocka_unit_test(a_file_holds_pem_or_der),
