@@ -39,10 +39,13 @@ bool svc_method_by_name(svc_method *out, const char *name)
 tdsa_status svc_call_refuse(svc_call *c, unsigned http, const char *code, const char *details,
                             tdsa_status status, tdsa_err *err, const char *text)
 {
+    char copy[TDSA_ERR_TEXT_MAX]; /* text may be err's own, which is written below */
+
+    (void)snprintf(copy, sizeof copy, "%s", text);
     c->fail_http = http;
     c->fail_code = code;
     (void)snprintf(c->fail_details, sizeof c->fail_details, "%s", details != NULL ? details : "");
-    return TDSA_FAIL(err, status, "%s", text);
+    return TDSA_FAIL(err, status, "%s", copy);
 }
 
 void svc_put(json_t *to, const char *name, json_t *value)
