@@ -8,6 +8,7 @@ typedef struct {
     const char *url;     /* "http://127.0.0.1:8080", with a path prefix perhaps */
     const char *ca_file; /* NULL: the system's */
     int64_t timeout_s;
+    bool secrets; /* requests will hold secrets: refused over http to another host */
 } cli_http_cfg;
 TDSA_MUST_USE tdsa_status cli_answer_http(cli_answerer *out, const cli_http_cfg *in, tdsa_err *err)
     TDSA_NONNULL;

@@ -123,6 +123,22 @@ static tdsa_status set_up(http_answerer *a, const cli_http_cfg *cfg, tdsa_err *e
     return TDSA_OK;
 }
 
+/* "http://127.0.0.1:8080", "http://[::1]", "http://localhost/x" */
+static bool is_here(const char *url)
+{
+    static const char *const hosts[] = {"127.0.0.1", "[::1]", "localhost"};
+    const char *host = url + sizeof "http://" - 1;
+
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        const size_t len = strlen(hosts[i]);
+
+        if (strncmp(host, hosts[i], len) == 0 && strchr(":/", host[len]) != NULL) {
+            return true; /* strchr finds the end of the text, too */
+        }
+    }
+    return false;
+}
+
 tdsa_status cli_answer_http(cli_answerer *out, const cli_http_cfg *in, tdsa_err *err)
 {
     http_answerer *a = NULL;
@@ -136,6 +152,11 @@ tdsa_status cli_answer_http(cli_answerer *out, const cli_http_cfg *in, tdsa_err 
     if (strpbrk(in->url, "?#@ ") != NULL) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
                          "the address of the API has a host, a port and a path, no more");
+    }
+    if (in->secrets && strncmp(in->url, "https://", 8) != 0 && !is_here(in->url)) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT,
+                         "secrets do not go over http to another host: use https, a tunnel, or "
+                         "--config");
     }
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return TDSA_FAIL(err, TDSA_E_INTERNAL, "libcurl does not start");

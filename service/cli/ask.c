@@ -46,7 +46,8 @@ static tdsa_status open_answerer(cli *c, tdsa_err *err)
         return cli_answer_engine(&c->answerer, &cfg, err);
     }
     const cli_http_cfg cfg = {url != NULL ? url : URL_DEFAULT, a->value[CLI_OPT_CA_FILE],
-                              seconds > 0 ? seconds : TIMEOUT_DEFAULT_S};
+                              seconds > 0 ? seconds : TIMEOUT_DEFAULT_S,
+                              (a->command->needs & CLI_SECRETS) != 0};
 
     return cli_answer_http(&c->answerer, &cfg, err);
 }

@@ -81,6 +81,7 @@ CLI_HANDLER(info);
 CLI_HANDLER(key_list);
 CLI_HANDLER(key_show);
 CLI_HANDLER(key_create);
+CLI_HANDLER(key_import);
 CLI_HANDLER(key_public_key);
 CLI_HANDLER(key_xpub);
 CLI_HANDLER(key_presign);

@@ -28,6 +28,16 @@ const cli_command cli_commands[] = {
      "for is fixed here. The same command again goes on where it failed, and makes the shares of a "
      "key that was registered only.",
      "tdsa key create invoices --curve P-256 --derivation none", cli_do_key_create},
+    {"key import", "FILE [KEY]",
+     O(CURVE) | O(SCHEME) | OPTIONS_OF_A_KEY | O(PUBLIC_KEY) | O(CHAIN_CODE), 0,
+     CLI_ASKS | CLI_PEERS | CLI_UNSEALS | CLI_SECRETS,
+     "share out a private key that exists already",
+     "FILE is PKCS#8 or SEC 1, PEM or DER, not encrypted; \"-\" is standard input. Off by default: "
+     "every "
+     "participant needs importKeys and an audit log. Such a key was in one place once: wipe the "
+     "file. "
+     "The private key is not sent over http to another host.",
+     "tdsa key import old.pem invoices --public-key old-public.pem", cli_do_key_import},
     {"key public-key", "KEY", O(PATH) | O(FORMAT) | O(OUT), 0, CLI_ASKS | CLI_UNSEALS,
      "write the public key", NULL, "tdsa key public-key invoices --out invoices.pem",
      cli_do_key_public_key},

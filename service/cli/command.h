@@ -9,10 +9,11 @@ typedef tdsa_status (*cli_handler)(struct cli *c, tdsa_err *err);
 
 /** What a command needs besides its arguments. */
 typedef enum {
-    CLI_OFFLINE = 0,     /* asks nobody */
-    CLI_ASKS = 1 << 0,   /* the API, or an engine of its own */
-    CLI_PEERS = 1 << 1,  /* the other participants, too: --config works for the client only */
-    CLI_UNSEALS = 1 << 2 /* the keystore's secrets: with --config the token's PIN */
+    CLI_OFFLINE = 0,      /* asks nobody */
+    CLI_ASKS = 1 << 0,    /* the API, or an engine of its own */
+    CLI_PEERS = 1 << 1,   /* the other participants, too: --config works for the client only */
+    CLI_UNSEALS = 1 << 2, /* the keystore's secrets: with --config the token's PIN */
+    CLI_SECRETS = 1 << 3  /* secrets go to who answers: not over http to another host */
 } cli_need;
 
 /** One row per command; everything that people and shells see of it comes from here. */

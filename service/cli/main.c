@@ -1,9 +1,13 @@
+#include <jansson.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "base/secret.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 
@@ -12,6 +16,13 @@
 #else
 #    define DUMPABLE 0
 #endif
+
+/* Documents may hold a private key or a passphrase. */
+static void wiping_free(void *p)
+{
+    tdsa_wipe(p, malloc_usable_size(p));
+    free(p);
+}
 
 int main(int argc, char **argv)
 {
@@ -23,6 +34,7 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of writing, which is reported */
     (void)signal(SIGXFSZ, SIG_IGN);
     (void)setlocale(LC_CTYPE, ""); /* widths of characters in tables */
+    json_set_alloc_funcs(malloc, wiping_free);
     cli_interrupt_init();
     return cli_main(argc, argv);
 }

@@ -105,6 +105,8 @@ typedef enum {
       "first line: the passphrase; asked for on a terminal when absent")                           \
     X(CHAIN_CODE_OUT, "chain-code-out", 0, CLI_FILE, "FILE", NULL, NULL,                           \
       "write the chain code there, in hex")                                                        \
+    X(CHAIN_CODE, "chain-code", 0, CLI_FILE, "FILE", NULL, NULL,                                   \
+      "the chain code of a bip32 key, in hex; a random one when absent")                           \
     X(NOTED, "noted", 0, CLI_TEXT, "N:HASH", NULL, NULL,                                           \
       "number and hash of a record, as they were noted elsewhere")                                 \
     X(YES, "yes", 0, CLI_FLAG, NULL, NULL, NULL, "do not ask whether it is meant")                 \

@@ -16,6 +16,8 @@ def main(build):
     with Cluster(build, "servers") as cluster:
         for index in cluster.servers:
             rig.use_aesgcm(cluster, index, "a-key-of-the-command-line-test-0123456789")
+            rig.change(cluster, index, "sessionTimeout: 60",
+                       f"sessionTimeout: 60\n  importKeys: true\n  auditLog: {cluster.home}/audit{index}.log")
         cluster.start_all()
         return run_facts(commands(Tdsa(cluster)) + manners(Tdsa(cluster)) + troubles(Tdsa(cluster)))
 
@@ -105,6 +107,28 @@ def commands(tdsa):
         tdsa.fails(2, "--yes", "key", "stock", "letters", "--drop")
         need(tdsa.doc("key", "stock", "letters", "--drop", "--yes")["dropped"] > 250, "dropped")
 
+    def an_existing_key_is_imported_from_pem_der_and_standard_input():
+        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", work / "old.pem")
+        openssl("pkey", "-in", work / "old.pem", "-pubout", "-out", work / "old-public.pem")
+        openssl("pkey", "-in", work / "old.pem", "-outform", "DER", "-out", work / "old.der")
+        plain = ("--derivation", "none")
+        doc = tdsa.doc("key", "import", "old.pem", "old", *plain, "--public-key", "old-public.pem")
+        need((doc["keyId"], doc["state"]) == ("old", "ACTIVE"), doc)
+        tdsa.ok("key", "import", "old.der", "old-der", *plain, "--public-key", "old-public.pem")
+        tdsa.ok("key", "import", "-", "old-stdin", *plain, data=(work / "old.pem").read_bytes())
+        for key in ("old", "old-der", "old-stdin"):
+            need(tdsa.ok("key", "public-key", key) == (work / "old-public.pem").read_text(), f"{key} is another key")
+        tdsa.ok("key", "sign", "old", "--in", "letter", "--out", "old.sig")
+        openssl("dgst", "-sha256", "-verify", work / "old-public.pem", "-signature", work / "old.sig", work / "letter")
+
+    def an_import_that_cannot_be_is_refused():
+        tdsa.fails(2, "public key", "key", "import", "old.pem", "wrong", "--derivation", "none", "--public-key", "letters.pem")
+        tdsa.fails(2, "", "key", "import", "letter", "wrong")
+        tdsa.fails(2, "missing", "key", "import", "missing", "wrong")
+        tdsa.fails(2, "another host", "key", "import", "old.pem", "wrong", "--url", "http://192.0.2.1:8080")
+        tdsa.fails(2, "another host", "key", "import", "old.pem", "wrong", "--url", "http://127.0.0.1.example.com")
+        tdsa.fails(4, "", "key", "import", "old.pem", "old", "--derivation", "none")
+
     def new_shares_sign():
         epoch = tdsa.doc("key", "show", "letters")["epoch"]
         doc = tdsa.doc("key", "reshare", "letters", "--members", "0,1,2", "--threshold", "1")
@@ -114,7 +138,8 @@ def commands(tdsa):
     return [info_tells_who_answers, a_key_is_made_shown_and_listed, a_registered_key_is_completed_by_the_same_command,
             public_keys_come_in_every_form, files_and_digests_are_signed, messages_are_signed_as_they_are,
             a_batch_is_signed_line_by_line, an_item_that_is_refused_does_not_fail_the_others,
-            presignatures_are_made_counted_and_dropped, new_shares_sign]
+            presignatures_are_made_counted_and_dropped, an_existing_key_is_imported_from_pem_der_and_standard_input,
+            an_import_that_cannot_be_is_refused, new_shares_sign]
 
 
 def manners(tdsa):
