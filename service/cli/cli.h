@@ -90,6 +90,7 @@ CLI_HANDLER(key_limit);
 CLI_HANDLER(key_sign);
 CLI_HANDLER(key_reshare);
 CLI_HANDLER(key_delete);
+CLI_HANDLER(key_undelete);
 CLI_HANDLER(recovery_info);
 CLI_HANDLER(recovery_verify);
 CLI_HANDLER(recovery_recover);

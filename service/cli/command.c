@@ -71,10 +71,16 @@ const cli_command cli_commands[] = {
      "The public key stays; old shares, with every backup of them, and all presignatures become "
      "worthless.",
      "tdsa key reshare invoices", cli_do_key_reshare},
-    {"key delete", "KEY", O(YES), 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
-     "delete the key at every participant",
-     "Asks on a terminal whether it is meant; elsewhere --yes must say so.",
+    {"key delete", "KEY", O(GRACE) | O(YES), 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
+     "take the key out of use at every participant, and wipe it when the grace period is over",
+     "Within the grace period tdsa key undelete brings it back. The answer names participants that "
+     "did "
+     "not hear of it; they are told when they are back. Asks on a terminal whether it is meant; "
+     "elsewhere --yes must say so.",
      "tdsa key delete invoices --yes", cli_do_key_delete},
+    {"key undelete", "KEY", 0, 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
+     "bring back a key whose grace period is not over", NULL, "tdsa key undelete invoices",
+     cli_do_key_undelete},
     {"recovery info", "KEY", O(OUT) | O(AUX_DATA) | O(LOCAL), 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
      "make a recovery package: the shares, encrypted under the recovery certificates",
      "Every participant makes an info under each of its ersCertificates: its share, encrypted, "

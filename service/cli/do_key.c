@@ -156,15 +156,30 @@ tdsa_status cli_do_key_reshare(cli *c, tdsa_err *err)
 
 tdsa_status cli_do_key_delete(cli *c, tdsa_err *err)
 {
-    char question[128];
-    tdsa_status st = TDSA_OK;
+    TDSA_SCOPED_BUF target = TDSA_BUF_EMPTY;
+    cli_request in = {"DELETE", NULL, NULL};
+    char question[160];
 
-    (void)snprintf(question, sizeof question,
-                   "Delete the key %.64s at every participant, for ever?", c->args.word[0]);
+    (void)snprintf(
+        question, sizeof question, "Delete the key %.64s at every participant%s?", c->args.word[0],
+        cli_given(c, CLI_OPT_GRACE) && c->args.number[CLI_OPT_GRACE] == 0 ? ", at once and for ever"
+                                                                          : "");
     if (!cli_given(c, CLI_OPT_YES)) {
-        st = cli_confirm(question, err);
+        const tdsa_status st = cli_confirm(question, err);
+
+        if (st != TDSA_OK) {
+            return st;
+        }
     }
-    return st == TDSA_OK ? about_key(c, "DELETE", "", NULL, err) : st;
+    cli_target_key(&target, c->args.word[0], "");
+    cli_target_query(&target, "graceSeconds", c->args.value[CLI_OPT_GRACE]);
+    in.target = cli_target_text(&target);
+    return ask_and_show(c, &in, err);
+}
+
+tdsa_status cli_do_key_undelete(cli *c, tdsa_err *err)
+{
+    return about_key(c, "POST", "/undelete", NULL, err);
 }
 
 tdsa_status cli_do_key_limit(cli *c, tdsa_err *err)

@@ -109,6 +109,9 @@ typedef enum {
       "the chain code of a bip32 key, in hex; a random one when absent")                           \
     X(NOTED, "noted", 0, CLI_TEXT, "N:HASH", NULL, NULL,                                           \
       "number and hash of a record, as they were noted elsewhere")                                 \
+    X(GRACE, "grace", 0, CLI_INTEGER, "SECONDS", NULL, NULL,                                       \
+      "time for undoing it, within the bounds of the configuration; its deletionGracePeriod when " \
+      "absent")                                                                                    \
     X(YES, "yes", 0, CLI_FLAG, NULL, NULL, NULL, "do not ask whether it is meant")                 \
     X(OUT, "out", 0, CLI_FILE, "FILE", NULL, NULL, "write it there, whole or not at all")
 

@@ -164,7 +164,21 @@ def manners(tdsa):
         need(code == 4 and "nothing was done" in shown, f"exit {code}: {shown}")
         tdsa.ok("key", "show", "scrap")
         code, shown = tdsa.on_terminal("key", "delete", "scrap", typed=[("[y/N]", "y")])
-        need(code == 0, f"exit {code}: {shown}")
+        need(code == 0 and "DELETING" in shown, f"exit {code}: {shown}")
+
+    def a_deletion_is_undone_within_its_grace_period():
+        tdsa.fails(4, "undelete", "key", "sign", "scrap", "--digest", "11" * 32)
+        need(tdsa.doc("key", "undelete", "scrap")["state"] == "ACTIVE", "undelete")
+        tdsa.ok("key", "show", "scrap")
+        tdsa.fails(2, "--grace", "key", "delete", "scrap", "--yes", "--grace", "soon")
+        tdsa.fails(2, "grace", "key", "delete", "scrap", "--yes", "--grace", "1")
+        doc = tdsa.doc("key", "delete", "scrap", "--yes", "--grace", "86400")
+        need(doc["state"] == "DELETING" and tdsa.doc("key", "show", "scrap")["deletionTime"] == doc["deletionTime"], doc)
+        tdsa.fails(3, "", "key", "undelete", "nobody")
+
+    def a_key_without_shares_is_gone_at_once():
+        tdsa.ok("key", "create", "gone", "--curve", "P-256", "--register-only")
+        need(tdsa.doc("key", "delete", "gone", "--yes")["state"] == "DELETED", "state")
 
     def a_label_does_not_move_the_cursor():
         tdsa.ok("key", "create", "evil", "--curve", "P-256", "--label", "a\x1b[2Jb")
@@ -233,7 +247,8 @@ def manners(tdsa):
              or "letter" in completed("key", "sign", "--in", "lette"), completed("key", "sign", "--in", "lette"))
         need(completed("--url", "http://x", "key", "lim") == ["limit"], "an option before the command")
 
-    return [nothing_is_drawn_into_a_pipe, a_terminal_shows_a_bar_and_bold_letters, a_deletion_is_asked_for,
+    return [nothing_is_drawn_into_a_pipe, a_terminal_shows_a_bar_and_bold_letters, a_deletion_is_asked_for, a_deletion_is_undone_within_its_grace_period,
+            a_key_without_shares_is_gone_at_once,
             a_label_does_not_move_the_cursor, errors_of_writing_are_seen, a_file_is_replaced_whole_and_links_stay,
             an_interrupt_leaves_no_file_and_is_seen, the_manual_has_every_command_and_no_warning, bash_completes]
 
@@ -258,7 +273,7 @@ def troubles(tdsa):
         need(tdsa.fails(3, "nobody", "key", "show", "nobody")["error"] == "NOT_FOUND", "error")
         tdsa.fails(2, "no name of a key", "key", "show", "../v1")
         tdsa.fails(3, "key list", "key", "show", "...")
-        need(tdsa.fails(3, "deleted", "key", "show", "scrap")["code"] == 410, "a tombstone")
+        need(tdsa.fails(3, "deleted", "key", "show", "gone")["code"] == 410, "a tombstone")
 
     def what_is_refused_ends_with_4():
         need(tdsa.fails(4, "path", "key", "public-key", "wallet")["error"] == "DENIED", "policy")
