@@ -331,6 +331,7 @@ static void a_key_is_bound_to_the_pair_that_registered_it(void **state)
     lone_server *s = *state;
     TDSA_SCOPED_BUF body = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF del = TDSA_BUF_EMPTY;
+    TDSA_SCOPED_BUF undo = TDSA_BUF_EMPTY;
     lone_peer p;
     lone_peer thief;
     tdsa_err err;
@@ -342,6 +343,9 @@ static void a_key_is_bound_to_the_pair_that_registered_it(void **state)
     assert_int_equal(lone_open(s, &thief, 0, 2, OTHER, PEER_FOR_CONTROL, NULL, &err), TDSA_OK);
     put_delete(&del, "key-1");
     assert_int_equal(lone_ask(&thief, 0, PART_ASK_DELETE, &del, &err), TDSA_E_NOT_FOUND);
+    put_order(&undo, "key-1", 2, KS_DELETION_UNDOING);
+    assert_int_equal(lone_ask(&thief, 2, PART_ASK_UNDELETE, &undo, &err), TDSA_E_NOT_FOUND);
+    assert_int_equal(state_of(s, "key-1"), KS_KEY_REGISTERED);
     assert_int_equal(lone_ask(&thief, 1, PART_ASK_REGISTER, &body, &err), TDSA_E_CONFLICT);
     assert_int_equal(lone_ask(&p, 1, PART_ASK_DELETE, &del, &err), TDSA_OK);
     assert_int_equal(lone_ask(&p, 2, PART_ASK_DELETE, &del, &err), TDSA_OK); /* it is gone */
