@@ -203,6 +203,28 @@ static tdsa_status key_add(ks_backend *b, const ks_key_row *row, tdsa_err *err)
     return put_key(m, &merged, err);
 }
 
+static void remove_key(ks_memory *m, memory_key *k);
+
+static tdsa_status key_restore(ks_backend *b, const ks_key_row *row, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    memory_key *next = NULL;
+
+    for (const memory_key *k = m->keys; k != NULL; k = k->next) {
+        if (strcmp(k->key_id, row->key_id) == 0 && k->state != KS_KEY_REGISTERED) {
+            return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is here already, or was deleted",
+                             row->key_id);
+        }
+    }
+    for (memory_key *k = m->keys; k != NULL; k = next) {
+        next = k->next;
+        if (strcmp(k->key_id, row->key_id) == 0) {
+            remove_key(m, k);
+        }
+    }
+    return put_key(m, row, err);
+}
+
 static void remove_key(ks_memory *m, memory_key *k)
 {
     memory_key **at = &m->keys;
@@ -486,80 +508,6 @@ static tdsa_status key_delete(ks_backend *b, const char *key_id, bool tombstone,
     return TDSA_OK;
 }
 
-static memory_meta *find_meta(ks_memory *m, const char *name)
-{
-    for (memory_meta *v = m->metas; v != NULL; v = v->next) {
-        if (strcmp(v->name, name) == 0) {
-            return v;
-        }
-    }
-    return NULL;
-}
-
-static tdsa_status meta_put(ks_backend *b, const char *name, const uint8_t *value, size_t len,
-                            tdsa_err *err)
-{
-    ks_memory *m = ks_memory_of(b);
-    memory_meta *v = find_meta(m, name);
-
-    if (v == NULL) {
-        v = calloc(1, sizeof *v);
-        if (v == NULL) {
-            return no_memory(err);
-        }
-        (void)strncpy(v->name, name, sizeof v->name - 1);
-        v->next = m->metas;
-        m->metas = v;
-    }
-    return ks_memory_copy(&v->value, &v->len, value, len) ? TDSA_OK : no_memory(err);
-}
-
-static tdsa_status meta_create(ks_backend *b, const char *name, const uint8_t *value, size_t len,
-                               tdsa_err *err)
-{
-    if (find_meta(ks_memory_of(b), name) != NULL) {
-        return TDSA_FAIL(err, TDSA_E_CONFLICT, "the value %s exists already", name);
-    }
-    return meta_put(b, name, value, len, err);
-}
-
-static tdsa_status meta_get(ks_backend *b, const char *name, tdsa_buf *out, tdsa_err *err)
-{
-    const memory_meta *v = find_meta(ks_memory_of(b), name);
-
-    if (v == NULL) {
-        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no value named %s is stored", name);
-    }
-    tdsa_buf_append(out, v->value, v->len);
-    return tdsa_buf_check(out, err);
-}
-
-static uint64_t *counter_of(ks_memory *m, const char *name)
-{
-    if (strcmp(name, KS_COUNTER_BURN) == 0) {
-        return &m->burns;
-    }
-    if (strcmp(name, KS_COUNTER_PURGE) == 0) {
-        return &m->purges;
-    }
-    TDSA_ASSERT(strcmp(name, KS_COUNTER_START) == 0);
-    return &m->starts;
-}
-
-static tdsa_status counter_next(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err)
-{
-    (void)err;
-    *out = ++*counter_of(ks_memory_of(b), name);
-    return TDSA_OK;
-}
-
-static tdsa_status counter_get(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err)
-{
-    (void)err;
-    *out = *counter_of(ks_memory_of(b), name);
-    return TDSA_OK;
-}
-
 const ks_backend_ops ks_backend_memory = {
     .name = "memory",
     .open = memory_open,
@@ -571,6 +519,7 @@ const ks_backend_ops ks_backend_memory = {
     .key_update = key_update,
     .key_move = key_move,
     .key_add = key_add,
+    .key_restore = key_restore,
     .key_rows = key_rows,
     .key_drop = key_drop,
     .key_set_attrs = key_set_attrs,
@@ -592,9 +541,9 @@ const ks_backend_ops ks_backend_memory = {
     .burn = ks_memory_burn,
     .burnt = ks_memory_burnt,
     .seq_raise = ks_memory_seq_raise,
-    .meta_put = meta_put,
-    .meta_create = meta_create,
-    .meta_get = meta_get,
-    .counter_next = counter_next,
-    .counter_get = counter_get,
+    .meta_put = ks_memory_meta_put,
+    .meta_create = ks_memory_meta_create,
+    .meta_get = ks_memory_meta_get,
+    .counter_next = ks_memory_counter_next,
+    .counter_get = ks_memory_counter_get,
 };

@@ -105,5 +105,12 @@ tdsa_status ks_memory_purge_all(ks_backend *b, const ks_marks *at_least, uint64_
                                 tdsa_err *err);
 tdsa_status ks_memory_seq_raise(ks_backend *b, const char *key_id, uint32_t epoch, uint64_t lane,
                                 uint64_t seq, tdsa_err *err);
+tdsa_status ks_memory_meta_put(ks_backend *b, const char *name, const uint8_t *value, size_t len,
+                               tdsa_err *err);
+tdsa_status ks_memory_meta_create(ks_backend *b, const char *name, const uint8_t *value, size_t len,
+                                  tdsa_err *err);
+tdsa_status ks_memory_meta_get(ks_backend *b, const char *name, tdsa_buf *out, tdsa_err *err);
+tdsa_status ks_memory_counter_next(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err);
+tdsa_status ks_memory_counter_get(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err);
 
 #endif

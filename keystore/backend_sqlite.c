@@ -357,6 +357,7 @@ const ks_backend_ops ks_backend_sqlite = {
     .key_set_attrs = ks_sqlite_key_set_attrs,
     .key_set_limit = ks_sqlite_key_set_limit,
     .key_add = ks_sqlite_key_add,
+    .key_restore = ks_sqlite_key_restore,
     .key_rows = ks_sqlite_key_rows,
     .key_drop = ks_sqlite_key_drop,
     .key_get = ks_sqlite_key_get,

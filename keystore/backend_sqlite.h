@@ -22,6 +22,8 @@ typedef enum {
     SQL_KEY_UNREGISTER,
     SQL_KEY_VOID,
     SQL_KEY_ADD,
+    SQL_KEY_UNREGISTER_ALL,
+    SQL_KEY_RESTORE,
     SQL_KEY_ROWS,
     SQL_KEY_DROP,
     SQL_KEY_SET_ATTRS,
@@ -157,6 +159,7 @@ tdsa_status ks_sqlite_key_update(ks_backend *b, const ks_key_row *row, ks_key_st
 tdsa_status ks_sqlite_key_move(ks_backend *b, const char *key_id, uint32_t epoch, ks_key_state from,
                                ks_key_state to, tdsa_err *err);
 tdsa_status ks_sqlite_key_add(ks_backend *b, const ks_key_row *row, tdsa_err *err);
+tdsa_status ks_sqlite_key_restore(ks_backend *b, const ks_key_row *row, tdsa_err *err);
 tdsa_status ks_sqlite_key_rows(ks_backend *b, const char *key_id, ks_key_state state,
                                ks_key_row_fn fn, void *ctx, tdsa_err *err);
 tdsa_status ks_sqlite_key_drop(ks_backend *b, const char *key_id, uint32_t epoch, tdsa_err *err);

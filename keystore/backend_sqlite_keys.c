@@ -172,6 +172,31 @@ tdsa_status ks_sqlite_key_add(ks_backend *backend, const ks_key_row *row, tdsa_e
     return ks_sqlite_end_key_change(q, st, err);
 }
 
+tdsa_status ks_sqlite_key_restore(ks_backend *backend, const ks_key_row *row, tdsa_err *err)
+{
+    ks_sqlite *q = ks_sqlite_of(backend);
+    ks_bind b;
+    int changes = 0;
+    tdsa_status st = ks_sqlite_begin(q, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    b = ks_sqlite_use(q, SQL_KEY_UNREGISTER_ALL);
+    ks_bind_text(&b, row->key_id);
+    st = ks_sqlite_run(&b, NULL, "restoring a share", err);
+    if (st == TDSA_OK) {
+        b = ks_sqlite_use(q, SQL_KEY_RESTORE);
+        bind_columns(&b, row);
+        ks_bind_blob(&b, row->sealed, row->sealed_len);
+        st = ks_sqlite_run(&b, &changes, "restoring a share", err);
+    }
+    if (st == TDSA_OK && changes == 0) {
+        st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is here already, or was deleted", row->key_id);
+    }
+    return ks_sqlite_end_key_change(q, st, err);
+}
+
 tdsa_status ks_sqlite_key_drop(ks_backend *backend, const char *key_id, uint32_t epoch,
                                tdsa_err *err)
 {

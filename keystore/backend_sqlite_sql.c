@@ -12,7 +12,7 @@
 #define KEPT(column, otherwise)                                                               \
     "CASE WHEN EXISTS (SELECT 1 FROM key WHERE key_id = ?1) THEN (SELECT " column " FROM key" \
     " WHERE key_id = ?1 ORDER BY epoch DESC LIMIT 1) ELSE " otherwise " END"
-#define IN_USE(row)   "(" row ".state IN (3, 6))"
+#define IN_USE(row)   "(" row ".state IN (3, 6, 7))"
 #define KEY_ALIVE     "EXISTS (SELECT 1 FROM key WHERE key_id = ?1 AND state <> 4)"
 #define PURGED_OF_KEY "beta IN (SELECT beta FROM batch WHERE key_id = ?1 AND state = -1)"
 #define USED                                                                                     \
@@ -39,7 +39,7 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
                      " WHERE key_id = ?1 AND state IN (1, 2)) THEN 6 ELSE ?4 END"
                      " WHERE key_id = ?1 AND epoch = ?2 AND state = ?3",
     [SQL_KEY_RETIRE] = "UPDATE key SET state = 5 WHERE key_id = ?1 AND epoch < ?2"
-                       " AND state IN (3, 6)",
+                       " AND state IN (3, 6, 7)",
     [SQL_KEY_UNREGISTER] = "DELETE FROM key WHERE key_id = ?1 AND epoch < ?2 AND state = 1",
     [SQL_KEY_VOID] = "UPDATE batch SET state = 3 WHERE key_id = ?1 AND epoch < ?2 AND state <> 3",
     [SQL_KEY_ADD] =
@@ -50,6 +50,10 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
                                 "?8") ", ?9"
                                       " WHERE NOT EXISTS (SELECT 1 FROM key WHERE key_id = ?1"
                                       " AND (epoch >= ?2 OR state IN (2, 4, 6)))",
+    [SQL_KEY_UNREGISTER_ALL] = "DELETE FROM key WHERE key_id = ?1 AND state = 1",
+    [SQL_KEY_RESTORE] = "INSERT INTO key (" KEY_COLUMNS ", sealed)"
+                        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
+                        " WHERE NOT EXISTS (SELECT 1 FROM key WHERE key_id = ?1)",
     [SQL_KEY_ROWS] = "SELECT " KEY_COLUMNS ", sealed FROM key WHERE (?1 IS NULL OR key_id = ?1)"
                      " AND (?2 = 0 OR state = ?2) ORDER BY key_id, epoch",
     [SQL_KEY_DROP] = "DELETE FROM key WHERE key_id = ?1 AND epoch = ?2 AND state IN (1, 2, 5)",
@@ -58,7 +62,7 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
     [SQL_KEY_STATE] = "SELECT state FROM key WHERE key_id = ?1 AND epoch = ?2",
     [SQL_KEY_LIVE] = "SELECT 1 FROM key WHERE key_id = ?1 AND state <> 4",
     [SQL_KEY_GET] = "SELECT " KEY_COLUMNS ", sealed FROM key WHERE key_id = ?1"
-                    " ORDER BY state IN (3, 6) DESC, epoch DESC LIMIT 1",
+                    " ORDER BY state IN (3, 6, 7) DESC, epoch DESC LIMIT 1",
     [SQL_KEY_EACH] =
         "SELECT " KEY_COLUMNS ", NULL FROM key WHERE key_id > ?1"
         " AND NOT EXISTS (SELECT 1 FROM key other"

@@ -134,7 +134,7 @@ static bool note_share(void *ctx, const ks_key_row *row)
 {
     bool *found = ctx;
 
-    *found = row->state == KS_KEY_PENDING || row->state == KS_KEY_ACTIVE;
+    *found = row->state == KS_KEY_PENDING || ks_key_in_use(row->state);
     return !*found;
 }
 

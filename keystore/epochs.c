@@ -29,6 +29,26 @@ tdsa_status ks_key_add_epoch(ks *s, const ks_key *k, const tdsa_secret *share, t
     return ks_leave_commit(s, st);
 }
 
+tdsa_status ks_key_restore(ks *s, const ks_key *k, const tdsa_secret *share, tdsa_err *err)
+{
+    const ks_seal_place place = ks_key_place(k->key_id, k->epoch, k->public_part, k->public_len);
+    TDSA_SCOPED_BUF sealed = TDSA_BUF_EMPTY;
+    ks_key_row row;
+    tdsa_status st = ks_key_to_row(&row, k, KS_KEY_RESTORED, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    st = ks_seal_row(s, &sealed, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
+    if (st == TDSA_OK) {
+        row.sealed = sealed.data;
+        row.sealed_len = sealed.len;
+        st = s->backend->ops->key_restore(s->backend, &row, err);
+    }
+    return ks_leave_commit(s, st);
+}
+
 tdsa_status ks_key_drop_epoch(ks *s, const char *key_id, uint32_t epoch, tdsa_err *err)
 {
     tdsa_status st = ks_check_key_id(key_id, err);

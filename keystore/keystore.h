@@ -38,13 +38,15 @@ typedef enum {
     KS_KEY_ACTIVE = 3,
     KS_KEY_DELETED = 4, /* tombstone: the share is wiped */
     KS_KEY_OLD = 5,     /* a newer epoch is ACTIVE; kept until everybody has that, never used */
-    KS_KEY_DELETING = 6 /* was ACTIVE; wiped when its grace period is over, unless that is undone */
+    KS_KEY_DELETING =
+        6,              /* was ACTIVE; wiped when its grace period is over, unless that is undone */
+    KS_KEY_RESTORED = 7 /* a share from a backup: it never signs, and deals in a refresh */
 } ks_key_state;
 
-/** The epoch in use, or that was until the key was ordered to be deleted. */
+/** The epoch in use, or that was until the key was ordered to be deleted, or that will be refreshed. */
 static inline bool ks_key_in_use(ks_key_state state)
 {
-    return state == KS_KEY_ACTIVE || state == KS_KEY_DELETING;
+    return state == KS_KEY_ACTIVE || state == KS_KEY_DELETING || state == KS_KEY_RESTORED;
 }
 
 typedef enum { KS_BATCH_MADE = 1, KS_BATCH_FREE = 2, KS_BATCH_VOID = 3 } ks_batch_state;
@@ -173,6 +175,13 @@ TDSA_MUST_USE tdsa_status ks_key_open(ks *s, const char *key_id, uint32_t epoch,
  */
 TDSA_MUST_USE tdsa_status ks_key_add_epoch(ks *s, const ks_key *k, const tdsa_secret *share,
                                            tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
+/**
+ * Adds a RESTORED row with a share from a backup, where the key is not, or is REGISTERED only: such
+ * rows go. It becomes OLD when a later epoch becomes ACTIVE. Errors: TDSA_E_CONFLICT (the key is here,
+ * or was deleted), TDSA_E_BAD_INPUT, TDSA_E_LOGIN.
+ */
+TDSA_MUST_USE tdsa_status ks_key_restore(ks *s, const ks_key *k, const tdsa_secret *share,
+                                         tdsa_err *err) TDSA_NONNULL;
 /** The row of one epoch. Errors: TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_key_get_epoch(ks *s, const char *key_id, uint32_t epoch, ks_key **out,
                                            tdsa_err *err) TDSA_NONNULL;

@@ -24,7 +24,7 @@ tdsa_status ks_check_key_row(const ks_key_row *row, tdsa_err *err)
         !blob_ok(row->public_part, row->public_len, KS_PUBLIC_MAX) ||
         !blob_ok(row->attrs, row->attrs_len, KS_ATTRS_MAX) ||
         !blob_ok(row->sealed, row->sealed_len, TDSA_SECRET_LEN_MAX + KS_SEAL_OVERHEAD) ||
-        row->state < KS_KEY_REGISTERED || row->state > KS_KEY_DELETING) {
+        row->state < KS_KEY_REGISTERED || row->state > KS_KEY_RESTORED) {
         return TDSA_FAIL(err, TDSA_E_STORE, "the row of key %s is damaged", row->key_id);
     }
     return TDSA_OK;

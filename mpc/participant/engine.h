@@ -35,6 +35,7 @@ typedef enum {
     PART_OP_RESHARE,
     PART_OP_PUBLIC_KEY,
     PART_OP_XPUB,
+    PART_OP_RESTORE,
     PART_OP_SIGN_BATCH, /* the call; its items count as PART_OP_SIGN each */
     PART_OP_RECOVERYINFO,
     PART_OP_IMPORT,
@@ -292,6 +293,33 @@ typedef struct {
 TDSA_MUST_USE tdsa_status part_engine_reshare(part_engine *e, const char *key_id,
                                               const part_reshare_spec *spec, uint32_t deadline_ms,
                                               tdsa_err *err) TDSA_NONNULL;
+#define PART_BACKUP_LEN_MAX     (16u * 1024u)
+#define PART_PASSPHRASE_LEN_MIN 8u
+#define PART_PASSPHRASE_LEN_MAX 1024u
+/** How errors begin that say that a share was restored (here or at the participant named) and waits
+ * for a refresh. A call that signs or presigns and may coordinate makes it, and tries once more. */
+#define PART_RESTORED "RESTORED"
+/**
+ * The backup of this participant's share of an ACTIVE key, sealed under a passphrase of 8 to 1024 bytes:
+ * share, public half, label, attributes, limit. Recorded in the audit log. Local; takes half a second
+ * and 128 MiB. Errors: TDSA_E_NOT_FOUND, TDSA_E_CONFLICT (not ACTIVE, RESTORED), TDSA_E_BAD_INPUT
+ * (passphrase), TDSA_E_LOGIN.
+ */
+TDSA_MUST_USE tdsa_status part_engine_backup(part_engine *e, const char *key_id,
+                                             const char *passphrase, tdsa_buf *out, tdsa_err *err)
+    TDSA_NONNULL;
+/**
+ * Restores a share at the participant that it was backed up at, into a store that does not have the key.
+ * All presignatures of this store are given up, here and at the peers. The key is RESTORED until it is
+ * refreshed: a server without a client asks for that by itself; else the client does with its first
+ * use. key_id_out: room for KS_KEY_ID_MAX + 1.
+ * Errors: TDSA_E_BAD_INPUT (cut, malformed), TDSA_E_DENIED (wrong passphrase or edited; of another
+ * participant or identity; disableReshare or the policy forbids the refresh), TDSA_E_CONFLICT (the key is
+ * here; BACKUP_TOO_OLD: the participants have left that epoch), TDSA_E_UNAVAILABLE (nobody answers).
+ */
+TDSA_MUST_USE tdsa_status part_engine_restore(part_engine *e, const uint8_t *backup, size_t len,
+                                              const char *passphrase, uint32_t deadline_ms,
+                                              char *key_id_out, tdsa_err *err) TDSA_NONNULL;
 /** Local, never touches the network. */
 TDSA_MUST_USE tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *out,
                                           tdsa_err *err) TDSA_NONNULL;

@@ -91,13 +91,22 @@ tdsa_status part_engine_import(part_engine *e, const part_import_spec *spec, uin
     return finish(e, part_start_import(e->part, key_id_out, &key, deadline_ms, err), &none, err);
 }
 
+static bool refreshed(part_engine *e, const char *key_id, tdsa_err *err);
+
 tdsa_status part_engine_presign(part_engine *e, const char *key_id, uint32_t count,
                                 uint32_t deadline_ms, tdsa_err *err)
 {
     part_result none;
+    tdsa_status st = TDSA_OK;
 
-    part_engine_enter(e);
-    return finish(e, part_start_presign(e->part, key_id, count, deadline_ms, err), &none, err);
+    for (unsigned i = 0; i < 2; i++) {
+        part_engine_enter(e);
+        st = finish(e, part_start_presign(e->part, key_id, count, deadline_ms, err), &none, err);
+        if (st == TDSA_OK || i > 0 || !refreshed(e, key_id, err)) {
+            break;
+        }
+    }
+    return st;
 }
 
 tdsa_status part_engine_reshare(part_engine *e, const char *key_id, const part_reshare_spec *spec,
@@ -107,6 +116,62 @@ tdsa_status part_engine_reshare(part_engine *e, const char *key_id, const part_r
 
     part_engine_enter(e);
     return finish(e, part_start_reshare(e->part, key_id, spec, deadline_ms, err), &none, err);
+}
+
+/* The refresh that a restored share waits for. */
+static bool refreshed(part_engine *e, const char *key_id, tdsa_err *err)
+{
+    const part_reshare_spec same = {.member_count = 0};
+    tdsa_err why;
+
+    if (err->status != TDSA_E_CONFLICT || strstr(err->text, PART_RESTORED ":") == NULL) {
+        return false;
+    }
+    if (part_engine_reshare(e, key_id, &same, 0, &why) != TDSA_OK) {
+        (void)tdsa_err_wrap(err, "the refresh failed (%s)", why.text);
+        return false;
+    }
+    return true;
+}
+
+tdsa_status part_engine_backup(part_engine *e, const char *key_id, const char *passphrase,
+                               tdsa_buf *out, tdsa_err *err)
+{
+    part_share_backup b;
+    tdsa_status st = part_passphrase_check(passphrase, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    part_engine_enter(e);
+    st = part_backup_make(e->part, key_id, &b, err);
+    part_engine_leave(e);
+    if (st == TDSA_OK) { /* outside the lock: it takes long on purpose */
+        st = part_share_backup_seal(out, &b, passphrase, err);
+        part_share_backup_clear(&b);
+    }
+    return st;
+}
+
+tdsa_status part_engine_restore(part_engine *e, const uint8_t *backup, size_t len,
+                                const char *passphrase, uint32_t deadline_ms, char *key_id_out,
+                                tdsa_err *err)
+{
+    part_share_backup b;
+    part_result none;
+    tdsa_status st = part_passphrase_check(passphrase, err);
+
+    if (st == TDSA_OK) {
+        st = part_share_backup_open(&b, backup, len, passphrase, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    memcpy(key_id_out, b.key_id, sizeof b.key_id);
+    part_engine_enter(e);
+    st = finish(e, part_start_restore(e->part, &b, deadline_ms, err), &none, err);
+    part_share_backup_clear(&b); /* empty when the operation took it */
+    return st;
 }
 
 tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint64_t grace_ms,
@@ -131,11 +196,16 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
                              part_sign_result *out, tdsa_err *err)
 {
     part_result result;
-    tdsa_status st;
+    tdsa_status st = TDSA_OK;
 
     memset(out, 0, sizeof *out);
-    part_engine_enter(e);
-    st = finish(e, part_start_sign(e->part, req, deadline_ms, err), &result, err);
+    for (unsigned i = 0; i < 2; i++) {
+        part_engine_enter(e);
+        st = finish(e, part_start_sign(e->part, req, deadline_ms, err), &result, err);
+        if (st == TDSA_OK || i > 0 || !refreshed(e, req->key_id, err)) {
+            break;
+        }
+    }
     if (st == TDSA_OK) {
         *out = result.sign;
     }

@@ -315,7 +315,9 @@ bool part_take_send(part *p, uint64_t op, part_send *out)
     const uint64_t now = part_now(p);
 
     for (part_exchange *x = p->exchanges; x != NULL; x = x->next) {
-        const bool wanted = op == PART_OP_ANY || x->op == op;
+        /* no thread waits for the refresh of a restored key: whoever has time performs it */
+        const bool wanted =
+            op == PART_OP_ANY || x->op == op || (op == PART_OP_NONE && x->op == p->refresh_op);
         if (!wanted || x->state != EXCHANGE_READY || x->not_before_ms > now ||
             x->deadline_ms <= now) {
             continue;

@@ -3,6 +3,7 @@
 
 #include "participant/participant.h"
 #include "participant/permission.h"
+#include "participant/share_backup.h"
 #include "participant/wire.h"
 #include "peer/channel.h"
 #include "protocol/keygen.h"
@@ -22,6 +23,7 @@
  *   sign_batch.c   many signatures at once
  *   sign_request.c what is to be signed            signer.c    what a member answers
  *   recovery.c     recovery infos of one participant and of all
+ *   backup.c (with share_backup.c)  backup, restore and the refresh after it
  *   marks.c  counters of peers              rollback.c  what follows when they go back
  *   deletion*.c    orders to delete keys and to undo that
  *   derive.c, doubt.c (half-made keys, epochs), registered.c, rate.c, reshare.c: as they are called
@@ -64,8 +66,9 @@ struct part_key {
     part_key *next;
     unsigned refs;
     uint64_t used_ms;
-    mpc_key *key; /* owned */
-    bool gone;    /* deleted or replaced: found no more, freed when nobody holds it */
+    mpc_key *key;  /* owned */
+    bool restored; /* a share from a backup: it deals and does nothing else */
+    bool gone;     /* deleted or replaced: found no more, freed when nobody holds it */
     /* combiner side */
     part_session *signing; /* my signing session for this key, or NULL */
     part_batch *lease;     /* batch that my lease is from, or NULL */
@@ -280,7 +283,9 @@ struct part_op {
     part_reshare_spec reshare;
     bool confirming;              /* undelete: all are asked whether they know of a newer order */
     ks_deletion_state told_state; /* delete, undelete: what is being told */
-    uint32_t has_epoch; /* reshare: peers that have the key's epoch ACTIVE, bit per index */
+    uint32_t has_epoch;        /* reshare: peers that have the key's epoch ACTIVE, bit per index */
+    part_share_backup *backup; /* restore: owned */
+    uint8_t stored[64];        /* restore: of the epoch in it */
     /* presign */
     uint32_t count;
     /* sign */
@@ -378,8 +383,11 @@ struct part {
     part_identity *identities;
     uint64_t marks_store_ms, marks_tell_ms; /* 0: nothing to store */
     uint32_t marks_untold;                  /* servers to be told, bit per index */
-    unsigned marks_left;                    /* times to tell them */
-    uint64_t purges;                        /* that memory has followed */
+    /* backup.c: the refresh of restored keys */
+    char refresh_key[KS_KEY_ID_MAX + 1]; /* tried last */
+    uint64_t refresh_op, refresh_ms, refresh_wait_ms;
+    unsigned marks_left; /* times to tell them */
+    uint64_t purges;     /* that memory has followed */
     struct part_reply_node *replies, *replies_last;
     part_stats stats;
 };
@@ -483,6 +491,8 @@ bool part_key_refresh(part *p, const char *key_id);
 tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err);
 /** The public half of a row that has a share; free it. */
 tdsa_status part_key_public(part *p, const ks_key *row, mpc_key **out, tdsa_err *err);
+/** The same, or a RESTORED one: what a reshare deals from. */
+tdsa_status part_key_hold_dealer(part *p, const char *key_id, part_key **out, tdsa_err *err);
 part_key *part_key_ref(part_key *k);
 void part_key_release(part *p, part_key *k);
 tdsa_status part_batch_hold(part *p, part_key *k, const uint8_t beta[32], part_batch **out,
@@ -569,6 +579,14 @@ uint64_t part_ops_next_due(const part *p);
 void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t started_ms);
 
 #include "participant/deletion.h"
+/* backup.c */
+void part_restore_answered(part_op *op, uint16_t from, const part_answer *a);
+void part_restore_go_on(part *p, part_op *op);
+/** Looks for keys that wait for a refresh. */
+void part_restored_begin(part *p);
+void part_restored_due(part *p);
+uint64_t part_restored_next_due(const part *p);
+
 #include "participant/epochs.h" /* reshare.c, doubt.c, status.c */
 #include "participant/signing.h"
 #include "participant/spend.h"

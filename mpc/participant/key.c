@@ -44,7 +44,10 @@ static tdsa_status load(part *p, const ks_key *row, part_key **out, tdsa_err *er
     if (k == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "key");
     }
-    st = mpc_key_decode(&k->key, g, row->public_part, row->public_len, share, err);
+    k->restored = row->state == KS_KEY_RESTORED;
+    st = k->restored
+             ? mpc_key_decode_share(&k->key, g, row->public_part, row->public_len, share, err)
+             : mpc_key_decode(&k->key, g, row->public_part, row->public_len, share, err);
     if (st != TDSA_OK) {
         free(k);
         return st;
@@ -80,6 +83,7 @@ static tdsa_status check_usable(const ks_key *row, tdsa_err *err)
 {
     switch (row->state) {
     case KS_KEY_ACTIVE:
+    case KS_KEY_RESTORED: /* to deal from: see below */
         return TDSA_OK;
     case KS_KEY_PENDING:
         return TDSA_FAIL(err, TDSA_E_CONFLICT, "PENDING: key %s is not confirmed by all yet",
@@ -95,7 +99,7 @@ static tdsa_status check_usable(const ks_key *row, tdsa_err *err)
     return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "key %s is not active", row->key_id);
 }
 
-tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err)
+static tdsa_status hold(part *p, const char *key_id, bool to_deal, part_key **out, tdsa_err *err)
 {
     part_key *k = NULL;
     ks_key *row = NULL;
@@ -114,11 +118,27 @@ tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err 
         }
         ks_key_free(row);
     }
+    if (st == TDSA_OK && k->restored && !to_deal) {
+        st = TDSA_FAIL(err, TDSA_E_CONFLICT,
+                       PART_RESTORED ": key %s was restored from a backup here and signs after a "
+                                     "refresh",
+                       key_id);
+    }
     if (st == TDSA_OK) {
         k->used_ms = part_now(p);
         *out = part_key_ref(k);
     }
     return st;
+}
+
+tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err)
+{
+    return hold(p, key_id, false, out, err);
+}
+
+tdsa_status part_key_hold_dealer(part *p, const char *key_id, part_key **out, tdsa_err *err)
+{
+    return hold(p, key_id, true, out, err);
 }
 
 void part_key_release(part *p, part_key *k)
@@ -417,7 +437,8 @@ bool part_key_refresh(part *p, const char *key_id)
     bool other = false;
 
     if (k != NULL && ks_key_get(p->cfg.store, key_id, &row, &err) == TDSA_OK) {
-        other = row->state != KS_KEY_ACTIVE || row->epoch != k->key->pub.epoch;
+        other = (row->state != KS_KEY_ACTIVE && row->state != KS_KEY_RESTORED) ||
+                k->restored != (row->state == KS_KEY_RESTORED) || row->epoch != k->key->pub.epoch;
     }
     ks_key_free(row);
     if (other) {

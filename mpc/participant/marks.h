@@ -75,6 +75,8 @@ uint64_t part_marks_next_due(const part *p);
 void part_rollback_at_start(part *p);
 /** The store was put back behind `seen`: gives up every presignature here. Errors: TDSA_E_STORE. */
 tdsa_status part_rolled_back(part *p, const ks_marks *seen, tdsa_err *err);
+/** Gives up every presignature here, and tells the peers, which do the same with this participant. */
+tdsa_status part_give_up_stock(part *p, tdsa_err *err);
 /** Another process gave them up: what this one holds in memory goes too. */
 void part_purged_elsewhere(part *p);
 /** Batches of the peer's keys that it is a member of become VOID. */

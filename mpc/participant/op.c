@@ -138,6 +138,10 @@ static void op_free(part *p, part_op *op)
     part_sign_clear(p, op);
     tdsa_buf_clear(&op->payload);
     part_recovery_free(op->result.recovery);
+    if (op->backup != NULL) {
+        part_share_backup_clear(op->backup);
+        free(op->backup);
+    }
     free(op);
 }
 
@@ -229,7 +233,8 @@ static tdsa_status ask_one(part *p, part_op *op, uint16_t peer, part_ask_kind ki
     };
     tdsa_status st = part_control_session(p, peer, &q.session, err);
 
-    if (op->kind == PART_OP_RESHARE) { /* who is silent is left out: there must be time to go on */
+    if (op->kind == PART_OP_RESHARE ||
+        op->kind == PART_OP_RESTORE) { /* who is silent is left out: there must be time to go on */
         q.deadline_ms = op->started_ms + (op->deadline_ms - op->started_ms) / 4;
     } else if (of_deletion(op) && op->deadline_ms > part_now(p)) {
         q.deadline_ms = part_now(p) + (op->deadline_ms - part_now(p)) / 4;
@@ -259,6 +264,7 @@ static part_ask_kind kind_of(const part_op *op)
     case PART_OP_UNDELETE:
         return PART_ASK_UNDELETE;
     case PART_OP_RESHARE:
+    case PART_OP_RESTORE:
         return PART_ASK_STATUS;
     case PART_OP_RECOVERYINFO:
         return PART_ASK_RECOVERY;
@@ -305,6 +311,10 @@ static void all_answered(part *p, part_op *op)
         part_reshare_go_on(p, op);
         return;
     }
+    if (op->kind == PART_OP_RESTORE) {
+        part_restore_go_on(p, op);
+        return;
+    }
     if (of_deletion(op)) {
         part_deletion_op_go_on(p, op);
         return;
@@ -322,7 +332,7 @@ static void all_answered(part *p, part_op *op)
 /* Who does not answer is noted, nothing else. */
 static bool only_pings(const part_op *op)
 {
-    return op->kind == PART_OP_PING || of_deletion(op) ||
+    return op->kind == PART_OP_PING || op->kind == PART_OP_RESTORE || of_deletion(op) ||
            (op->kind == PART_OP_RESHARE && op->state == OP_ASKING);
 }
 
@@ -349,6 +359,8 @@ void part_op_answered(part *p, uint64_t id, uint16_t from, const part_answer *a)
     op->waiting &= ~(1u << from);
     if (op->kind == PART_OP_RESHARE) {
         part_reshare_answered(op, from, a);
+    } else if (op->kind == PART_OP_RESTORE) {
+        part_restore_answered(op, from, a);
     } else if (a->status == TDSA_OK && op->kind == PART_OP_RECOVERYINFO) {
         if (part_recovery_answered(p, op, from, a, &err) != TDSA_OK) {
             part_op_end(p, op, &err);

@@ -159,6 +159,7 @@ tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
     part_rollback_at_start(p);
     part_doubts_load(p);
     part_deletions_load(p);
+    part_restored_begin(p);
     *out = p;
     p = NULL;
 out:
@@ -363,15 +364,16 @@ void part_due(part *p)
     part_keeper_due(p);
     part_cache_due(p);
     part_marks_due(p);
+    part_restored_due(p);
 }
 
 uint64_t part_next_due(const part *p)
 {
     const uint64_t at[] = {
-        part_exchanges_next_due(p), part_runs_next_due(p),     part_ops_next_due(p),
-        part_session_next_due(p),   part_doubts_next_due(p),   part_peers_next_due(p),
-        part_keeper_next_due(p),    part_cache_next_due(p),    part_epochs_next_due(p),
-        part_marks_next_due(p),     part_deletions_next_due(p)};
+        part_exchanges_next_due(p), part_runs_next_due(p),      part_ops_next_due(p),
+        part_session_next_due(p),   part_doubts_next_due(p),    part_peers_next_due(p),
+        part_keeper_next_due(p),    part_cache_next_due(p),     part_epochs_next_due(p),
+        part_marks_next_due(p),     part_deletions_next_due(p), part_restored_next_due(p)};
     uint64_t soonest = UINT64_MAX;
 
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {

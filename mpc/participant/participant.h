@@ -2,6 +2,7 @@
 #define PART_PARTICIPANT_H
 
 #include "participant/engine.h"
+#include "participant/share_backup.h"
 #include "protocol/import.h"
 
 /**
@@ -123,6 +124,12 @@ uint64_t part_start_undelete(part *p, const char *key_id, uint32_t deadline_ms, 
     TDSA_NONNULL;
 uint64_t part_start_recovery(part *p, const part_recovery_request *req, uint32_t deadline_ms,
                              tdsa_err *err) TDSA_NONNULL;
+/** What is to be sealed as the backup of a share; clear it. */
+TDSA_MUST_USE tdsa_status part_backup_make(part *p, const char *key_id, part_share_backup *out,
+                                           tdsa_err *err) TDSA_NONNULL;
+/** What is inside `b` moves to the operation once it has begun. */
+uint64_t part_start_restore(part *p, part_share_backup *b, uint32_t deadline_ms, tdsa_err *err)
+    TDSA_NONNULL;
 uint64_t part_start_ping(part *p, uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
 
 /** What an operation brought besides its status. */

@@ -147,6 +147,7 @@ tdsa_status part_registration_of(part *p, const ks_key *row, part_registration *
     case KS_KEY_ACTIVE:
     case KS_KEY_OLD:
     case KS_KEY_DELETING:
+    case KS_KEY_RESTORED:
         return registration_of_share(p, row, out, err);
     case KS_KEY_DELETED:
         break;

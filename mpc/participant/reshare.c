@@ -219,6 +219,12 @@ static tdsa_status check_unsettled(part *p, const part_run *r, tdsa_err *err)
                            r->plan->old_epoch + 1, r->key_id);
 }
 
+/* A share to deal from: a restored one is good for that. */
+static bool has_share(const ks_key *row)
+{
+    return row->state == KS_KEY_ACTIVE || row->state == KS_KEY_RESTORED;
+}
+
 /* My own record: a dealer's is held with its secret half (r->key), another's public half is loaded
  * into *loaded. */
 static tdsa_status own_record(part *p, part_run *r, const mpc_key **mine, mpc_key **loaded,
@@ -232,13 +238,13 @@ static tdsa_status own_record(part *p, part_run *r, const mpc_key **mine, mpc_ke
     if (st == TDSA_E_NOT_FOUND) {
         return dealer ? st : TDSA_OK;
     }
-    if (st == TDSA_OK && row->state == KS_KEY_ACTIVE && row->epoch > r->plan->old_epoch) {
+    if (st == TDSA_OK && has_share(row) && row->epoch > r->plan->old_epoch) {
         st = TDSA_FAIL(err, TDSA_E_CONFLICT, "EPOCH: key %s is at epoch %u here, not %u", r->key_id,
                        row->epoch, r->plan->old_epoch);
-    } else if (st == TDSA_OK && row->state == KS_KEY_ACTIVE && dealer) {
-        st = part_key_hold(p, r->key_id, &r->key, err);
+    } else if (st == TDSA_OK && has_share(row) && dealer) {
+        st = part_key_hold_dealer(p, r->key_id, &r->key, err);
         *mine = st == TDSA_OK ? r->key->key : NULL;
-    } else if (st == TDSA_OK && row->state == KS_KEY_ACTIVE) {
+    } else if (st == TDSA_OK && has_share(row)) {
         st = part_key_public(p, row, loaded, err);
         *mine = *loaded;
     } else if (st == TDSA_OK && row->state == KS_KEY_DELETING) {

@@ -161,7 +161,7 @@ void part_reshare_answered(part_op *op, uint16_t from, const part_answer *a)
     tdsa_stmt_read_text(&r, key_id, sizeof key_id);
     (void)tdsa_stmt_read_uint(&r);
     state = tdsa_stmt_read_uint(&r);
-    if (a->status == TDSA_OK && !r.failed && state == KS_KEY_ACTIVE) {
+    if (a->status == TDSA_OK && !r.failed && (state == KS_KEY_ACTIVE || state == KS_KEY_RESTORED)) {
         op->has_epoch |= 1u << from;
     }
 }
@@ -220,7 +220,7 @@ uint64_t part_start_reshare(part *p, const char *key_id, const part_reshare_spec
         st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
     }
     if (st == TDSA_OK) {
-        st = part_key_hold(p, key_id, &k, err);
+        st = part_key_hold_dealer(p, key_id, &k, err);
     }
     if (st != TDSA_OK) {
         return PART_OP_NONE;

@@ -80,6 +80,26 @@ tdsa_status part_rolled_back(part *p, const ks_marks *seen, tdsa_err *err)
     return TDSA_OK;
 }
 
+tdsa_status part_give_up_stock(part *p, tdsa_err *err)
+{
+    uint64_t dropped = 0;
+    ks_marks mine;
+    tdsa_status st = ks_marks_read(p->cfg.store, &mine, err);
+
+    if (st == TDSA_OK) {
+        st = ks_purge_all(p->cfg.store, &mine, &dropped, err);
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    p->stats.purged += dropped;
+    ks_marks_known(p->cfg.store, &mine);
+    p->purges = mine.purges;
+    forget_stock(p);
+    part_marks_announce(p);
+    return TDSA_OK;
+}
+
 void part_purged_elsewhere(part *p)
 {
     ks_marks now;
@@ -104,7 +124,7 @@ static bool void_of_key(void *ctx, const ks_key *row)
     voiding *v = ctx;
     mpc_key *key = NULL;
 
-    if (row->state != KS_KEY_ACTIVE) {
+    if (!ks_key_in_use(row->state)) {
         return true;
     }
     v->st = part_key_public(v->p, row, &key, v->err);

@@ -58,14 +58,15 @@ tdsa_status part_ask_status(part *p, part_session *s, uint16_t from, const part_
     state = tdsa_stmt_read_uint(&r);
     tdsa_stmt_read_exact(&r, stored, sizeof stored);
     st = tdsa_reader_finish(&r, "status", err);
-    if (st == TDSA_OK && (epoch > UINT32_MAX || (state != KS_KEY_PENDING &&
-                                                 state != KS_KEY_ACTIVE && state != KS_KEY_OLD))) {
+    if (st == TDSA_OK &&
+        (epoch > UINT32_MAX || (state != KS_KEY_PENDING && state != KS_KEY_ACTIVE &&
+                                state != KS_KEY_OLD && state != KS_KEY_RESTORED))) {
         st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "status %llu", (unsigned long long)state);
     }
     if (st == TDSA_OK) {
         st = row_for(p, s, from, key_id, (uint32_t)epoch, stored, &row, err);
     }
-    if (st == TDSA_OK) {
+    if (st == TDSA_OK && state != KS_KEY_RESTORED) { /* it says nothing about what it had */
         st = part_doubt_reported(p, row, from, (ks_key_state)state, stored, err);
     }
     ks_key_free(row);

@@ -117,6 +117,15 @@ size_t mpc_key_indices(uint16_t out[GRP_PARTIES_MAX], const mpc_key_public *pub)
 void mpc_key_encode_public(tdsa_buf *out, const mpc_key *k) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status mpc_key_encode_secret(tdsa_secret **out, const mpc_key *k, tdsa_err *err)
     TDSA_NONNULL;
+/** The share alone, without the keys for randomness: what a backup holds. mpc_key_decode does not take
+ * it. */
+TDSA_MUST_USE tdsa_status mpc_key_encode_share(tdsa_secret **out, const mpc_key *k, tdsa_err *err)
+    TDSA_NONNULL;
+/** A key that can deal in a reshare and do nothing else: it has its share and no keys for randomness.
+ * Errors: as mpc_key_decode. */
+TDSA_MUST_USE tdsa_status mpc_key_decode_share(mpc_key **out, const grp *g, const uint8_t *pub,
+                                               size_t pub_len, const tdsa_secret *share,
+                                               tdsa_err *err) TDSA_NONNULL;
 /** The curve of an encoded public half, so that the caller can hand in the right grp. */
 TDSA_MUST_USE tdsa_status mpc_key_peek_curve(grp_curve *out, const uint8_t *in, size_t len,
                                              tdsa_err *err) TDSA_NONNULL;

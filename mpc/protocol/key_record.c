@@ -251,31 +251,28 @@ static void read_randomness_keys(tdsa_reader *r, mpc_key *k)
     }
 }
 
-static tdsa_status read_secret(mpc_key *k, const tdsa_secret *secret, tdsa_err *err)
+/* Tag, epoch, participant and share: what both forms begin with. */
+static tdsa_status read_share(mpc_key *k, tdsa_reader *r, const char *tag, tdsa_err *err)
 {
-    tdsa_reader r = tdsa_reader_of(tdsa_secret_view(secret), tdsa_secret_len(secret));
     uint8_t cluster[sizeof k->pub.cluster_id];
-    grp_point share_point;
     uint64_t me = 0;
-    tdsa_status st;
 
-    tdsa_stmt_expect(&r, "key-secret");
-    tdsa_stmt_read_exact(&r, cluster, sizeof cluster);
-    me = tdsa_stmt_read_uint(&r);
-    if (r.failed || me != k->pub.me || !tdsa_ct_equal(cluster, k->pub.cluster_id, sizeof cluster)) {
+    tdsa_stmt_expect(r, tag);
+    tdsa_stmt_read_exact(r, cluster, sizeof cluster);
+    me = tdsa_stmt_read_uint(r);
+    if (r->failed || me != k->pub.me ||
+        !tdsa_ct_equal(cluster, k->pub.cluster_id, sizeof cluster)) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key %s: the secret half belongs to another key",
                          k->pub.key_id);
     }
-    st = mpc_get_scalar(&r, k->g, &k->sec->share, err);
-    if (st != TDSA_OK) {
-        return st;
-    }
-    read_randomness_keys(&r, k);
-    st = tdsa_reader_finish(&r, "secret half of a key", err);
-    if (st != TDSA_OK) {
-        return st;
-    }
-    st = grp_mul_base(k->g, &share_point, &k->sec->share, err);
+    return mpc_get_scalar(r, k->g, &k->sec->share, err);
+}
+
+static tdsa_status check_share(const mpc_key *k, tdsa_err *err)
+{
+    grp_point share_point;
+    tdsa_status st = grp_mul_base(k->g, &share_point, &k->sec->share, err);
+
     if (st != TDSA_OK) {
         return st;
     }
@@ -284,6 +281,69 @@ static tdsa_status read_secret(mpc_key *k, const tdsa_secret *secret, tdsa_err *
         return TDSA_FAIL(err, TDSA_E_CRYPTO, "key %s: the share does not belong to its public half",
                          k->pub.key_id);
     }
+    return TDSA_OK;
+}
+
+static tdsa_status read_secret(mpc_key *k, const tdsa_secret *secret, tdsa_err *err)
+{
+    tdsa_reader r = tdsa_reader_of(tdsa_secret_view(secret), tdsa_secret_len(secret));
+    tdsa_status st = read_share(k, &r, "key-secret", err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    read_randomness_keys(&r, k);
+    st = tdsa_reader_finish(&r, "secret half of a key", err);
+    return st == TDSA_OK ? check_share(k, err) : st;
+}
+
+tdsa_status mpc_key_encode_share(tdsa_secret **out, const mpc_key *k, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF b = TDSA_BUF_EMPTY;
+    tdsa_status st;
+
+    *out = NULL;
+    if (k->sec == NULL) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key %s: its secret half is not loaded",
+                         k->pub.key_id);
+    }
+    tdsa_stmt_begin(&b, "key-share");
+    tdsa_stmt_octets(&b, k->pub.cluster_id, sizeof k->pub.cluster_id);
+    tdsa_stmt_uint(&b, k->pub.me);
+    mpc_put_scalar(&b, k->g, &k->sec->share);
+    st = tdsa_buf_check(&b, err);
+    return st == TDSA_OK ? tdsa_secret_copy(out, b.data, b.len, err) : st;
+}
+
+tdsa_status mpc_key_decode_share(mpc_key **out, const grp *g, const uint8_t *pub, size_t pub_len,
+                                 const tdsa_secret *share, tdsa_err *err)
+{
+    tdsa_reader r = tdsa_reader_of(tdsa_secret_view(share), tdsa_secret_len(share));
+    mpc_key *k = NULL;
+    tdsa_status st = mpc_key_alloc(&k, g, true, err);
+
+    *out = NULL;
+    if (st == TDSA_OK) {
+        st = read_public(k, pub, pub_len, err);
+    }
+    if (st == TDSA_OK && !mpc_key_is_member(&k->pub, k->pub.me)) {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "key %s: participant %u is no member of it",
+                       k->pub.key_id, k->pub.me);
+    }
+    if (st == TDSA_OK) {
+        st = read_share(k, &r, "key-share", err);
+    }
+    if (st == TDSA_OK) {
+        st = tdsa_reader_finish(&r, "share of a key", err);
+    }
+    if (st == TDSA_OK) {
+        st = check_share(k, err);
+    }
+    if (st != TDSA_OK) {
+        mpc_key_free(k);
+        return st;
+    }
+    *out = k;
     return TDSA_OK;
 }
 

@@ -23,6 +23,8 @@ static const char *state_name(ks_key_state state)
         return "DELETED";
     case KS_KEY_DELETING:
         return "DELETING";
+    case KS_KEY_RESTORED:
+        return "RESTORED";
     case KS_KEY_OLD: /* never the row that is shown */
         break;
     }

@@ -42,6 +42,18 @@ static const svc_field fields_recovery[SVC_RECOVERY_FIELDS] = {
                             "Only this participant's infos, also of a client's key; absent: a "
                             "verified package of all participants"},
 };
+static const svc_field fields_backup[SVC_BACKUP_FIELDS] = {
+    [SVC_BACKUP_PASSPHRASE] = {"passphrase", SVC_FIELD_TEXT, true, PART_PASSPHRASE_LEN_MIN,
+                               PART_PASSPHRASE_LEN_MAX, NULL, "\"a long passphrase\"",
+                               "What the backup is sealed under"},
+};
+static const svc_field fields_restore[SVC_RESTORE_FIELDS] = {
+    [SVC_RESTORE_BACKUP] = {"backup", SVC_FIELD_BASE64, true, 1, PART_BACKUP_LEN_MAX, NULL,
+                            "\"dGRzYS1rZXktYmFja3Vw\"", "What the backup answered"},
+    [SVC_RESTORE_PASSPHRASE] = {"passphrase", SVC_FIELD_TEXT, true, PART_PASSPHRASE_LEN_MIN,
+                                PART_PASSPHRASE_LEN_MAX, NULL, "\"a long passphrase\"",
+                                "What it was sealed under"},
+};
 static const svc_field fields_presign[SVC_PRESIGN_FIELDS] = {
     [SVC_PRESIGN_COUNT] = {"count", SVC_FIELD_INTEGER, true, 1, SVC_PRESIGN_COUNT_MAX, NULL, "64",
                            "How many to make"},
@@ -102,6 +114,8 @@ static const svc_query queries_stock[] = {
 #define FIELDS_import   .fields = fields_import, .field_count = SVC_IMPORT_FIELDS
 #define FIELDS_reshare  .fields = fields_reshare, .field_count = SVC_RESHARE_FIELDS
 #define FIELDS_recovery .fields = fields_recovery, .field_count = SVC_RECOVERY_FIELDS
+#define FIELDS_backup   .fields = fields_backup, .field_count = SVC_BACKUP_FIELDS
+#define FIELDS_restore  .fields = fields_restore, .field_count = SVC_RESTORE_FIELDS
 #define FIELDS_presign  .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
 #define FIELDS_limit    .fields = fields_limit, .field_count = SVC_LIMIT_FIELDS
 #define FIELDS_sign     .fields = fields_sign, .field_count = SVC_SIGN_FIELDS

@@ -46,6 +46,10 @@ typedef enum {
     X(RECOVERY_INFO, SVC_POST, "/v1/keys/{}/recovery-info", SVC_KEY_RULES | SVC_RULE_ACTIVE,       \
       recovery, none, 200, "recoveryInfo",                                                         \
       "The shares of all participants, encrypted under the recovery certificates, with proofs")    \
+    X(BACKUP, SVC_POST, "/v1/keys/{}/backup", SVC_KEY_RULES | SVC_RULE_ACTIVE, backup, none, 200,  \
+      "backup", "This participant's share, sealed under a passphrase")                             \
+    X(RESTORE, SVC_POST, "/v1/keys:restore", SVC_RULE_NONE, restore, none, 201, "restore",         \
+      "Takes back a backup of this participant's share; it signs after a refresh")                 \
     X(PUBLIC_KEY, SVC_GET, "/v1/keys/{}/public-key", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, path,  \
       200, "publicKey", "The public key in all its forms")                                         \
     X(XPUB, SVC_GET, "/v1/keys/{}/xpub", SVC_KEY_RULES | SVC_RULE_ACTIVE, none, xpub, 200, "xpub", \
@@ -130,6 +134,8 @@ enum {
 };
 enum { SVC_RESHARE_MEMBERS, SVC_RESHARE_THRESHOLD, SVC_RESHARE_FIELDS };
 enum { SVC_RECOVERY_AUX, SVC_RECOVERY_LOCAL, SVC_RECOVERY_FIELDS };
+enum { SVC_BACKUP_PASSPHRASE, SVC_BACKUP_FIELDS };
+enum { SVC_RESTORE_BACKUP, SVC_RESTORE_PASSPHRASE, SVC_RESTORE_FIELDS };
 enum { SVC_PRESIGN_COUNT, SVC_PRESIGN_FIELDS };
 enum { SVC_LIMIT_LIMIT, SVC_LIMIT_FIELDS };
 enum {

@@ -35,6 +35,7 @@ static const char *op_name(part_op_kind op)
         return "RECOVERYINFO";
     case PART_OP_IMPORT:
         return "IMPORT";
+    case PART_OP_RESTORE:
     case PART_OP_PING:
     case PART_OP_COUNT:
         break;

@@ -154,6 +154,13 @@ static tdsa_status key_add(ks_backend *b, const ks_key_row *row, tdsa_err *err)
     return heard(f, st, err);
 }
 
+static tdsa_status key_restore(ks_backend *b, const ks_key_row *row, tdsa_err *err)
+{
+    CHANGE(st, f, key_restore, b, err, row);
+    of(b)->disk->sim->keys_touched = true;
+    return heard(f, st, err);
+}
+
 static tdsa_status key_rows(ks_backend *b, const char *key_id, ks_key_state state, ks_key_row_fn fn,
                             void *ctx, tdsa_err *err)
 {
@@ -383,6 +390,7 @@ static const ks_backend_ops disk_ops = {
     .key_update = key_update,
     .key_move = key_move,
     .key_add = key_add,
+    .key_restore = key_restore,
     .key_rows = key_rows,
     .key_drop = key_drop,
     .key_set_attrs = key_set_attrs,

@@ -214,6 +214,8 @@ void sim_disk_drop_copy(sim *s, uint16_t participant);
 /** Ends the processes of a participant and puts the copy in the place of its disk. False: there is
  * none, or a key has changed since. */
 bool sim_disk_put_back(sim *s, uint16_t participant);
+/** Ends the processes of a participant and leaves it an empty disk. */
+void sim_disk_lose(sim *s, uint16_t participant);
 /** Afterwards, when all of `mask` were put back: which of them others must find out. */
 void sim_disks_judge(sim *s, uint32_t mask);
 /** Everybody talks with everybody, and then I7 must hold. Only while nothing fails. */

@@ -221,6 +221,21 @@ bool sim_disk_put_back(sim *s, uint16_t participant)
     return true;
 }
 
+void sim_disk_lose(sim *s, uint16_t participant)
+{
+    ks_memory *m = disk_of(&s->disk[participant]);
+    ks_memory *lost = copy_of(m, sizeof *m);
+
+    for (uint16_t i = 0; i < sim_nodes(s); i++) {
+        if (s->node[i].index == participant) {
+            sim_crash(s, i);
+        }
+    }
+    *lost = *m;
+    lost->base.ops->close(&lost->base);
+    *m = (ks_memory){.base = m->base};
+}
+
 void sim_disks_judge(sim *s, uint32_t mask)
 {
     for (uint16_t i = 0; i < s->cfg.n; i++) {

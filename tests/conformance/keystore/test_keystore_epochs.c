@@ -248,6 +248,59 @@ static void bad_input_is_refused(void **state)
     EXPECT(f, TDSA_E_NOT_FOUND, ks_key_get_epoch(f->s, "k", 0, &k, &f->err));
 }
 
+static tdsa_status restore(ks_fixture *f, const char *key_id, uint32_t epoch, const char *text)
+{
+    uint8_t public_part[] = "public part";
+    ks_key k = {.epoch = epoch,
+                .created_ms = 5,
+                .presignature_limit = 7,
+                .public_part = public_part,
+                .public_len = sizeof public_part};
+    tdsa_secret *share = NULL;
+    tdsa_status st = tdsa_secret_copy(&share, (const uint8_t *)text, strlen(text), &f->err);
+
+    (void)snprintf(k.key_id, sizeof k.key_id, "%s", key_id);
+    st = st == TDSA_OK ? ks_key_restore(f->s, &k, share, &f->err) : st;
+    tdsa_secret_free(share);
+    return st;
+}
+
+static void a_restored_share_is_in_use_until_the_next_epoch_is(void **state)
+{
+    ks_fixture *f = *state;
+    ks_key *k = NULL;
+
+    OK(f, restore(f, "k", 3, "share of 3"));
+    OK(f, ks_key_get(f->s, "k", &k, &f->err));
+    assert_true(k->state == KS_KEY_RESTORED && k->epoch == 3 && k->presignature_limit == 7);
+    ks_key_free(k);
+    expect_share(f, "k", 3, "share of 3");
+    add_epoch(f, TDSA_OK, "k", 4, "share of 4");
+    OK(f, ks_key_get(f->s, "k", &k, &f->err));
+    assert_int_equal(k->state, KS_KEY_RESTORED); /* not the one in the making */
+    ks_key_free(k);
+    EXPECT(f, TDSA_E_CONFLICT, ks_key_drop_epoch(f->s, "k", 3, &f->err));
+    OK(f, ks_key_move(f->s, "k", 4, KS_KEY_PENDING, KS_KEY_ACTIVE, &f->err));
+    assert_int_equal(current(f, "k"), 4);
+    expect_state(f, "k", 3, KS_KEY_OLD);
+}
+
+static void a_share_is_restored_where_the_key_is_not(void **state)
+{
+    ks_fixture *f = *state;
+
+    ks_fixture_active(f, "active", "share");
+    EXPECT(f, TDSA_E_CONFLICT, restore(f, "active", 0, "share"));
+    EXPECT(f, TDSA_E_CONFLICT, restore(f, "active", 9, "share"));
+    ks_fixture_register(f, "registered");
+    OK(f, restore(f, "registered", 0, "share"));
+    expect_state(f, "registered", 0, KS_KEY_RESTORED);
+    EXPECT(f, TDSA_E_CONFLICT, restore(f, "registered", 0, "share")); /* twice */
+    OK(f, ks_key_delete(f->s, "active", true, &f->err));
+    EXPECT(f, TDSA_E_CONFLICT, restore(f, "active", 0, "share"));
+    EXPECT(f, TDSA_E_BAD_INPUT, restore(f, "no id!", 0, "share"));
+}
+
 static void epochs_survive_a_restart(void **state)
 {
     ks_fixture *f = *state;
@@ -278,6 +331,8 @@ int main(void)
         cmocka_unit_test(an_epoch_may_have_no_share),
         cmocka_unit_test(rows_are_found_by_state_and_listed_once),
         cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(a_restored_share_is_in_use_until_the_next_epoch_is),
+        cmocka_unit_test(a_share_is_restored_where_the_key_is_not),
         cmocka_unit_test(epochs_survive_a_restart),
     };
 

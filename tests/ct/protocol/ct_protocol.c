@@ -139,6 +139,11 @@ static void check_records(const protocol_run *r)
     ct_require(mpc_key_decode(&back, r->g, pub.data, pub.len, secret, &err) == TDSA_OK, "decode");
     expect_secret_key(back);
     mpc_key_free(back);
+    tdsa_secret_free(secret);
+    ct_require(mpc_key_encode_share(&secret, r->key[0], &err) == TDSA_OK, "encode the share");
+    ct_require(mpc_key_decode_share(&back, r->g, pub.data, pub.len, secret, &err) == TDSA_OK,
+               "decode the share");
+    mpc_key_free(back);
 }
 
 /* ---- presignatures ---- */

@@ -73,6 +73,21 @@ static void marks(const uint8_t *data, size_t size)
     }
 }
 
+/* The header of a backup, which nobody has authenticated yet. */
+static void backup(const uint8_t *data, size_t size)
+{
+    part_share_backup b;
+    const uint8_t *sealed = NULL;
+    size_t sealed_len = 0;
+    size_t head_len = 0;
+    tdsa_err err;
+
+    if (part_share_backup_parse(&b, data, size, &head_len, &sealed, &sealed_len, &err) == TDSA_OK) {
+        require(head_len + 5 + sealed_len == size && b.member_count <= GRP_PARTIES_MAX);
+        require(b.log2_n <= 18 && strnlen(b.key_id, sizeof b.key_id) < sizeof b.key_id);
+    }
+}
+
 static void begin(const uint8_t *data, size_t size)
 {
     for (unsigned kind = PART_ASK_REGISTER; kind < PART_ASK_END; kind++) {
@@ -133,6 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     frame(data, size);
     ask_and_answer(data, size);
     marks(data, size);
+    backup(data, size);
     begin(data, size);
     plan(data, size);
     word(data, size);

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "fake_server.h"
 
 /* What the stand-in for the engine does not do; test_service_group.c has the real one. */
@@ -136,4 +138,26 @@ tdsa_status part_engine_import(part_engine *e, const part_import_spec *spec, uin
         return tdsa_err_blame(err, TDSA_E_DENIED, 2, TDSA_WHERE, "importKeys is not set here");
     }
     return part_engine_register(e, &spec->key, deadline_ms, key_id_out, err);
+}
+
+tdsa_status part_engine_backup(part_engine *e, const char *key_id, const char *passphrase,
+                               tdsa_buf *out, tdsa_err *err)
+{
+    (void)e;
+    (void)key_id;
+    tdsa_buf_append(out, passphrase, strlen(passphrase));
+    return tdsa_buf_check(out, err);
+}
+
+tdsa_status part_engine_restore(part_engine *e, const uint8_t *backup, size_t len,
+                                const char *passphrase, uint32_t deadline_ms, char *key_id_out,
+                                tdsa_err *err)
+{
+    (void)e;
+    (void)deadline_ms;
+    key_id_out[0] = '\0';
+    if (len != strlen(passphrase) || memcmp(backup, passphrase, len) != 0) {
+        return TDSA_FAIL(err, TDSA_E_DENIED, "the passphrase is wrong");
+    }
+    return TDSA_FAIL(err, TDSA_E_CONFLICT, "the key is here");
 }
