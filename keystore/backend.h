@@ -132,6 +132,16 @@ typedef struct {
     tdsa_status (*seq_raise)(ks_backend *b, const char *key_id, uint32_t epoch, uint64_t lane,
                              uint64_t seq, tdsa_err *err);
 
+    /* burn of one presignature that is not leased, and its record, together; TDSA_E_LIMIT at
+     * KS_PARTIALS_MAX records */
+    tdsa_status (*partial_burn)(ks_backend *b, const ks_partial *row, uint64_t *burns,
+                                tdsa_err *err);
+    tdsa_status (*partial_get)(ks_backend *b, const uint8_t *beta, uint32_t index, ks_partial *out,
+                               tdsa_err *err);
+    tdsa_status (*partial_fail)(ks_backend *b, const uint8_t *beta, uint32_t index, tdsa_err *err);
+    tdsa_status (*partial_collect)(ks_backend *b, uint64_t before_ms, uint64_t *left,
+                                   tdsa_err *err);
+
     tdsa_status (*meta_put)(ks_backend *b, const char *name, const uint8_t *value, size_t len,
                             tdsa_err *err);
     /* insert only when absent: TDSA_E_CONFLICT otherwise */

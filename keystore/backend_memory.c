@@ -73,6 +73,7 @@ static void memory_close(ks_backend *b)
         free_key(k);
     }
     ks_memory_drop_batches(m, NULL);
+    ks_memory_drop_partials(m, NULL);
     ks_memory_drop_deletions(m, NULL);
     while (m->lanes != NULL) {
         memory_lane *l = m->lanes;
@@ -480,6 +481,7 @@ bool ks_memory_key_wipe(ks_memory *m, const char *key_id, bool tombstone)
         return false;
     }
     ks_memory_drop_batches(m, key_id);
+    ks_memory_drop_partials(m, key_id);
     drop_lanes(m, key_id);
     for (memory_key *k = m->keys; k != NULL; k = next) {
         next = k->next;
@@ -541,6 +543,10 @@ const ks_backend_ops ks_backend_memory = {
     .burn = ks_memory_burn,
     .burnt = ks_memory_burnt,
     .seq_raise = ks_memory_seq_raise,
+    .partial_burn = ks_memory_partial_burn,
+    .partial_get = ks_memory_partial_get,
+    .partial_fail = ks_memory_partial_fail,
+    .partial_collect = ks_memory_partial_collect,
     .meta_put = ks_memory_meta_put,
     .meta_create = ks_memory_meta_create,
     .meta_get = ks_memory_meta_get,

@@ -45,6 +45,12 @@ struct memory_lane {
     uint64_t lane, seq;
 };
 
+typedef struct memory_partial memory_partial;
+struct memory_partial {
+    memory_partial *next;
+    ks_partial row;
+};
+
 typedef struct memory_meta memory_meta;
 struct memory_meta {
     memory_meta *next;
@@ -58,6 +64,7 @@ typedef struct {
     memory_key *keys;
     memory_batch *batches;
     memory_lane *lanes;
+    memory_partial *partials;
     memory_deletion *deletions;
     memory_meta *metas;
     uint64_t starts, burns, purges, key_changes;
@@ -112,5 +119,20 @@ tdsa_status ks_memory_meta_create(ks_backend *b, const char *name, const uint8_t
 tdsa_status ks_memory_meta_get(ks_backend *b, const char *name, tdsa_buf *out, tdsa_err *err);
 tdsa_status ks_memory_counter_next(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err);
 tdsa_status ks_memory_counter_get(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err);
+/** One presignature that is not leased. */
+tdsa_status ks_memory_burn_unleased(ks_backend *b, const uint8_t *beta, uint32_t index,
+                                    uint64_t *burns, tdsa_err *err);
+/** Whether a batch has records of partial signatures. */
+bool ks_memory_has_partial(const ks_memory *m, const uint8_t *beta);
+/** All records of a key, or all (NULL). */
+void ks_memory_drop_partials(ks_memory *m, const char *key_id);
+tdsa_status ks_memory_partial_burn(ks_backend *b, const ks_partial *row, uint64_t *burns,
+                                   tdsa_err *err);
+tdsa_status ks_memory_partial_get(ks_backend *b, const uint8_t *beta, uint32_t index,
+                                  ks_partial *out, tdsa_err *err);
+tdsa_status ks_memory_partial_fail(ks_backend *b, const uint8_t *beta, uint32_t index,
+                                   tdsa_err *err);
+tdsa_status ks_memory_partial_collect(ks_backend *b, uint64_t before_ms, uint64_t *left,
+                                      tdsa_err *err);
 
 #endif

@@ -158,6 +158,7 @@ static uint32_t used_up(const memory_batch *x)
 tdsa_status ks_memory_batch_purge(ks_backend *b, const char *key_id, bool only_spent,
                                   uint64_t *dropped, tdsa_err *err)
 {
+    const ks_memory *m = ks_memory_of(b);
     memory_batch **at = &ks_memory_of(b)->batches;
 
     (void)err;
@@ -166,7 +167,8 @@ tdsa_status ks_memory_batch_purge(ks_backend *b, const char *key_id, bool only_s
         const uint32_t used = used_up(x);
 
         if (strcmp(x->key_id, key_id) == 0 &&
-            (!only_spent || x->state == KS_BATCH_VOID || used >= x->count)) {
+            (!only_spent || x->state == KS_BATCH_VOID ||
+             (used >= x->count && !ks_memory_has_partial(m, x->beta)))) {
             *dropped += x->state == KS_BATCH_VOID ? 0 : x->count - used;
             *at = x->next;
             free_batch(x);
@@ -251,6 +253,18 @@ tdsa_status ks_memory_burn(ks_backend *b, const uint8_t *beta, uint32_t block, u
     x->masks[block] |= bits;
     *burns = ++ks_memory_of(b)->burns;
     return TDSA_OK;
+}
+
+tdsa_status ks_memory_burn_unleased(ks_backend *b, const uint8_t *beta, uint32_t index,
+                                    uint64_t *burns, tdsa_err *err)
+{
+    const memory_batch *x = find(ks_memory_of(b), beta);
+
+    if (x != NULL && x->state == KS_BATCH_FREE && index < x->leased) {
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "the presignature is leased or used");
+    }
+    return ks_memory_burn(b, beta, index / KS_BLOCK_SIZE, 1ull << (index % KS_BLOCK_SIZE), burns,
+                          err);
 }
 
 tdsa_status ks_memory_burnt(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t *mask,

@@ -59,9 +59,16 @@ typedef enum {
     SQL_VOID_MADE,
     SQL_LEASE,
     SQL_BURN,
+    SQL_BURN_UNLEASED,
     SQL_BURNT,
     SQL_BURNT_ALL,
     SQL_SEQ_RAISE,
+    SQL_PARTIAL_INSERT,
+    SQL_PARTIAL_GET,
+    SQL_PARTIAL_FAIL,
+    SQL_PARTIAL_COLLECT,
+    SQL_PARTIAL_COUNT,
+    SQL_PARTIAL_DELETE,
     SQL_META_PUT,
     SQL_META_CREATE,
     SQL_META_GET,
@@ -204,5 +211,16 @@ tdsa_status ks_sqlite_purge_all(ks_backend *b, const ks_marks *at_least, uint64_
                                 tdsa_err *err);
 tdsa_status ks_sqlite_seq_raise(ks_backend *b, const char *key_id, uint32_t epoch, uint64_t lane,
                                 uint64_t seq, tdsa_err *err);
+/** One presignature that is not leased; inside a transaction. */
+TDSA_MUST_USE tdsa_status ks_sqlite_burn_unleased(ks_sqlite *q, const uint8_t *beta, uint32_t index,
+                                                  uint64_t *burns, tdsa_err *err) TDSA_NONNULL;
+tdsa_status ks_sqlite_partial_burn(ks_backend *b, const ks_partial *row, uint64_t *burns,
+                                   tdsa_err *err);
+tdsa_status ks_sqlite_partial_get(ks_backend *b, const uint8_t *beta, uint32_t index,
+                                  ks_partial *out, tdsa_err *err);
+tdsa_status ks_sqlite_partial_fail(ks_backend *b, const uint8_t *beta, uint32_t index,
+                                   tdsa_err *err);
+tdsa_status ks_sqlite_partial_collect(ks_backend *b, uint64_t before_ms, uint64_t *left,
+                                      tdsa_err *err);
 
 #endif

@@ -305,12 +305,13 @@ tdsa_status ks_sqlite_lease(ks_backend *backend, const uint8_t *beta, uint32_t f
     return ks_sqlite_end(q, count_burn(q, st, burns, err), err);
 }
 
-static tdsa_status burn_rows(ks_sqlite *q, const uint8_t *beta, uint32_t block, uint64_t bits,
-                             tdsa_err *err)
+/* Sets bits of one block, by a statement that says under what condition. */
+static tdsa_status burn_rows(ks_sqlite *q, ks_sql how, const uint8_t *beta, uint32_t block,
+                             uint64_t bits, tdsa_err *err)
 {
     const uint32_t top = block * KS_BLOCK_SIZE + ks_top_bit(bits);
     const ks_batch_query query = {.beta = beta, .state = KS_BATCH_FREE, .any_epoch = true};
-    ks_bind b = ks_sqlite_use(q, SQL_BURN);
+    ks_bind b = ks_sqlite_use(q, how);
     uint32_t count = 0;
     int changes = 0;
     tdsa_status st;
@@ -346,8 +347,17 @@ tdsa_status ks_sqlite_burn(ks_backend *backend, const uint8_t *beta, uint32_t bl
     if (st != TDSA_OK) {
         return st;
     }
-    st = burn_rows(q, beta, block, bits, err);
+    st = burn_rows(q, SQL_BURN, beta, block, bits, err);
     return ks_sqlite_end(q, count_burn(q, st, burns, err), err);
+}
+
+tdsa_status ks_sqlite_burn_unleased(ks_sqlite *q, const uint8_t *beta, uint32_t index,
+                                    uint64_t *burns, tdsa_err *err)
+{
+    const tdsa_status st = burn_rows(q, SQL_BURN_UNLEASED, beta, index / KS_BLOCK_SIZE,
+                                     1ull << (index % KS_BLOCK_SIZE), err);
+
+    return count_burn(q, st, burns, err);
 }
 
 tdsa_status ks_sqlite_batch_void_with(ks_backend *backend, const char *key_id, uint32_t members,

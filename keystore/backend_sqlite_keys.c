@@ -374,6 +374,9 @@ tdsa_status ks_sqlite_key_wipe(ks_sqlite *q, const char *key_id, bool tombstone,
         st = run_for_key(q, SQL_LANE_DELETE, key_id, NULL, err);
     }
     if (st == TDSA_OK) {
+        st = run_for_key(q, SQL_PARTIAL_DELETE, key_id, NULL, err);
+    }
+    if (st == TDSA_OK) {
         st =
             run_for_key(q, tombstone ? SQL_KEY_DELETE_OLD : SQL_DELETION_DELETE, key_id, NULL, err);
     }

@@ -19,7 +19,9 @@
     "max(next, coalesce((SELECT sum(popcount(mask)) FROM block WHERE block.beta = batch.beta), " \
     "0))"
 /* ?2: only those that are used up or void */
-#define PURGE_WANTED "key_id = ?1 AND (?2 = 0 OR state = 3 OR " USED " >= count)"
+#define PURGE_WANTED                                             \
+    "key_id = ?1 AND (?2 = 0 OR state = 3 OR (" USED " >= count" \
+    " AND NOT EXISTS (SELECT 1 FROM partial WHERE partial.beta = batch.beta)))"
 
 const char *const ks_sqlite_text[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -121,11 +123,27 @@ const char *const ks_sqlite_text[SQL_COUNT] = {
                  " WHERE EXISTS (SELECT 1 FROM batch WHERE beta = ?1 AND state = 2 AND ?4 < count)"
                  " ON CONFLICT (beta, block) DO UPDATE SET mask = mask | excluded.mask"
                  " WHERE (mask & excluded.mask) = 0",
+    [SQL_BURN_UNLEASED] =
+        "INSERT INTO block (beta, block, mask) SELECT ?1, ?2, ?3"
+        " WHERE EXISTS (SELECT 1 FROM batch WHERE beta = ?1 AND state = 2 AND ?4 < count"
+        " AND next <= ?4)"
+        " ON CONFLICT (beta, block) DO UPDATE SET mask = mask | excluded.mask"
+        " WHERE (mask & excluded.mask) = 0",
     [SQL_BURNT] = "SELECT mask FROM block WHERE beta = ?1 AND block = ?2",
     [SQL_BURNT_ALL] = "SELECT block, mask FROM block WHERE beta = ?1",
     [SQL_SEQ_RAISE] = "INSERT INTO lane (key_id, epoch, lane, seq) SELECT ?1, ?2, ?3, ?4"
                       " WHERE " KEY_ALIVE " ON CONFLICT (key_id, epoch, lane)"
                       " DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
+
+    [SQL_PARTIAL_INSERT] =
+        "INSERT INTO partial (beta, place, key_id, transcript, expires_ms, failed)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE (SELECT count(*) FROM partial) < ?7",
+    [SQL_PARTIAL_GET] = "SELECT key_id, transcript, expires_ms, failed FROM partial"
+                        " WHERE beta = ?1 AND place = ?2",
+    [SQL_PARTIAL_FAIL] = "UPDATE partial SET failed = 1 WHERE beta = ?1 AND place = ?2",
+    [SQL_PARTIAL_COLLECT] = "DELETE FROM partial WHERE expires_ms < ?1",
+    [SQL_PARTIAL_COUNT] = "SELECT count(*) FROM partial",
+    [SQL_PARTIAL_DELETE] = "DELETE FROM partial WHERE key_id = ?1",
 
     [SQL_META_PUT] = "INSERT INTO meta (name, value) VALUES (?1, ?2)"
                      " ON CONFLICT (name) DO UPDATE SET value = excluded.value",

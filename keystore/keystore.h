@@ -343,6 +343,37 @@ TDSA_MUST_USE tdsa_status ks_burn(ks *s, const uint8_t beta[KS_BETA_LEN], uint32
 TDSA_MUST_USE tdsa_status ks_seq_raise(ks *s, const char *key_id, uint32_t epoch, uint64_t lane,
                                        uint64_t seq, tdsa_err *err) TDSA_NONNULL;
 
+/* ---- partial signatures ---- */
+
+#define KS_PARTIALS_MAX 65536u /* records at a time */
+
+/** Which request a presignature has answered that was given away on its own. */
+typedef struct {
+    uint8_t beta[KS_BETA_LEN];
+    uint32_t index;
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint8_t transcript[64];
+    uint64_t expires_ms; /* wall clock */
+    bool failed;         /* a signature made with it did not verify */
+} ks_partial;
+
+/**
+ * Burns one presignature, which nobody leased, and keeps the record, in one transaction.
+ * Errors: TDSA_E_CONFLICT (it is used or leased: refused for ever), TDSA_E_NOT_FOUND (no FREE batch),
+ * TDSA_E_LIMIT (KS_PARTIALS_MAX; nothing was burnt), TDSA_E_STORE (count it as burnt).
+ */
+TDSA_MUST_USE tdsa_status ks_partial_burn(ks *s, const ks_partial *row, tdsa_err *err) TDSA_NONNULL;
+/** Errors: TDSA_E_NOT_FOUND. */
+TDSA_MUST_USE tdsa_status ks_partial_get(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t index,
+                                         ks_partial *out, tdsa_err *err) TDSA_NONNULL;
+/** Marks it failed. Errors: TDSA_E_NOT_FOUND. */
+TDSA_MUST_USE tdsa_status ks_partial_fail(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t index,
+                                          tdsa_err *err) TDSA_NONNULL;
+/** Deletes records that expired before before_ms; tells how many are left. The burns stay. A batch that
+ * is used up is kept (ks_batch_purge) as long as it has a record. */
+TDSA_MUST_USE tdsa_status ks_partial_collect(ks *s, uint64_t before_ms, uint64_t *left,
+                                             tdsa_err *err) TDSA_NONNULL;
+
 /* ---- small named values ---- */
 
 /** name: 1..64 characters, not starting with "ks."; at most 64 KiB. Sealed like rows when `sealed`.

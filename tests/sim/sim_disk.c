@@ -347,6 +347,36 @@ static tdsa_status seq_raise(ks_backend *b, const char *key_id, uint32_t epoch, 
     return heard(f, st, err);
 }
 
+/* ---- partial signatures ---- */
+
+static tdsa_status partial_burn(ks_backend *b, const ks_partial *row, uint64_t *burns,
+                                tdsa_err *err)
+{
+    CHANGE(st, f, partial_burn, b, err, row, burns);
+    if (st == TDSA_OK) {
+        sim_ledger_durable(owner(b), row->beta, row->index, row->index + 1);
+    }
+    return heard(f, st, err);
+}
+
+static tdsa_status partial_get(ks_backend *b, const uint8_t *beta, uint32_t index, ks_partial *out,
+                               tdsa_err *err)
+{
+    return READ(partial_get, b, err, beta, index, out);
+}
+
+static tdsa_status partial_fail(ks_backend *b, const uint8_t *beta, uint32_t index, tdsa_err *err)
+{
+    CHANGE(st, f, partial_fail, b, err, beta, index);
+    return heard(f, st, err);
+}
+
+static tdsa_status partial_collect(ks_backend *b, uint64_t before_ms, uint64_t *left, tdsa_err *err)
+{
+    CHANGE(st, f, partial_collect, b, err, before_ms, left);
+    return heard(f, st, err);
+}
+
 /* ---- small values ---- */
 
 static tdsa_status meta_put(ks_backend *b, const char *name, const uint8_t *value, size_t len,
@@ -410,6 +440,10 @@ static const ks_backend_ops disk_ops = {
     .burn = burn,
     .burnt = burnt,
     .seq_raise = seq_raise,
+    .partial_burn = partial_burn,
+    .partial_get = partial_get,
+    .partial_fail = partial_fail,
+    .partial_collect = partial_collect,
     .meta_put = meta_put,
     .meta_create = meta_create,
     .meta_get = meta_get,
