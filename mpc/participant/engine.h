@@ -36,6 +36,7 @@ typedef enum {
     PART_OP_PUBLIC_KEY,
     PART_OP_XPUB,
     PART_OP_RESTORE,
+    PART_OP_PARTIAL_SIGN,
     PART_OP_SIGN_BATCH, /* the call; its items count as PART_OP_SIGN each */
     PART_OP_RECOVERYINFO,
     PART_OP_IMPORT,
@@ -64,6 +65,7 @@ typedef struct {
     uint32_t presign_low, presign_high;
     uint32_t presign_request_max; /* presignatures that one call may ask for; 0: no cap */
     uint64_t presign_global_max;  /* in stock over all keys; 0: no cap */
+    uint64_t partial_timeout_ms;  /* partialSignatureTimeout; 0: PART_PARTIAL_TIMEOUT_MS */
     /* what a deletion leaves for its undoing: the default; what may be asked for here, by peers too */
     uint64_t deletion_grace_ms, deletion_grace_min_ms, deletion_grace_max_ms;
     bool disable_reshare;            /* disableReshare: refused here, asked or asking */
@@ -436,6 +438,61 @@ static inline bool part_is_rate_limited(const tdsa_err *err)
 {
     return err->status == TDSA_E_LIMIT && strstr(err->text, PART_RATE_LIMITED) != NULL;
 }
+
+/* ---- partial signatures, for callers that ask the members themselves (local, no network) ---- */
+
+#define PART_PARTIAL_TIMEOUT_MS 3600000u
+
+/* How errors of these calls begin that callers tell apart; TDSA_E_CONFLICT, the last NOT_FOUND. */
+#define PART_PRESIGNATURE_USED "PRESIGNATURE_USED"
+#define PART_SIGNATURE_FAILED  "SIGNATURE_FAILED"
+#define PART_EXPIRED           "EXPIRED"
+#define PART_PARTIAL_UNKNOWN   "PARTIAL_UNKNOWN"
+
+typedef struct {
+    uint16_t participant; /* whose part it is */
+    uint64_t expires_ms;  /* wall clock: it can be combined until then */
+    tdsa_buf bytes;       /* stmt("partial", version, octets Q, octets reply); clear it */
+} part_partial_result;
+
+/**
+ * This participant's part of a signature with the presignature `id`, after all checks that it makes
+ * when a coordinator asks. The presignature is used up for this request, durably; one that this
+ * participant coordinates must not be leased. The same request again gives the same bytes until they
+ * expire, also after a restart.
+ * Errors: TDSA_E_CONFLICT (PART_PRESIGNATURE_USED: for ever; PART_EXPIRED; PART_SIGNATURE_FAILED;
+ * CLIENT_PARTICIPATES), TDSA_E_NOT_FOUND (no such key, or no member of that committee), TDSA_E_DENIED
+ * (policy, prepare mode), TDSA_E_LIMIT (the key's rate; KS_PARTIALS_MAX), TDSA_E_BAD_INPUT, TDSA_E_LOGIN,
+ * TDSA_E_STORE.
+ */
+TDSA_MUST_USE tdsa_status part_engine_partial(part_engine *e, const part_sign_request *req,
+                                              const part_presig_id *id, part_partial_result *out,
+                                              tdsa_err *err) TDSA_NONNULL;
+
+typedef struct {
+    const uint8_t *bytes;
+    size_t len;
+} part_bytes;
+
+typedef struct {
+    uint8_t rs[2 * GRP_SCALAR_LEN_MAX]; /* as part_sign_result */
+    size_t rs_len;
+    uint8_t recovery_id;
+    uint32_t path[MPC_PATH_MAX]; /* what the request was derived by */
+    uint16_t path_len;
+} part_combined;
+
+/**
+ * Combines the partial signatures of a whole committee, this participant's among them, and verifies;
+ * only then the signature comes out. The same again gives the same.
+ * Errors: TDSA_E_BAD_INPUT (malformed, of different requests, a member twice or missing, no member:
+ * participant named), TDSA_E_CONFLICT (PART_EXPIRED; PART_SIGNATURE_FAILED; PART_PRESIGNATURE_USED: this
+ * participant answered another request; another epoch), TDSA_E_NOT_FOUND (PART_PARTIAL_UNKNOWN; no such
+ * key or presignature here), TDSA_E_VERIFY (alarm; never tried again), TDSA_E_DENIED, TDSA_E_STORE.
+ */
+TDSA_MUST_USE tdsa_status part_engine_combine(part_engine *e, const char *key_id,
+                                              const part_bytes *partials, size_t count,
+                                              part_combined *out, tdsa_err *err) TDSA_NONNULL;
 
 /** Public key of a derivation path (local). Errors: TDSA_E_DENIED (path too short). */
 TDSA_MUST_USE tdsa_status part_engine_public_key(part_engine *e, const char *key_id,

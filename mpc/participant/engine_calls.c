@@ -381,6 +381,29 @@ tdsa_status part_engine_set_attrs(part_engine *e, const char *key_id, const char
     return ks_key_set_attrs(e->store, key_id, label, attrs, attrs_len, err);
 }
 
+tdsa_status part_engine_partial(part_engine *e, const part_sign_request *req,
+                                const part_presig_id *id, part_partial_result *out, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_partial(e->part, req, id, out, err);
+    part_engine_flush(e);
+    part_engine_leave(e);
+    return st;
+}
+
+tdsa_status part_engine_combine(part_engine *e, const char *key_id, const part_bytes *partials,
+                                size_t count, part_combined *out, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_combine(e->part, key_id, partials, count, out, err);
+    part_engine_leave(e);
+    return st;
+}
+
 tdsa_status part_engine_public_key(part_engine *e, const char *key_id, const uint32_t *path,
                                    uint16_t path_len, uint8_t *out, size_t *out_len, tdsa_err *err)
 {

@@ -20,6 +20,7 @@
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
  *   audit.c        what is recorded before it happens   import.c  an existing key is dealt
+ *   partial.c      partial signatures
  *   sign_batch.c   many signatures at once
  *   sign_request.c what is to be signed            signer.c    what a member answers
  *   recovery.c     recovery infos of one participant and of all
@@ -356,6 +357,7 @@ struct part {
     part_key *keys;
     size_t key_count;
     uint64_t cache_due_ms;
+    uint64_t partials_due_ms;      /* when to collect expired partial signatures */
     size_t keys_max, sessions_max; /* PART_KEYS_CACHED_MAX, PART_SESSIONS_MAX; tests have fewer */
     part_batch *batches;
     size_t batch_count;

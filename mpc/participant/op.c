@@ -273,6 +273,7 @@ static part_ask_kind kind_of(const part_op *op)
     case PART_OP_PRESIGN:
     case PART_OP_SIGN:
     case PART_OP_SIGN_BATCH:
+    case PART_OP_PARTIAL_SIGN:
     case PART_OP_PUBLIC_KEY:
     case PART_OP_XPUB:
     case PART_OP_IMPORT:

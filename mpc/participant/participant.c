@@ -356,6 +356,7 @@ void part_due(part *p)
     part_exchanges_due(p);
     part_runs_due(p);
     part_ops_due(p);
+    part_partials_due(p);
     part_sessions_due(p);
     part_epochs_due(p);
     part_doubts_due(p);
@@ -373,7 +374,8 @@ uint64_t part_next_due(const part *p)
         part_exchanges_next_due(p), part_runs_next_due(p),      part_ops_next_due(p),
         part_session_next_due(p),   part_doubts_next_due(p),    part_peers_next_due(p),
         part_keeper_next_due(p),    part_cache_next_due(p),     part_epochs_next_due(p),
-        part_marks_next_due(p),     part_deletions_next_due(p), part_restored_next_due(p)};
+        part_marks_next_due(p),     part_deletions_next_due(p), part_restored_next_due(p),
+        part_partials_next_due(p)};
     uint64_t soonest = UINT64_MAX;
 
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {

@@ -182,6 +182,12 @@ TDSA_MUST_USE tdsa_status part_presig_delete(part *p, const char *key_id, const 
 TDSA_MUST_USE tdsa_status part_derive_public(part *p, const char *key_id, const uint32_t *path,
                                              uint16_t path_len, uint8_t *out, size_t *out_len,
                                              tdsa_err *err) __attribute__((nonnull(1, 2, 5, 6, 7)));
+TDSA_MUST_USE tdsa_status part_partial(part *p, const part_sign_request *req,
+                                       const part_presig_id *id, part_partial_result *out,
+                                       tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_combine(part *p, const char *key_id, const part_bytes *partials,
+                                       size_t count, part_combined *out, tdsa_err *err)
+    TDSA_NONNULL;
 /** out: room for MPC_XPUB_TEXT_MAX. */
 TDSA_MUST_USE tdsa_status part_derive_xpub(part *p, const char *key_id, const uint32_t *path,
                                            uint16_t path_len, char *out, tdsa_err *err)

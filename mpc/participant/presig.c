@@ -70,6 +70,18 @@ bool part_lease_has(const part_key *k, uint32_t index)
            (k->lease_burnt >> (index % KS_BLOCK_SIZE) & 1) == 0;
 }
 
+void part_lease_range(const part_key *k, uint32_t index, uint32_t *from, uint32_t *to)
+{
+    *from = index;
+    *to = index + 1;
+    while (*from > k->lease_from && (k->lease_burnt >> ((*from - 1) % KS_BLOCK_SIZE) & 1) == 0) {
+        (*from)--;
+    }
+    while (*to < k->lease_end && (k->lease_burnt >> (*to % KS_BLOCK_SIZE) & 1) == 0) {
+        (*to)++;
+    }
+}
+
 uint32_t part_lease_left(const part_key *k)
 {
     uint32_t left = 0;

@@ -185,8 +185,7 @@ static tdsa_status take_one(part *p, part_op *op, part_item *t, part_session **s
         t->batch = NULL;
         return st;
     }
-    t->range_from = k->lease_from;
-    t->range_to = k->lease_end;
+    part_lease_range(k, t->q.index, &t->range_from, &t->range_to);
     return TDSA_OK;
 }
 

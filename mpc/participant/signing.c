@@ -58,10 +58,15 @@ uint64_t part_start_sign(part *p, const part_sign_request *req, uint32_t deadlin
 static void put_question(tdsa_buf *body, const part_op *op, part_ask_kind kind)
 {
     const bool burns = kind == PART_ASK_PREPARE || !op->key->key->pub.policy.prepare;
+    uint32_t from = op->request.index;
+    uint32_t to = op->request.index + 1;
 
     tdsa_stmt_begin(body, kind == PART_ASK_PREPARE ? "prepare-request" : "sign-request");
-    tdsa_stmt_uint(body, burns ? op->key->lease_from : op->request.index);
-    tdsa_stmt_uint(body, burns ? op->key->lease_end : op->request.index + 1);
+    if (burns) {
+        part_lease_range(op->key, op->request.index, &from, &to);
+    }
+    tdsa_stmt_uint(body, from);
+    tdsa_stmt_uint(body, to);
     tdsa_stmt_octets(body, op->q.data, op->q.len);
     if (!burns) {
         mpc_coins_put(body, op->key->key->g, &op->coins);

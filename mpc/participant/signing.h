@@ -39,6 +39,19 @@ void part_many_close(part *p, part_op *op, const tdsa_err *why);
 bool part_batch_work(part *p);
 bool part_batch_has_work(const part *p);
 
+/* partial.c */
+/** A partial signature taken apart; lent from its bytes. */
+typedef struct {
+    uint16_t from; /* as it says itself */
+    const uint8_t *q, *reply;
+    size_t q_len, reply_len;
+} part_partial_view;
+/** Errors: TDSA_E_BAD_INPUT. */
+tdsa_status part_partial_parse(part_partial_view *out, const uint8_t *in, size_t len,
+                               tdsa_err *err);
+void part_partials_due(part *p);
+uint64_t part_partials_next_due(const part *p);
+
 /* signer.c */
 tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_buf *out,
                           tdsa_err *err);

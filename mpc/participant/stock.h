@@ -12,6 +12,9 @@ ks_batch_filter part_my_batches(const part *p);
 /** What is left unused of a lease. */
 uint32_t part_lease_left(const part_key *k);
 bool part_lease_has(const part_key *k, uint32_t index);
+/** The range of my lease that presignature `index` is asked for with: without those around it that were
+ * deleted or given away as partial signatures, whose bits are set at members too. */
+void part_lease_range(const part_key *k, uint32_t index, uint32_t *from, uint32_t *to);
 /** How many more presignatures of a key may be made, UINT64_MAX: no limit; and what limits them. */
 tdsa_status part_stock_room(part *p, const char *key_id, uint64_t *room, tdsa_err *why,
                             tdsa_err *err);

@@ -29,6 +29,8 @@ static const char *op_name(part_op_kind op)
         return "PUBLICKEY";
     case PART_OP_XPUB:
         return "XPUB";
+    case PART_OP_PARTIAL_SIGN:
+        return "PARTIALSIGN";
     case PART_OP_SIGN_BATCH:
         return "SIGN_BATCH";
     case PART_OP_RECOVERYINFO:

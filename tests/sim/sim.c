@@ -198,6 +198,7 @@ static void make_node(sim *s, uint16_t i)
     c->deletion_grace_ms = s->cfg.grace_ms;
     c->deletion_grace_min_ms = s->cfg.grace_ms;
     c->deletion_grace_max_ms = 10 * s->cfg.grace_ms;
+    c->partial_timeout_ms = 60000;
     c->presign_low = s->cfg.keep_low;
     c->presign_high = s->cfg.keep_high;
     n->rate = 1000;

@@ -169,6 +169,65 @@ static void delete_one(sim_life *l, part *p, const sim_slot *slot)
     }
 }
 
+/* An application gets parts of a signature from all members and combines them; what is away or refuses
+ * makes it give up. Somebody is also asked for another signature with the same presignature. */
+static void do_partial(sim_life *l, uint16_t who, const sim_slot *slot)
+{
+    const sim_act act = {.slot = (unsigned)(slot - l->slot)};
+    part_presig_range r = {.to = 0};
+    part_partial_result mine[GRP_PARTIES_MAX];
+    part_bytes all[GRP_PARTIES_MAX];
+    part_sign_request req;
+    part_combined out;
+    size_t count = 0;
+    bool ok = true;
+    sim_act a = act;
+    tdsa_err err;
+
+    if (l->s->cfg.with_client || /* servers refuse */
+        is_error(l, part_presignatures(l->s->node[who].part, slot->id, take_first, &r, &err),
+                 &err) ||
+        r.to == 0) {
+        return;
+    }
+    choose_payload(l, slot, &a.want[0]);
+    fill_request(l, &a, 0, &req);
+    for (uint16_t k = 0; k <= l->s->cfg.n; k++) { /* its coordinator first: it must not lease it */
+        const uint16_t i = k == 0 ? who : (uint16_t)(k - 1);
+        sim_node *n = &l->s->node[i];
+
+        if ((r.members >> n->index & 1) == 0 || (k > 0 && i == who)) {
+            continue;
+        }
+        n->touched = true;
+        ok = ok && n->part != NULL &&
+             !is_error(l, part_partial(n->part, &req, &r.first, &mine[count], &err), &err);
+        if (ok) {
+            all[count] = (part_bytes){mine[count].bytes.data, mine[count].bytes.len};
+            count++;
+        }
+    }
+    if (ok && !l->s->node[who].doomed) {
+        const tdsa_status st = part_combine(l->s->node[who].part, slot->id, all, count, &out, &err);
+        part_sign_result sig = {.rs_len = out.rs_len, .recovery_id = out.recovery_id};
+
+        if (st == TDSA_E_VERIFY && !l->s->lied) {
+            sim_fail(l->s, "partial signatures of honest members do not verify", err.text);
+        }
+        memcpy(sig.rs, out.rs, out.rs_len);
+        if (st == TDSA_OK) {
+            sim_check_signature_at(l->s, who, &req, &sig);
+        }
+        choose_payload(l, slot, &a.want[0]);
+        if (part_partial(l->s->node[who].part, &req, &r.first, &mine[count], &err) == TDSA_OK) {
+            sim_fail(l->s, "I1", "a presignature is given away for two requests");
+        }
+    }
+    while (count > 0) {
+        tdsa_buf_clear(&mine[--count].bytes);
+    }
+}
+
 static void do_local(sim_life *l, uint16_t who, sim_slot *slot)
 {
     sim_node *n = &l->s->node[who];
@@ -176,7 +235,11 @@ static void do_local(sim_life *l, uint16_t who, sim_slot *slot)
     part_stock_info info;
     tdsa_err err;
 
-    switch (sim_random(l->s, 7)) {
+    switch (sim_random(l->s, 9)) {
+    case 7:
+    case 8:
+        do_partial(l, who, slot);
+        break;
     case 6:
         delete_one(l, n->part, slot);
         break;

@@ -352,8 +352,10 @@ static tdsa_status seq_raise(ks_backend *b, const char *key_id, uint32_t epoch, 
 static tdsa_status partial_burn(ks_backend *b, const ks_partial *row, uint64_t *burns,
                                 tdsa_err *err)
 {
+    const uint64_t before = burns_of(b);
     CHANGE(st, f, partial_burn, b, err, row, burns);
     if (st == TDSA_OK) {
+        counted(b, before, burns);
         sim_ledger_durable(owner(b), row->beta, row->index, row->index + 1);
     }
     return heard(f, st, err);
