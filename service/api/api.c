@@ -274,10 +274,10 @@ static void dispatch(void *ctx, http_request *r)
 
 static size_t body_max_of(svc_op op)
 {
-    if (op == SVC_OP_SIGN_BATCH) {
+    if (op == SVC_OP_SIGN_BATCH || op == SVC_OP_COMBINE) {
         return SVC_BATCH_BODY_MAX;
     }
-    return op == SVC_OP_SIGN ? SVC_SIGN_BODY_MAX : SVC_BODY_MAX;
+    return op == SVC_OP_SIGN || op == SVC_OP_PARTIAL ? SVC_SIGN_BODY_MAX : SVC_BODY_MAX;
 }
 
 /* JSON text may hold a private key (an import): what jansson gives back is wiped first. The blocks are

@@ -6,6 +6,29 @@
 #define WAS_DELETED         "was deleted"
 #define TOO_MANY_REQUESTS   429u
 
+/* Errors of the engine that begin with a name of their own. */
+static const char *own_name(const tdsa_err *err)
+{
+    static const char *const names[] = {PART_EXPIRED, PART_PRESIGNATURE_USED, PART_SIGNATURE_FAILED,
+                                        PART_PARTIAL_UNKNOWN};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const size_t len = strlen(names[i]);
+
+        if (strncmp(err->text, names[i], len) == 0 && err->text[len] == ':') {
+            return names[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_expired(const tdsa_err *err)
+{
+    const char *name = own_name(err);
+
+    return name != NULL && strcmp(name, PART_EXPIRED) == 0;
+}
+
 unsigned svc_http_status(const tdsa_err *err)
 {
     switch (err->status) {
@@ -20,7 +43,7 @@ unsigned svc_http_status(const tdsa_err *err)
     case TDSA_E_LIMIT:
         return part_is_rate_limited(err) ? TOO_MANY_REQUESTS : 409;
     case TDSA_E_CONFLICT:
-        return 409;
+        return is_expired(err) ? 410 : 409;
     case TDSA_E_PROTOCOL:
     case TDSA_E_VERIFY:
         return 502;
@@ -49,7 +72,7 @@ const char *svc_error_code(const tdsa_err *err)
     if (part_is_rate_limited(err)) {
         return PART_RATE_LIMITED;
     }
-    return tdsa_status_name(err->status);
+    return own_name(err) != NULL ? own_name(err) : tdsa_status_name(err->status);
 }
 
 bool svc_error_is_tombstone(const tdsa_err *err)

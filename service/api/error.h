@@ -20,7 +20,8 @@ typedef struct {
 
 /** HTTP status of a failure. */
 unsigned svc_http_status(const tdsa_err *err) TDSA_NONNULL;
-/** Finer name of an error of the engine, else tdsa_status_name: CLIENT_PARTICIPATES, RATE_LIMITED. */
+/** Finer name of an error of the engine, else tdsa_status_name: CLIENT_PARTICIPATES, RATE_LIMITED,
+ * and the names of the errors of partial signatures (engine.h). */
 const char *svc_error_code(const tdsa_err *err) TDSA_NONNULL;
 /** True when the key was there and was deleted: 410 rather than 404. */
 bool svc_error_is_tombstone(const tdsa_err *err) TDSA_NONNULL;

@@ -62,26 +62,70 @@ static const svc_field fields_limit[SVC_LIMIT_FIELDS] = {
     [SVC_LIMIT_LIMIT] = {"limit", SVC_FIELD_INTEGER, true, -1, SVC_LIMIT_MAX, NULL, "5000",
                          "Most presignatures in stock; -1: no limit"},
 };
+/* Request fields that sign and partial-signatures share. */
+#define WHAT_TO_SIGN                                                                               \
+    [SVC_SIGN_HASH] = {"hash",                                                                     \
+                       SVC_FIELD_HEX,                                                              \
+                       false,                                                                      \
+                       20,                                                                         \
+                       64,                                                                         \
+                       NULL,                                                                       \
+                       "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",     \
+                       "The digest, for keys of purpose digest"},                                  \
+    [SVC_SIGN_MESSAGE] = {"message",                                                               \
+                          SVC_FIELD_BASE64,                                                        \
+                          false,                                                                   \
+                          0,                                                                       \
+                          SVC_MESSAGE_LEN_MAX,                                                     \
+                          NULL,                                                                    \
+                          NULL,                                                                    \
+                          "The message, for keys of purpose message (all eddsa and bip340 keys)"}, \
+    [SVC_SIGN_ALGORITHM] =                                                                         \
+        {"algorithm",                                                                              \
+         SVC_FIELD_CHOICE,                                                                         \
+         false,                                                                                    \
+         0,                                                                                        \
+         0,                                                                                        \
+         algorithms,                                                                               \
+         "\"SHA-256\"",                                                                            \
+         "Digest algorithm; absent: the one whose digest is as long as hash, or "                  \
+         "SHA-256 for a message"},                                                                 \
+    [SVC_SIGN_PATH] = {"path", SVC_FIELD_TEXT, false, 1,                                           \
+                       600,    NULL,           NULL,  "Derivation path m/44/0/0 of a bip32 key"},  \
+    [SVC_SIGN_LOW_S] = {"lowS", SVC_FIELD_BOOLEAN,                                                 \
+                        false,  0,                                                                 \
+                        0,      NULL,                                                              \
+                        "true", "Make the low-S form of this signature (ecdsa)"},                  \
+    [SVC_SIGN_TAPROOT] = {                                                                         \
+        "taproot",                                                                                 \
+        SVC_FIELD_HEX,                                                                             \
+        false,                                                                                     \
+        0,                                                                                         \
+        MPC_MERKLE_ROOT_LEN,                                                                       \
+        NULL,                                                                                      \
+        NULL,                                                                                      \
+        "BIP-340 keys: sign with the BIP-341 output key of a script tree with this "               \
+        "Merkle root, or \"\" for none; absent: with the key itself"},
+
 static const svc_field fields_sign[SVC_SIGN_FIELDS] = {
-    [SVC_SIGN_HASH] = {"hash", SVC_FIELD_HEX, false, 20, 64, NULL,
-                       "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
-                       "The digest, for keys of purpose digest"},
-    [SVC_SIGN_MESSAGE] = {"message", SVC_FIELD_BASE64, false, 0, SVC_MESSAGE_LEN_MAX, NULL, NULL,
-                          "The message, for keys of purpose message (all eddsa and bip340 keys)"},
-    [SVC_SIGN_ALGORITHM] = {"algorithm", SVC_FIELD_CHOICE, false, 0, 0, algorithms, "\"SHA-256\"",
-                            "Digest algorithm; absent: the one whose digest is as long as hash, or "
-                            "SHA-256 for a message"},
-    [SVC_SIGN_PATH] = {"path", SVC_FIELD_TEXT, false, 1, 600, NULL, NULL,
-                       "Derivation path m/44/0/0 of a bip32 key"},
-    [SVC_SIGN_LOW_S] = {"lowS", SVC_FIELD_BOOLEAN, false, 0, 0, NULL, "true",
-                        "Make the low-S form of this signature (ecdsa)"},
-    [SVC_SIGN_TAPROOT] =
-        {"taproot", SVC_FIELD_HEX, false, 0, MPC_MERKLE_ROOT_LEN, NULL, NULL,
-         "BIP-340 keys: sign with the BIP-341 output key of a script tree with this "
-         "Merkle root, or \"\" for none; absent: with the key itself"},
-    [SVC_SIGN_ENCODING] = {"encoding", SVC_FIELD_CHOICE, false, 0, 0, encodings, "\"der\"",
-                           "Form of signature: der (default of ecdsa), rs for r and s side by "
-                           "side, raw (the 64 bytes of eddsa and bip340)"},
+    WHAT_TO_SIGN[SVC_SIGN_ENCODING] =
+        {"encoding", SVC_FIELD_CHOICE, false, 0, 0, encodings, "\"der\"",
+         "Form of signature: der (default of ecdsa), rs for r and s side by "
+         "side, raw (the 64 bytes of eddsa and bip340)"},
+};
+static const svc_field fields_partial[SVC_PARTIAL_FIELDS] = {
+    WHAT_TO_SIGN[SVC_PARTIAL_PRESIGNATURE] =
+        {"presignatureId", SVC_FIELD_TEXT, true, 66, 69, NULL,
+         "\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+         "-0\"",
+         "The presignature to use; its committee has to answer"},
+};
+static const svc_field fields_combine[SVC_COMBINE_FIELDS] = {
+    [SVC_COMBINE_PARTIALS] = {"partials", SVC_FIELD_BASE64S, true, 0, SVC_PARTIAL_LEN_MAX, NULL,
+                              "[\"AQAAAAdwYXJ0aWFs\", \"AQAAAAdwYXJ0aWFs\"]",
+                              "partialSignature of every member of the committee"},
+    [SVC_COMBINE_ENCODING] = {"encoding", SVC_FIELD_CHOICE, false, 0, 0, encodings, "\"der\"",
+                              "Form of signature, as in sign"},
 };
 static const svc_field fields_batch[SVC_BATCH_FIELDS] = {
     [SVC_BATCH_ITEMS] =
@@ -119,6 +163,8 @@ static const svc_query queries_stock[] = {
 #define FIELDS_presign  .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
 #define FIELDS_limit    .fields = fields_limit, .field_count = SVC_LIMIT_FIELDS
 #define FIELDS_sign     .fields = fields_sign, .field_count = SVC_SIGN_FIELDS
+#define FIELDS_partial  .fields = fields_partial, .field_count = SVC_PARTIAL_FIELDS
+#define FIELDS_combine  .fields = fields_combine, .field_count = SVC_COMBINE_FIELDS
 #define FIELDS_batch                                                               \
     .fields = fields_batch, .field_count = SVC_BATCH_FIELDS, .items = fields_sign, \
     .item_count = SVC_SIGN_FIELDS

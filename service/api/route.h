@@ -70,6 +70,10 @@ typedef enum {
       "Signs a digest (or a message, for keys made so) and verifies the signature")                \
     X(SIGN_BATCH, SVC_POST, "/v1/keys/{}/sign-batch", SVC_SERVER_KEY_RULES, batch, none, 200,      \
       "signBatch", "Signs up to 1000 digests or messages at once; each is answered on its own")    \
+    X(PARTIAL, SVC_POST, "/v1/keys/{}/partial-signatures", SVC_SERVER_KEY_RULES, partial, none,    \
+      200, "partialSign", "This participant's part of a signature, for callers that combine")      \
+    X(COMBINE, SVC_POST, "/v1/keys/{}/combine", SVC_SERVER_KEY_RULES, combine, none, 200,          \
+      "combine", "Combines the partial signatures of a whole committee and verifies")              \
     X(OPENAPI, SVC_GET, "/openapi.json", SVC_RULE_NONE, none, none, 200, "openapi",                \
       "This API as an OpenAPI document")                                                           \
     X(DOCS, SVC_GET, "/docs", SVC_RULE_NONE, none, none, 200, "docs", "This API as a page")
@@ -148,13 +152,17 @@ enum {
     SVC_SIGN_ENCODING,
     SVC_SIGN_FIELDS
 };
+/* the first as in SVC_SIGN_* */
+enum { SVC_PARTIAL_PRESIGNATURE = SVC_SIGN_ENCODING, SVC_PARTIAL_FIELDS };
+enum { SVC_COMBINE_PARTIALS, SVC_COMBINE_ENCODING, SVC_COMBINE_FIELDS };
 enum { SVC_BATCH_ITEMS, SVC_BATCH_FIELDS };
 
 #define SVC_PRESIGN_COUNT_MAX 1000000 /* tdsaLibrary.presignatureRequestLimit says less */
 #define SVC_LIMIT_MAX         INT64_C(1000000000000)
 #define SVC_MESSAGE_LEN_MAX   65536
 #define SVC_BODY_MAX          (16u * 1024u)
-#define SVC_SIGN_BODY_MAX     (128u * 1024u)       /* a message of 64 KiB in base64 */
+#define SVC_SIGN_BODY_MAX     (128u * 1024u)               /* a message of 64 KiB in base64 */
+#define SVC_PARTIAL_LEN_MAX   (SVC_MESSAGE_LEN_MAX + 2048) /* bytes of a partial signature */
 #define SVC_BATCH_BODY_MAX    (4u * 1024u * 1024u) /* PART_BATCH_BYTES_MAX in base64, and paths */
 
 #endif

@@ -114,6 +114,8 @@ static tdsa_status fill_engine(part_engine_cfg *e, const cfg *c, tdsa_err *err)
     e->deadline_ms =
         i_am_client ? (uint32_t)cfg_duration_ms(c, "pkcs11.deadline") : e->session_timeout_ms;
     e->default_presignature_limit = cfg_int(c, "tdsaLibrary.defaultPresignatureLimit");
+    e->partial_timeout_ms =
+        (uint64_t)cfg_duration_ms(c, "tdsaLibrary.storageConfiguration.partialSignatureTimeout");
     e->disable_reshare = cfg_bool(c, "tdsaLibrary.disableReshare");
     e->import_keys = cfg_bool(c, "tdsaLibrary.importKeys");
     e->min_path = (uint32_t)cfg_int(c, "tdsaLibrary.minChainPathLength");

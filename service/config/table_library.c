@@ -242,11 +242,12 @@ static const cfg_row storage[] = {
      .help = "Key rows kept in memory; 0: none."},
     {.name = "partialSignatureTimeout",
      .type = CFG_SECONDS,
-     .handling = CFG_LATER,
      .fallback = "3600",
      .min = 1,
      .max = 31536000,
-     .help = "How long a partial signature may wait for the final one."},
+     .help = "How long a partial signature may wait for the final one. After that it cannot be "
+             "combined "
+             "any more; its presignature is used up in any case."},
     {.name = "encryptionKey",
      .type = CFG_SECRET,
      .fallback = "",

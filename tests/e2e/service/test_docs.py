@@ -36,6 +36,7 @@ def main(build):
         for name in ("ers.der", "ers.key"):
             shutil.copy(cluster.home / name, work / name.replace("ers", "recovery"))
         env = dict(os.environ, API=cluster.url(1, "api"), ADMIN=cluster.url(1, "admin"),
+                   API1=cluster.url(0, "api"), API2=cluster.url(2, "api"),
                    CONFIG=str(cluster.dir / "participant1/config.yml"),
                    PATH=f"{cluster.build}/service/daemon:{cluster.build}/service/cli:{os.environ['PATH']}")
 

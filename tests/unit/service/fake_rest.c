@@ -161,3 +161,24 @@ tdsa_status part_engine_restore(part_engine *e, const uint8_t *backup, size_t le
     }
     return TDSA_FAIL(err, TDSA_E_CONFLICT, "the key is here");
 }
+
+tdsa_status part_engine_partial(part_engine *e, const part_sign_request *req,
+                                const part_presig_id *id, part_partial_result *out, tdsa_err *err)
+{
+    (void)e;
+    (void)req;
+    (void)id;
+    memset(out, 0, sizeof *out);
+    return TDSA_FAIL(err, TDSA_E_CONFLICT, PART_EXPIRED ": long ago");
+}
+
+tdsa_status part_engine_combine(part_engine *e, const char *key_id, const part_bytes *partials,
+                                size_t count, part_combined *out, tdsa_err *err)
+{
+    (void)e;
+    (void)key_id;
+    (void)partials;
+    (void)count;
+    memset(out, 0, sizeof *out);
+    return TDSA_FAIL(err, TDSA_E_CONFLICT, PART_PRESIGNATURE_USED ": by another");
+}
