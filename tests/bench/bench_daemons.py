@@ -150,6 +150,37 @@ def measure_two_clients(cluster, count):
     show("presign.p256.two_clients.cores_used", (cluster.cpu_us() - cpu) / 1e6 / seconds)
 
 
+def measure_batches(cluster, rounds):
+    """Signatures one by one and 100 at a time, by one caller, from the same stock."""
+    key, size = "batch-p256", 100
+    make_key(cluster, key, "P-256", None)
+    for _ in range(rounds):
+        cluster.call(f"/v1/keys/{key}/presignatures", {"count": 2 * size})
+    cluster.call(f"/v1/keys/{key}/presignatures", {"count": 2 * size})
+
+    def body(n):
+        return {"hash": f"{n:064x}"}
+
+    def single(n):
+        for i in range(size):
+            cluster.call(f"/v1/keys/{key}/sign", body(n * size + i + 1))
+
+    def batch(n):
+        cluster.call(f"/v1/keys/{key}/sign-batch", {"items": [body(n * size + i + 1) for i in range(size)]})
+
+    for name, sign in (("single", single), ("batch", batch)):
+        sign(1000)
+        cpu, commits, exchanges = cluster.cpu_us(), cluster.commits(), cluster.exchanges()
+        begin = time.monotonic()
+        for n in range(rounds):
+            sign(n)
+        seconds, count = time.monotonic() - begin, rounds * size
+        show(f"sign.{name}.cpu_us_per_participant", (cluster.cpu_us() - cpu) / PARTICIPANTS / count)
+        show(f"sign.{name}.commits_per_participant", (cluster.commits() - commits) / PARTICIPANTS / count)
+        show(f"sign.{name}.exchanges", (cluster.exchanges() - exchanges) / count)
+        show(f"sign.{name}.per_second", count / seconds)
+
+
 def measure_stored(cluster):
     """Bytes of all columns of the rows of batches, per presignature."""
     path = os.path.join(cluster.folder, "participant0", "tdsa.db")
@@ -197,6 +228,7 @@ def main():
         measure_keygen(cluster, name, curve, scheme, 10 if quick else 40)
         measure_presign(cluster, name, curve, scheme, few if quick else many)
     measure_two_clients(cluster, 10000 if quick else 40000)
+    measure_batches(cluster, 5 if quick else 20)
     measure_stored(cluster)
     measure_memory(cluster, 64 if quick else 256)
 
