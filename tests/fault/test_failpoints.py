@@ -83,6 +83,9 @@ class Campaign:
                 signed = caller.ask(f"sign {label} 1")
                 if signed and signed[0].startswith("ok"):
                     break
+                # the servers may have settled the key after this login: only the next one asks again
+                need(caller.close() == 0, f"{where}: the application does not end cleanly")
+                caller = Caller(self.cluster)
             need(self.take(signed, where) == 1,
                  f"{where}: key {label} does not sign: {signed} (client lists it: {label in listed}, "
                  f"servers have it active: {label in active})")
