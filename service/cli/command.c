@@ -66,6 +66,19 @@ const cli_command cli_commands[] = {
      "the "
      "signature in hex, or what is wrong, and the rest of the line.",
      "tdsa key sign invoices --in invoice.pdf --out invoice.sig", cli_do_key_sign},
+    {"key partial-sign", "KEY PRESIGNATURE",
+     O(IN) | O(DIGEST) | O(ALGORITHM) | O(PATH) | O(LOW_S) | O(TAPROOT) | O(OUT), 0,
+     CLI_ASKS | CLI_UNSEALS, "take the part of one participant in a signature",
+     "Who answers uses up the presignature (as key stock --ranges names it) for this request, and "
+     "gives "
+     "its part. The parts of the whole committee, each from its own participant, make the "
+     "signature.",
+     "tdsa key partial-sign invoices $presignature --in invoice.pdf --out part1",
+     cli_do_key_partial_sign},
+    {"key combine", "KEY FILE...", O(ENCODING) | O(OUT), 0, CLI_ASKS | CLI_UNSEALS,
+     "make a signature of the parts that key partial-sign wrote",
+     "Who answers must have given one of the parts. The signature is verified before it is shown.",
+     "tdsa key combine invoices part0 part1 part2 --out invoice.sig", cli_do_key_combine},
     {"key reshare", "KEY", O(MEMBERS) | O(THRESHOLD), 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
      "give the key new shares",
      "The public key stays; old shares, with every backup of them, and all presignatures become "
@@ -106,6 +119,18 @@ const cli_command cli_commands[] = {
      "public key. From then on the key is in one place: a key like any other.",
      "tdsa recovery recover invoices.recovery --key recovery.key --out invoices.key",
      cli_do_recovery_recover},
+    {"backup", "KEY", O(OUT) | O(PASSPHRASE_FILE), O(OUT), CLI_ASKS | CLI_UNSEALS | CLI_SECRETS,
+     "back up the share of the participant that answers",
+     "The share is sealed under the passphrase. Presignatures and the secrets that make them are "
+     "not in "
+     "it. A reshare or refresh of the key makes the backup worthless: take a new one then.",
+     "tdsa backup invoices --out invoices.backup", cli_do_backup},
+    {"restore", "FILE", O(PASSPHRASE_FILE), 0, CLI_ASKS | CLI_UNSEALS | CLI_SECRETS,
+     "take back a backup at the participant that wrote it",
+     "The key is RESTORED until a refresh, which the participant asks for by itself; then it is "
+     "ACTIVE "
+     "again and the backup is worthless.",
+     "tdsa restore invoices.backup", cli_do_restore},
     {"audit verify", "FILE...", O(NOTED), 0, CLI_OFFLINE,
      "check the chain of an audit log; FILEs that continue each other, oldest first",
      "What a crash leaves behind is told and harmless; records that were edited, removed, moved or "

@@ -89,7 +89,7 @@ static tdsa_status ask_key(cli *c, json_t **out, tdsa_err *err)
 }
 
 /* The digest, the digest of the file, or the file itself: as the key wants it. */
-static tdsa_status put_payload(cli *c, json_t *body, tdsa_err *err)
+tdsa_status cli_put_payload(cli *c, json_t *body, tdsa_err *err)
 {
     const char *digest = c->args.value[CLI_OPT_DIGEST];
     json_t *key = NULL;
@@ -114,7 +114,7 @@ static tdsa_status put_payload(cli *c, json_t *body, tdsa_err *err)
 }
 
 /* Hex for people, bytes for files. */
-static tdsa_status put_signature(cli *c, json_t *doc, tdsa_err *err)
+tdsa_status cli_put_signature(cli *c, json_t *doc, tdsa_err *err)
 {
     TDSA_SCOPED_BUF bytes = TDSA_BUF_EMPTY;
     const char *file = c->args.value[CLI_OPT_OUT];
@@ -141,7 +141,7 @@ static tdsa_status sign_one(cli *c, tdsa_err *err)
     json_t *body = cli_body(c, ~UINT64_C(0));
     cli_request in = {"POST", NULL, body};
     json_t *doc = NULL;
-    tdsa_status st = put_payload(c, body, err);
+    tdsa_status st = cli_put_payload(c, body, err);
 
     cli_target_key(&target, c->args.word[0], "/sign");
     in.target = cli_target_text(&target);
@@ -149,7 +149,7 @@ static tdsa_status sign_one(cli *c, tdsa_err *err)
         st = cli_ask(c, &in, &doc, err);
     }
     if (st == TDSA_OK) {
-        st = put_signature(c, doc, err);
+        st = cli_put_signature(c, doc, err);
     }
     json_decref(body);
     json_decref(doc);

@@ -76,6 +76,32 @@ def commands(tdsa):
         openssl("pkeyutl", "-verify", "-pubin", "-inkey", work / "later.pem", "-rawin", "-in", work / "letter",
                 "-sigfile", work / "ed25519.sig")
 
+    def parts_of_a_signature_are_combined():
+        tdsa.ok("key", "presign", "letters", "--count", "4")
+        first = tdsa.doc("key", "stock", "letters", "--ranges", "1")["ranges"][0]["first"]
+        parts = []
+        for index in tdsa.cluster.servers:
+            parts.append(f"part{index}")
+            tdsa.ok("key", "partial-sign", "letters", first, "--in", "letter", "--out", parts[-1],
+                    env=tdsa.env(index))
+        tdsa.fails(2, "missing", "key", "combine", "letters", *parts[:2])
+        tdsa.fails(2, "no partial signature", "key", "combine", "letters", "letter")
+        tdsa.ok("key", "combine", "letters", *parts, "--out", "combined.sig")
+        openssl("dgst", "-sha256", "-verify", work / "letters.pem", "-signature", work / "combined.sig", work / "letter")
+        (work / "other").write_bytes(b"another letter")
+        tdsa.fails(4, "another request", "key", "partial-sign", "letters", first, "--in", "other")
+
+    def a_share_is_backed_up_under_a_passphrase():
+        (work / "passphrase").write_text("correct horse battery staple\n")
+        (work / "wrong").write_text("incorrect horse battery staple\n")
+        tdsa.ok("backup", "letters", "--out", "letters.backup", "--passphrase-file", "passphrase")
+        need("staple" not in (work / "letters.backup").read_text(), "the passphrase is in the backup")
+        tdsa.fails(2, "passphrase", "backup", "letters", "--out", "none")
+        need(not (work / "none").exists(), "a backup without a passphrase")
+        tdsa.fails(2, "no backup", "restore", "letter", "--passphrase-file", "passphrase")
+        tdsa.fails(4, "letters", "restore", "letters.backup", "--passphrase-file", "passphrase")  # it is there
+        tdsa.fails(2, "--out", "backup", "letters", "--passphrase-file", "passphrase")
+
     def a_batch_is_signed_line_by_line():
         names = [f"page{i}" for i in range(300)]
         for name in names:
@@ -137,6 +163,7 @@ def commands(tdsa):
 
     return [info_tells_who_answers, a_key_is_made_shown_and_listed, a_registered_key_is_completed_by_the_same_command,
             public_keys_come_in_every_form, files_and_digests_are_signed, messages_are_signed_as_they_are,
+            parts_of_a_signature_are_combined, a_share_is_backed_up_under_a_passphrase,
             a_batch_is_signed_line_by_line, an_item_that_is_refused_does_not_fail_the_others,
             presignatures_are_made_counted_and_dropped, an_existing_key_is_imported_from_pem_der_and_standard_input,
             an_import_that_cannot_be_is_refused, new_shares_sign]
