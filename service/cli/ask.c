@@ -151,6 +151,16 @@ const char *cli_target_text(tdsa_buf *target)
     return target->failed ? "" : (const char *)target->data;
 }
 
+tdsa_status cli_post_key(cli *c, const char *rest, const json_t *body, json_t **out, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF target = TDSA_BUF_EMPTY;
+    cli_request in = {"POST", NULL, body};
+
+    cli_target_key(&target, c->args.word[0], rest);
+    in.target = cli_target_text(&target);
+    return cli_ask(c, &in, out, err);
+}
+
 static json_t *numbers_json(const char *text)
 {
     json_t *list = json_array();

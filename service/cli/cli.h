@@ -50,6 +50,9 @@ int cli_main(int argc, char *const *argv);
  */
 TDSA_MUST_USE tdsa_status cli_ask(cli *c, const cli_request *in, json_t **out, tdsa_err *err)
     TDSA_NONNULL;
+/** POST to "/v1/keys/<id>" and `rest`, of the key that is the command's first word; as cli_ask. */
+TDSA_MUST_USE tdsa_status cli_post_key(cli *c, const char *rest, const json_t *body, json_t **out,
+                                       tdsa_err *err) TDSA_NONNULL;
 /** Appends "/v1/keys/<id>" and `rest`; the id is escaped. */
 void cli_target_key(tdsa_buf *out, const char *key_id, const char *rest) TDSA_NONNULL;
 /** Appends "?name=value" or "&name=value", escaped; nothing when value is NULL. */
@@ -72,6 +75,13 @@ void cli_print(cli *c, const void *bytes, size_t len) __attribute__((nonnull(1))
 void cli_print_line(cli *c, const char *text) TDSA_NONNULL;
 /** Writes a document to --out, else to standard output. */
 TDSA_MUST_USE tdsa_status cli_write_document(cli *c, json_t *doc, tdsa_err *err) TDSA_NONNULL;
+/**
+ * The text of a member of a document that stands in a file.
+ * out     a reference of the caller's; NULL on failure.
+ * Errors: TDSA_E_BAD_INPUT (cannot be read, longer than max, no document, or it has no such text).
+ */
+TDSA_MUST_USE tdsa_status cli_read_member(json_t **out, const char *path, size_t max,
+                                          const char *member, tdsa_err *err) TDSA_NONNULL;
 /** A member's text; "" when there is none. */
 const char *cli_text(const json_t *doc, const char *name) TDSA_NONNULL;
 

@@ -22,16 +22,12 @@ static tdsa_status put_passphrase(const cli *c, json_t *body, bool twice, tdsa_e
 
 tdsa_status cli_do_backup(cli *c, tdsa_err *err)
 {
-    TDSA_SCOPED_BUF target = TDSA_BUF_EMPTY;
     json_t *body = json_object();
-    cli_request in = {"POST", NULL, body};
     json_t *doc = NULL;
     tdsa_status st = put_passphrase(c, body, true, err);
 
-    cli_target_key(&target, c->args.word[0], "/backup");
-    in.target = cli_target_text(&target);
     if (st == TDSA_OK) {
-        st = cli_ask(c, &in, &doc, err);
+        st = cli_post_key(c, "/backup", body, &doc, err);
     }
     if (st == TDSA_OK) {
         st = cli_write_document(c, doc, err);
@@ -41,37 +37,16 @@ tdsa_status cli_do_backup(cli *c, tdsa_err *err)
     return st;
 }
 
-static tdsa_status read_backup(const cli *c, json_t *body, tdsa_err *err)
-{
-    TDSA_SCOPED_BUF file = TDSA_BUF_EMPTY;
-    const char *path = c->args.word[0];
-    tdsa_status st = cli_read_file(&file, path, BACKUP_FILE_MAX, err);
-    json_t *doc = NULL;
-    json_t *backup = NULL;
-
-    if (st != TDSA_OK) {
-        return st;
-    }
-    doc = json_loadb(file.len > 0 ? (const char *)file.data : "", file.len, JSON_REJECT_DUPLICATES,
-                     NULL);
-    backup = json_object_get(doc, "backup");
-    if (!json_is_string(backup)) {
-        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%.120s is no backup that tdsa backup wrote", path);
-    } else {
-        (void)json_object_set(body, "backup", backup);
-    }
-    json_decref(doc);
-    return st;
-}
-
 tdsa_status cli_do_restore(cli *c, tdsa_err *err)
 {
     json_t *body = json_object();
     const cli_request in = {"POST", "/v1/keys:restore", body};
     json_t *doc = NULL;
-    tdsa_status st = read_backup(c, body, err);
+    json_t *backup = NULL;
+    tdsa_status st = cli_read_member(&backup, c->args.word[0], BACKUP_FILE_MAX, "backup", err);
 
     if (st == TDSA_OK) {
+        (void)json_object_set_new(body, "backup", backup);
         st = put_passphrase(c, body, false, err);
     }
     if (st == TDSA_OK) {

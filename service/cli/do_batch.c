@@ -96,11 +96,9 @@ static void note_failure(batch *b, const json_t *error)
 
 static tdsa_status ask_step(cli *c, batch *b, const json_t *options, size_t from, tdsa_err *err)
 {
-    TDSA_SCOPED_BUF target = TDSA_BUF_EMPTY;
     const size_t to = b->count - from < STEP ? b->count : from + STEP;
     json_t *items = json_array();
     json_t *body = json_pack("{s:o}", "items", items);
-    cli_request in = {"POST", NULL, body};
     json_t *doc = NULL;
     json_t *results = NULL;
     tdsa_status st;
@@ -108,9 +106,7 @@ static tdsa_status ask_step(cli *c, batch *b, const json_t *options, size_t from
     for (size_t i = from; i < to; i++) {
         (void)json_array_append_new(items, item_of(options, b->lines[i]));
     }
-    cli_target_key(&target, c->args.word[0], "/sign-batch");
-    in.target = cli_target_text(&target);
-    st = cli_ask(c, &in, &doc, err);
+    st = cli_post_key(c, "/sign-batch", body, &doc, err);
     results = json_object_get(doc, "results");
     if (st == TDSA_OK && json_array_size(results) != to - from) {
         st = TDSA_FAIL(err, TDSA_E_PROTOCOL, "the answer has %zu results of %zu",

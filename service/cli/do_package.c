@@ -46,18 +46,37 @@ tdsa_status cli_write_document(cli *c, json_t *doc, tdsa_err *err)
     return st;
 }
 
+tdsa_status cli_read_member(json_t **out, const char *path, size_t max, const char *member,
+                            tdsa_err *err)
+{
+    TDSA_SCOPED_BUF file = TDSA_BUF_EMPTY;
+    json_t *doc = NULL;
+    tdsa_status st = cli_read_file(&file, path, max, err);
+
+    *out = NULL;
+    if (st != TDSA_OK) {
+        return st;
+    }
+    doc = json_loadb(file.len > 0 ? (const char *)file.data : "", file.len, JSON_REJECT_DUPLICATES,
+                     NULL);
+    if (json_is_string(json_object_get(doc, member))) {
+        *out = json_incref(json_object_get(doc, member));
+    } else {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "%.120s is no document with a text \"%s\"", path,
+                       member);
+    }
+    json_decref(doc);
+    return st;
+}
+
 tdsa_status cli_do_recovery_info(cli *c, tdsa_err *err)
 {
-    TDSA_SCOPED_BUF target = TDSA_BUF_EMPTY;
     json_t *body = cli_body(c, ~UINT64_C(0));
-    cli_request in = {"POST", NULL, body};
     json_t *doc = NULL;
     tdsa_status st = put_aux(c, body, err);
 
-    cli_target_key(&target, c->args.word[0], "/recovery-info");
-    in.target = cli_target_text(&target);
     if (st == TDSA_OK) {
-        st = cli_ask(c, &in, &doc, err);
+        st = cli_post_key(c, "/recovery-info", body, &doc, err);
     }
     if (st == TDSA_OK) {
         st = cli_write_document(c, doc, err);

@@ -137,16 +137,12 @@ tdsa_status cli_put_signature(cli *c, json_t *doc, tdsa_err *err)
 
 static tdsa_status sign_one(cli *c, tdsa_err *err)
 {
-    TDSA_SCOPED_BUF target = TDSA_BUF_EMPTY;
     json_t *body = cli_body(c, ~UINT64_C(0));
-    cli_request in = {"POST", NULL, body};
     json_t *doc = NULL;
     tdsa_status st = cli_put_payload(c, body, err);
 
-    cli_target_key(&target, c->args.word[0], "/sign");
-    in.target = cli_target_text(&target);
     if (st == TDSA_OK) {
-        st = cli_ask(c, &in, &doc, err);
+        st = cli_post_key(c, "/sign", body, &doc, err);
     }
     if (st == TDSA_OK) {
         st = cli_put_signature(c, doc, err);

@@ -30,16 +30,12 @@ static tdsa_status read_step(cli *c, int64_t *out, tdsa_err *err)
 
 static tdsa_status presign_once(cli *c, int64_t count, json_t **doc, tdsa_err *err)
 {
-    TDSA_SCOPED_BUF target = TDSA_BUF_EMPTY;
     json_t *body = json_pack("{s:I}", "count", (json_int_t)count);
-    cli_request in = {"POST", NULL, body};
     tdsa_status st;
 
     json_decref(*doc);
     *doc = NULL;
-    cli_target_key(&target, c->args.word[0], "/presignatures");
-    in.target = cli_target_text(&target);
-    st = cli_ask(c, &in, doc, err);
+    st = cli_post_key(c, "/presignatures", body, doc, err);
     json_decref(body);
     return st;
 }

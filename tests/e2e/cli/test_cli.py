@@ -85,7 +85,7 @@ def commands(tdsa):
             tdsa.ok("key", "partial-sign", "letters", first, "--in", "letter", "--out", parts[-1],
                     env=tdsa.env(index))
         tdsa.fails(2, "missing", "key", "combine", "letters", *parts[:2])
-        tdsa.fails(2, "no partial signature", "key", "combine", "letters", "letter")
+        tdsa.fails(2, "partialSignature", "key", "combine", "letters", "letter")
         tdsa.ok("key", "combine", "letters", *parts, "--out", "combined.sig")
         openssl("dgst", "-sha256", "-verify", work / "letters.pem", "-signature", work / "combined.sig", work / "letter")
         (work / "other").write_bytes(b"another letter")
@@ -98,7 +98,7 @@ def commands(tdsa):
         need("staple" not in (work / "letters.backup").read_text(), "the passphrase is in the backup")
         tdsa.fails(2, "passphrase", "backup", "letters", "--out", "none")
         need(not (work / "none").exists(), "a backup without a passphrase")
-        tdsa.fails(2, "no backup", "restore", "letter", "--passphrase-file", "passphrase")
+        tdsa.fails(2, "backup", "restore", "letter", "--passphrase-file", "passphrase")
         tdsa.fails(4, "letters", "restore", "letters.backup", "--passphrase-file", "passphrase")  # it is there
         tdsa.fails(2, "--out", "backup", "letters", "--passphrase-file", "passphrase")
 
