@@ -17,16 +17,18 @@ typedef tdsa_status (*end_fn)(mpc_keygen *run, tdsa_err *err);
 
 static tdsa_status end_random(mpc_keygen *run, tdsa_err *err);
 
-/* The round table. A wrong length is blamed before the handler sees a byte, but in round "deal",
- * where it is a complaint. */
-static const struct {
+/* A row of the round table. A wrong length is blamed before the handler sees a byte, but in round
+ * "deal", where it is a complaint. */
+typedef struct {
     const char *name;
     bool length_is_complaint;
     bool may_complain; /* the shorter form, a complaint, is allowed too */
     send_fn send;
     take_fn take;
     end_fn end; /* NULL: nothing to compute between this round and the next */
-} rounds[MPC_RESHARE_ROUNDS] = {
+} round_row;
+
+static const round_row rounds[MPC_RESHARE_ROUNDS] = {
     {"random", false, false, keygen_send_random, keygen_take_random, end_random},
     {"commit", false, false, keygen_send_commit, keygen_take_commit, NULL},
     {"deal", true, false, keygen_send_deal, keygen_take_deal, keygen_close_deals},
@@ -35,13 +37,26 @@ static const struct {
     {"active", false, false, keygen_send_active, keygen_take_active, NULL}, /* reshare only */
 };
 
+/* Round 4 of an export. */
+static const round_row release = {"release",           false, false, export_send_release,
+                                  export_take_release, NULL};
+
+static const round_row *row_of(const mpc_keygen *run)
+{
+    const unsigned round = run->round.round;
+
+    return round == MPC_KEYGEN_ROUND_STORED && run->kind == KEYGEN_EXPORT ? &release
+                                                                          : &rounds[round];
+}
+
 /* The fields of sid up to the random values, in the order of the specification. */
 static void put_inputs(const mpc_keygen *run, tdsa_buf *b)
 {
     static const char *const words[] = {[KEYGEN_NEW] = "keygen",
                                         [KEYGEN_RESHARE] = "reshare",
                                         [KEYGEN_REFRESH] = "refresh",
-                                        [KEYGEN_IMPORT] = "import"};
+                                        [KEYGEN_IMPORT] = "import",
+                                        [KEYGEN_EXPORT] = "export"};
     const mpc_key_public *pub = &run->key->pub;
     TDSA_SCOPED_BUF policy = TDSA_BUF_EMPTY;
 
@@ -63,6 +78,9 @@ static void put_inputs(const mpc_keygen *run, tdsa_buf *b)
         import_put_inputs(run, b);
     } else if (run->kind != KEYGEN_NEW) {
         reshare_put_inputs(run, b);
+    }
+    if (run->kind == KEYGEN_EXPORT) {
+        export_put_inputs(run, b);
     }
 }
 
@@ -178,11 +196,11 @@ tdsa_status keygen_alloc(mpc_keygen **out, const mpc_keygen_cfg *cfg, keygen_kin
     run->kind = kind;
     run->getters = keygen_member_bits(cfg->members, cfg->n);
     run->dealers = dealers;
-    run->round =
-        (mpc_round){.round_count = kind == KEYGEN_NEW || kind == KEYGEN_IMPORT ? MPC_KEYGEN_ROUNDS
-                                                                               : MPC_RESHARE_ROUNDS,
-                    .me = cfg->me,
-                    .members = run->getters | dealers};
+    run->round = (mpc_round){.round_count = kind == KEYGEN_RESHARE || kind == KEYGEN_REFRESH
+                                                ? MPC_RESHARE_ROUNDS
+                                                : MPC_KEYGEN_ROUNDS,
+                             .me = cfg->me,
+                             .members = run->getters | dealers};
     st = mpc_key_alloc(&run->key, cfg->g, true, err);
     if (st != TDSA_OK) {
         return st;
@@ -247,6 +265,7 @@ void mpc_keygen_free(mpc_keygen *run)
     tdsa_secret_free(run->sec_mem);
     for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
         tdsa_buf_clear(&run->open[i]);
+        tdsa_buf_clear(&run->exported.info[i]);
     }
     tdsa_buf_clear(&run->old.record);
     tdsa_wipe(run, sizeof *run);
@@ -274,7 +293,7 @@ tdsa_status mpc_keygen_send(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_er
     tdsa_status st = mpc_round_may_send(&run->round, to, err);
 
     if (st == TDSA_OK) {
-        st = rounds[run->round.round].send(run, to, out, err);
+        st = row_of(run)->send(run, to, out, err);
     }
     if (st == TDSA_OK) {
         st = tdsa_buf_check(out, err);
@@ -289,23 +308,24 @@ tdsa_status mpc_keygen_send(mpc_keygen *run, uint16_t to, tdsa_buf *out, tdsa_er
 tdsa_status mpc_keygen_take(mpc_keygen *run, uint16_t from, const uint8_t *in, size_t len,
                             tdsa_err *err)
 {
-    const unsigned round = run->round.round;
+    const round_row *row = NULL;
     tdsa_status st = mpc_round_may_take(&run->round, from, err);
 
     if (st != TDSA_OK) {
         return st;
     }
-    if (!rounds[round].length_is_complaint) {
-        st =
-            mpc_round_check_len(rounds[round].name, from, len, keygen_message_len(run, round, from),
-                                rounds[round].may_complain ? keygen_complaint_len() : 0, err);
+    row = row_of(run); /* a run that is over takes nothing */
+    if (!row->length_is_complaint) {
+        st = mpc_round_check_len(row->name, from, len,
+                                 keygen_message_len(run, run->round.round, from),
+                                 row->may_complain ? keygen_complaint_len() : 0, err);
     }
     if (st == TDSA_OK) {
-        st = rounds[round].take(run, from, in, len, err);
+        st = row->take(run, from, in, len, err);
     }
     if (st != TDSA_OK) {
         kill_run(run);
-        return mpc_round_blame(st, rounds[round].name, from, err);
+        return mpc_round_blame(st, row->name, from, err);
     }
     mpc_round_mark(&run->round, from);
     return TDSA_OK;
@@ -330,13 +350,13 @@ tdsa_status mpc_keygen_advance(mpc_keygen *run, tdsa_err *err)
         return st;
     }
     if (round == MPC_KEYGEN_ROUND_STORED && !run->stored) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the key is not marked as stored yet");
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "what was made is not marked as stored yet");
     }
     if (round == MPC_RESHARE_ROUND_ACTIVE && !run->active) {
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "the new epoch is not marked as active yet");
     }
-    if (rounds[round].end != NULL) {
-        st = rounds[round].end(run, err);
+    if (row_of(run)->end != NULL) {
+        st = row_of(run)->end(run, err);
     }
     if (st != TDSA_OK) {
         kill_run(run);

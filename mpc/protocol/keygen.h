@@ -63,7 +63,8 @@ bool mpc_keygen_has(const mpc_keygen *run, uint16_t from) TDSA_NONNULL;
  * TDSA_E_PROTOCOL (digests differ, complaint, failed confirm...), TDSA_E_BAD_INPUT (not complete). */
 TDSA_MUST_USE tdsa_status mpc_keygen_advance(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
 
-/** From round 4 on: the key, lent; the caller stores it PENDING durably, then marks it. */
+/** From round 4 on: the key, lent; the caller stores it PENDING durably, then marks it. Of an export it
+ * has no secret, and what is recorded before the mark is the export. */
 const mpc_key *mpc_keygen_key(const mpc_keygen *run) TDSA_NONNULL;
 void mpc_keygen_mark_stored(mpc_keygen *run) TDSA_NONNULL;
 /** Reshare only, in its last round: the new epoch is durably the one in use here. */

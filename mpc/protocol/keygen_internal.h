@@ -1,13 +1,16 @@
 #ifndef MPC_PROTOCOL_KEYGEN_INTERNAL_H
 #define MPC_PROTOCOL_KEYGEN_INTERNAL_H
 
+#include "protocol/export.h"
 #include "protocol/import.h"
 #include "protocol/key_internal.h"
 #include "protocol/keygen.h"
+#include "protocol/recovery_internal.h"
 #include "protocol/reshare.h"
 #include "protocol/round.h"
 
-/* The inside of a key generation, reshare or import, shared by keygen*.c, reshare.c and import.c only. */
+/* The inside of a key generation, reshare, import or export, shared by keygen*.c, reshare.c, import.c and
+ * export.c only. */
 
 #define KEYGEN_PART_LEN 32u /* chain code part, contribution, salt */
 #define KEYGEN_SID_LEN  32u
@@ -26,7 +29,13 @@ typedef enum {
 } keygen_reason;
 #define KEYGEN_REASON_MAX 8u
 
-typedef enum { KEYGEN_NEW, KEYGEN_RESHARE, KEYGEN_REFRESH, KEYGEN_IMPORT } keygen_kind;
+typedef enum {
+    KEYGEN_NEW,
+    KEYGEN_RESHARE,
+    KEYGEN_REFRESH,
+    KEYGEN_IMPORT,
+    KEYGEN_EXPORT
+} keygen_kind;
 
 /** What never leaves this participant, or only privately. Lives in a tdsa_secret. */
 typedef struct {
@@ -59,6 +68,17 @@ typedef struct {
     uint8_t digest[64];
 } keygen_old;
 
+/** What an export is about, and what comes of it. */
+typedef struct {
+    uint16_t coordinator;
+    uint32_t path[MPC_PATH_MAX];
+    size_t path_len;
+    const tdsa_rsa_cert *cert;      /* lent */
+    uint8_t cc[32];                 /* of what is exported */
+    tdsa_buf info[GRP_PARTIES_MAX]; /* mine from round 4 on; at the coordinator all, as they come */
+    size_t head_len;                /* of an info, up to the end of its context: the same in all */
+} keygen_export;
+
 typedef struct {
     bool made;
     uint16_t dealer;
@@ -77,6 +97,7 @@ struct mpc_keygen {
     keygen_kind kind;
     uint16_t importer;             /* import: who deals the key */
     keygen_old old;                /* not in key generation */
+    keygen_export exported;        /* in an export */
     size_t sets_each, sets_shared; /* sets of t+1 that a getter is in, that two are in */
     uint8_t inputs[64];            /* H of what sid covers, without the random values */
     uint8_t random[GRP_PARTIES_MAX][KEYGEN_PART_LEN];
@@ -103,10 +124,15 @@ static inline bool keygen_gets(const mpc_keygen *run, uint16_t index)
     return (run->getters >> index & 1u) != 0;
 }
 
+/** Everybody adds a sharing of 0 to its share: a refresh, whether it is kept or exported. */
+static inline bool keygen_refreshes(const mpc_keygen *run)
+{
+    return run->kind == KEYGEN_REFRESH || run->kind == KEYGEN_EXPORT;
+}
 /** The constant of `from`'s polynomial is 0: it has no secret of its own in it. */
 static inline bool keygen_zero_constant(const mpc_keygen *run, uint16_t from)
 {
-    return run->kind == KEYGEN_REFRESH || (run->kind == KEYGEN_IMPORT && from != run->importer);
+    return keygen_refreshes(run) || (run->kind == KEYGEN_IMPORT && from != run->importer);
 }
 /** `from` says in round 0 what the run is about. */
 static inline bool keygen_tells_record(const mpc_keygen *run, uint16_t from)
@@ -142,6 +168,11 @@ uint16_t keygen_member_bits(const mpc_member *members, size_t count) TDSA_NONNUL
 
 /* reshare.c */
 
+/** What this participant knows of the old epoch from its own record, cfg->mine: of cfg only what tells of
+ * the old epoch and its dealers counts. */
+TDSA_MUST_USE tdsa_status reshare_fill_old(mpc_keygen *run, const mpc_reshare_cfg *cfg,
+                                           tdsa_err *err) TDSA_NONNULL;
+
 /** Appends the fields of sid that a reshare has beyond those of a key generation. */
 void reshare_put_inputs(const mpc_keygen *run, tdsa_buf *b) TDSA_NONNULL;
 /** The length of the record that a dealer sends in round 0. */
@@ -156,6 +187,20 @@ TDSA_MUST_USE tdsa_status reshare_constant_fits(bool *fits, const mpc_keygen *ru
                                                 tdsa_err *err) TDSA_NONNULL;
 /** The sums of the dealings become the new public key and verification shares. */
 TDSA_MUST_USE tdsa_status reshare_finish_public(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
+
+/* export.c */
+
+/** Appends the fields of sid that an export has beyond those of a refresh. */
+void export_put_inputs(const mpc_keygen *run, tdsa_buf *b) TDSA_NONNULL;
+/** After round 3: my share of the run, moved to the child of the path, becomes my info and is wiped. */
+TDSA_MUST_USE tdsa_status export_make_info(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
+/** The length of a message of round 4 to me. */
+size_t export_release_len(const mpc_keygen *run) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status export_send_release(mpc_keygen *run, uint16_t to, tdsa_buf *out,
+                                              tdsa_err *err) TDSA_NONNULL;
+/** At the coordinator an info, which is verified; at others none. */
+TDSA_MUST_USE tdsa_status export_take_release(mpc_keygen *run, uint16_t from, const uint8_t *in,
+                                              size_t len, tdsa_err *err) TDSA_NONNULL;
 
 /* import.c */
 

@@ -39,7 +39,8 @@ size_t keygen_message_len(const mpc_keygen *run, unsigned round, uint16_t from)
         deal_len(run, from),
         MPC_TEXT("report") + MPC_ITEM(DIGEST_LEN) + MPC_ITEM(0) +
             MPC_ITEM(keygen_confirm_count(run, from) * MPC_ITEM(DIGEST_LEN)),
-        MPC_TEXT("stored-echo") + MPC_ITEM(DIGEST_LEN),
+        run->kind == KEYGEN_EXPORT ? export_release_len(run)
+                                   : MPC_TEXT("stored-echo") + MPC_ITEM(DIGEST_LEN),
         MPC_TEXT("active-echo") + MPC_ITEM(DIGEST_LEN),
     };
 
@@ -104,10 +105,12 @@ tdsa_status keygen_take_random(mpc_keygen *run, uint16_t from, const uint8_t *in
         return st;
     }
     if (memcmp(inputs, run->inputs, sizeof inputs) != 0) {
-        return TDSA_BLAME(err, from,
-                          "participant %u has other inputs (%016llx, here %016llx): compare curve, "
-                          "members and their keys, n, t, key id, epoch and policy",
-                          from, head_of(inputs), head_of(run->inputs));
+        return TDSA_BLAME(
+            err, from,
+            "participant %u has other inputs (%016llx, here %016llx): compare curve, "
+            "members and their keys, n, t, key id, epoch and policy, of an export also "
+            "coordinator, certificate and path",
+            from, head_of(inputs), head_of(run->inputs));
     }
     if (record == NULL) {
         return TDSA_OK;

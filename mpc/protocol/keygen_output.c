@@ -323,7 +323,7 @@ static tdsa_status settle_secret(mpc_keygen *run, tdsa_err *err)
         return TDSA_OK;
     }
     *share = run->sec->share; /* both in locked memory */
-    if (run->kind == KEYGEN_REFRESH) {
+    if (keygen_refreshes(run)) {
         grp_scalar_add(run->g, share, share, &run->sec->old_share);
     }
     return check_key(run, err);
@@ -350,5 +350,5 @@ tdsa_status keygen_finish_key(mpc_keygen *run, tdsa_err *err)
         st = hash_stored(run, err);
     }
     tdsa_wipe(run->sec, sizeof *run->sec); /* polynomial and parts have done their work */
-    return st;
+    return st == TDSA_OK && run->kind == KEYGEN_EXPORT ? export_make_info(run, err) : st;
 }

@@ -195,7 +195,7 @@ static void lambda_of(const mpc_keygen *run, grp_scalar *out, uint16_t who)
 tdsa_status reshare_make_poly(mpc_keygen *run, tdsa_err *err)
 {
     const uint16_t me = run->round.me;
-    const bool refresh = run->kind == KEYGEN_REFRESH;
+    const bool refresh = keygen_refreshes(run);
     grp_poly *f = &run->sec->f;
     grp_scalar lambda = {0};
     tdsa_status st = TDSA_OK;
@@ -243,7 +243,7 @@ tdsa_status reshare_finish_public(mpc_keygen *run, tdsa_err *err)
     mpc_key_public *pub = &run->key->pub;
     tdsa_status st = TDSA_OK;
 
-    if (run->kind != KEYGEN_REFRESH) {
+    if (!keygen_refreshes(run)) {
         return grp_point_equal(run->g, &pub->y, &run->old.y)
                    ? TDSA_OK
                    : TDSA_FAIL(err, TDSA_E_PROTOCOL, "the dealings do not make the public key");
@@ -380,8 +380,7 @@ static tdsa_status check_mine(const mpc_reshare_cfg *cfg, tdsa_err *err)
                             cfg->key_id);
 }
 
-/* What this participant knows of the old epoch from its own record. */
-static tdsa_status fill_old(mpc_keygen *run, const mpc_reshare_cfg *cfg, tdsa_err *err)
+tdsa_status reshare_fill_old(mpc_keygen *run, const mpc_reshare_cfg *cfg, tdsa_err *err)
 {
     keygen_old *old = &run->old;
     const mpc_key *mine = cfg->mine;
@@ -454,7 +453,7 @@ tdsa_status mpc_reshare_new(mpc_keygen **out, const mpc_reshare_cfg *cfg, tdsa_e
     st = keygen_alloc(&run, &as_keygen, is_refresh(cfg) ? KEYGEN_REFRESH : KEYGEN_RESHARE,
                       keygen_member_bits(cfg->dealers, cfg->dealer_count), err);
     if (st == TDSA_OK) {
-        st = fill_old(run, cfg, err);
+        st = reshare_fill_old(run, cfg, err);
     }
     if (st == TDSA_OK) {
         st = keygen_begin(run, err);

@@ -327,6 +327,18 @@ void run_reshare_rounds(protocol_run *r, unsigned from, unsigned to)
     }
 }
 
+size_t run_export_drive(protocol_run *r)
+{
+    return drive(r, STEP_EXPORT, MPC_EXPORT_ROUNDS);
+}
+
+void run_export_rounds(protocol_run *r, unsigned from, unsigned to)
+{
+    for (unsigned round = from; round < to; round++) {
+        keygen_round(r, STEP_EXPORT, round);
+    }
+}
+
 size_t run_reshare(protocol_run *r, const run_reshare_spec *spec)
 {
     uint16_t all = 0;

@@ -1,6 +1,7 @@
 #ifndef TESTS_SUPPORT_PROTOCOL_RUN_H
 #define TESTS_SUPPORT_PROTOCOL_RUN_H
 
+#include "protocol/export.h"
 #include "protocol/import.h"
 #include "protocol/keygen.h"
 #include "protocol/prepare.h"
@@ -18,7 +19,8 @@ typedef enum {
     STEP_REPLY,
     STEP_RESHARE,
     STEP_PREPARE,
-    STEP_IMPORT
+    STEP_IMPORT,
+    STEP_EXPORT
 } run_step;
 
 typedef void (*run_hook)(void *ctx, run_step step, unsigned round, uint16_t from, uint16_t to,
@@ -101,6 +103,11 @@ void run_reshare_begin(protocol_run *r);
 size_t run_reshare_drive(protocol_run *r);
 /** Rounds from..to-1 of runs that exist. */
 void run_reshare_rounds(protocol_run *r, unsigned from, unsigned to);
+
+/** Drives the runs of an export in r->keygen (support/export_run.h makes them). */
+size_t run_export_drive(protocol_run *r);
+/** Rounds from..to-1 of them. */
+void run_export_rounds(protocol_run *r, unsigned from, unsigned to);
 
 mpc_presign_cfg run_presign_cfg(const protocol_run *r, uint16_t i, uint64_t lane, uint64_t seq);
 /** Presigns with r->committee; data and batches of the members that finished are made. Returns how
