@@ -13,6 +13,7 @@
 #include "attack/fields.h"
 #include "attack/hostile.h"
 #include "attack/weak.h"
+#include "support/export_run.h"
 
 #define KEY_ID "HostileKey000000000000000000"
 
@@ -24,6 +25,7 @@ typedef struct {
     run_reshare_spec spec; /* of STEP_RESHARE */
     uint16_t dealer;       /* of STEP_IMPORT */
     mpc_import_key imported;
+    run_export_spec exported;                                          /* of STEP_EXPORT */
     tdsa_buf mine[ROUNDS_MAX], other[ROUNDS_MAX], earlier[ROUNDS_MAX]; /* of an honest run, to 0 */
     /* the change under way */
     unsigned round;
@@ -67,6 +69,9 @@ static void change(void *ctx, run_step step, unsigned round, uint16_t from, uint
 
     if (step != c->step || round != c->round || from != LIAR || (!c->to_all && to != 0)) {
         return;
+    }
+    if (step == STEP_EXPORT && round == MPC_KEYGEN_ROUND_STORED && to != 0) {
+        return; /* another message: without an info */
     }
     if (c->which == WHOLE ? replay(c, m, &changed)
                           : field_apply(&changed, c->r.g, m, c->which, c->change, &c->other[round],
@@ -191,6 +196,35 @@ static void run_changed_reshare(campaign *c)
             fail_msg("%s: not noticed", what(c));
         }
         c->refused += done == 0 ? 1 : 0;
+    }
+    back_to_old_epoch(&c->r);
+}
+
+/* ---- export ---- */
+
+/* Whatever the liar says, the coordinator has a package of the key or nothing, and the key stays. */
+static void run_changed_export(campaign *c)
+{
+    c->applied = false;
+    (void)run_export(&c->r, &c->exported);
+    if (c->applied) {
+        c->runs++;
+        check_errors(c);
+        if (!c->to_all && c->r.key[0] != NULL) {
+            fail_msg("%s: not noticed", what(c));
+        }
+        if (c->r.key[0] == NULL) {
+            c->refused++;
+        } else {
+            mpc_recovery_info infos[GRP_PARTIES_MAX];
+            tdsa_err err;
+
+            c->finished++;
+            run_export_infos(&c->r, 0, infos);
+            assert_int_equal(
+                mpc_recovery_verify_package_vartime(infos, c->r.n, c->r.g, c->exported.cert, &err),
+                TDSA_OK);
+        }
     }
     back_to_old_epoch(&c->r);
 }
@@ -367,6 +401,41 @@ void reshare_campaign(const run_reshare_spec *spec)
     assert_true(c->refused > 500);
     honest_run_still_signs(&c->r, 2); /* with the old epoch, which is as it was */
     clear(c);
+    free(c);
+}
+
+static size_t any_export(protocol_run *r, uint64_t lane, uint64_t seq)
+{
+    const campaign *c = r->hook_ctx;
+    const size_t done = run_export(r, &c->exported);
+
+    (void)lane;
+    (void)seq;
+    back_to_old_epoch(r);
+    return done;
+}
+
+void export_campaign(void)
+{
+    campaign *c = calloc(1, sizeof *c);
+    recovery_kit kit;
+
+    assert_non_null(c);
+    weak_off();
+    recovery_kit_open(&kit);
+    run_init(&c->r, GRP_P256, 3, 1, "fields");
+    c->r.policy.exportable = true;
+    c->step = STEP_EXPORT;
+    c->exported = (run_export_spec){.coordinator = 0, .cert = kit.cert};
+    assert_int_equal(run_keygen(&c->r, KEY_ID), 3);
+    record_sessions(c, any_export);
+    every_change(c, MPC_EXPORT_ROUNDS, run_changed_export);
+    print_message("%zu changed exports: %zu refused, %zu ended well\n", c->runs, c->refused,
+                  c->finished);
+    assert_true(c->refused > 500);
+    honest_run_still_signs(&c->r, 2); /* with the shares that are kept */
+    clear(c);
+    recovery_kit_close(&kit);
     free(c);
 }
 

@@ -16,6 +16,8 @@ void presign_campaign(grp_curve curve, mpc_scheme scheme, bool compressed);
 void planted_campaign(void);
 /** Of a P-256 key of (3,1); who deals the key: 1, the liar, or another. */
 void import_campaign(uint16_t dealer);
+/** Of a P-256 key of (3,1); 0, to whom the liar lies, coordinates. */
+void export_campaign(void);
 /** Of a P-256 key of (3,1). */
 void reshare_campaign(const run_reshare_spec *spec);
 
