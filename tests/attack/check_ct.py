@@ -3,7 +3,7 @@
 
 usage: check_ct.py ROOT
 A function counts as run when the program calls it, or what the program calls in
-tests/support/protocol_run.c or recovery_kit.c does. It must be declared in a header and not end in _vartime.
+tests/support/protocol_run.c, recovery_kit.c or export_run.c does. It must be declared in a header and not end in _vartime.
 """
 import pathlib
 import re
@@ -37,7 +37,7 @@ def check(root):
             declared.update(CALL.findall(path.read_text()))
     support = {}
     for path in pathlib.Path(root, "tests/support").glob("*.c"):
-        if path.stem in ("protocol_run", "recovery_kit"):
+        if path.stem in ("protocol_run", "recovery_kit", "export_run"):
             support.update(bodies(path.read_text()))
     rows = re.findall(r"^\| `(ct_\w+)` \| (.*) \|$",
                       pathlib.Path(root, "docs/security.md").read_text(), re.M)
