@@ -380,6 +380,10 @@ TDSA_MUST_USE tdsa_status ks_partial_collect(ks *s, uint64_t before_ms, uint64_t
  * Errors: TDSA_E_BAD_INPUT, TDSA_E_LOGIN. */
 TDSA_MUST_USE tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *value,
                                       size_t len, tdsa_err *err) TDSA_NONNULL;
+/** The same when there is none of this name yet: of two who try, in any process, one succeeds. Errors:
+ * TDSA_E_CONFLICT (there is one), and those of ks_meta_put. */
+TDSA_MUST_USE tdsa_status ks_meta_create(ks *s, const char *name, bool sealed, const uint8_t *value,
+                                         size_t len, tdsa_err *err) TDSA_NONNULL;
 /** Errors: TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_meta_get(ks *s, const char *name, bool sealed, tdsa_buf *out,
                                       tdsa_err *err) TDSA_NONNULL;

@@ -25,30 +25,66 @@ static ks_seal_place meta_place(const char *name)
     return (ks_seal_place){META_TABLE, name, strlen(name), 0, NULL, 0};
 }
 
+typedef struct {
+    const char *name;
+    const uint8_t *value;
+    size_t len;
+    bool sealed;
+} named_value;
+
+static tdsa_status check_value(const named_value *v, tdsa_err *err)
+{
+    if (v->len > META_VALUE_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a stored value has at most %u bytes",
+                         META_VALUE_MAX);
+    }
+    return check_name(v->name, err);
+}
+
+/* The row of a value; inside ks_enter. */
+static tdsa_status make_record(ks *s, tdsa_buf *out, const named_value *v, tdsa_err *err)
+{
+    const ks_seal_place place = meta_place(v->name);
+
+    if (v->sealed) {
+        return ks_seal_row(s, out, &place, v->value, v->len, err);
+    }
+    tdsa_buf_append(out, v->value, v->len);
+    return tdsa_buf_check(out, err);
+}
+
 tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *value, size_t len,
                         tdsa_err *err)
 {
     TDSA_SCOPED_BUF record = TDSA_BUF_EMPTY;
-    tdsa_status st = check_name(name, err);
+    const named_value v = {name, value, len, sealed};
+    tdsa_status st = check_value(&v, err);
 
     if (st != TDSA_OK) {
         return st;
     }
-    if (len > META_VALUE_MAX) {
-        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a stored value has at most %u bytes",
-                         META_VALUE_MAX);
-    }
     ks_enter(s);
-    if (sealed) {
-        const ks_seal_place place = meta_place(name);
-
-        st = ks_seal_row(s, &record, &place, value, len, err);
-    } else {
-        tdsa_buf_append(&record, value, len);
-        st = tdsa_buf_check(&record, err);
-    }
+    st = make_record(s, &record, &v, err);
     if (st == TDSA_OK) {
         st = s->backend->ops->meta_put(s->backend, name, record.data, record.len, err);
+    }
+    return ks_leave_commit(s, st);
+}
+
+tdsa_status ks_meta_create(ks *s, const char *name, bool sealed, const uint8_t *value, size_t len,
+                           tdsa_err *err)
+{
+    TDSA_SCOPED_BUF record = TDSA_BUF_EMPTY;
+    const named_value v = {name, value, len, sealed};
+    tdsa_status st = check_value(&v, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    ks_enter(s);
+    st = make_record(s, &record, &v, err);
+    if (st == TDSA_OK) {
+        st = s->backend->ops->meta_create(s->backend, name, record.data, record.len, err);
     }
     return ks_leave_commit(s, st);
 }

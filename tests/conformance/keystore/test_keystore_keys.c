@@ -362,6 +362,28 @@ static void named_values_are_kept(void **state)
     EXPECT(f, TDSA_E_BAD_INPUT, ks_meta_get(f->s, "ks.data-key", false, &out, &f->err));
 }
 
+static void a_named_value_is_created_once(void **state)
+{
+    ks_fixture *f = *state;
+    const uint8_t value[] = {1, 2};
+    TDSA_SCOPED_BUF out = TDSA_BUF_EMPTY;
+
+    for (int sealed = 0; sealed < 2; sealed++) {
+        const char *name = sealed ? "sealed" : "clear";
+
+        OK(f, ks_meta_create(f->s, name, sealed, value, sizeof value, &f->err));
+        EXPECT(f, TDSA_E_CONFLICT, ks_meta_create(f->s, name, sealed, value, 1, &f->err));
+        ks_fixture_reopen(f);
+        EXPECT(f, TDSA_E_CONFLICT, ks_meta_create(f->s, name, sealed, value, 1, &f->err));
+        tdsa_buf_reset(&out);
+        OK(f, ks_meta_get(f->s, name, sealed, &out, &f->err));
+        assert_int_equal(out.len, sizeof value);
+    }
+    EXPECT(f, TDSA_E_BAD_INPUT, ks_meta_create(f->s, "ks.mine", false, value, 1, &f->err));
+    ks_lock(f->s);
+    EXPECT(f, TDSA_E_LOGIN, ks_meta_create(f->s, "other", true, value, 1, &f->err));
+}
+
 static void starts_are_counted_and_commits_too(void **state)
 {
     ks_fixture *f = *state;
@@ -396,6 +418,7 @@ int main(void)
         cmocka_unit_test(the_change_counter_moves_with_keys_only),
         cmocka_unit_test(a_locked_store_shows_public_data_only),
         cmocka_unit_test(named_values_are_kept),
+        cmocka_unit_test(a_named_value_is_created_once),
         cmocka_unit_test(starts_are_counted_and_commits_too),
     };
 
