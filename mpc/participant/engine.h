@@ -41,6 +41,7 @@ typedef enum {
     PART_OP_RECOVERYINFO,
     PART_OP_IMPORT,
     PART_OP_UNDELETE,
+    PART_OP_EXPORT,
     PART_OP_COUNT
 } part_op_kind;
 typedef void (*part_event_fn)(void *ctx, part_op_kind op, part_event event, uint64_t duration_us);
@@ -68,10 +69,12 @@ typedef struct {
     uint64_t partial_timeout_ms;  /* partialSignatureTimeout; 0: PART_PARTIAL_TIMEOUT_MS */
     /* what a deletion leaves for its undoing: the default; what may be asked for here, by peers too */
     uint64_t deletion_grace_ms, deletion_grace_min_ms, deletion_grace_max_ms;
-    bool disable_reshare;            /* disableReshare: refused here, asked or asking */
-    bool import_keys;                /* importKeys: existing keys may be imported */
-    const tdsa_rsa_cert *const *ers; /* ersCertificates; lent: must outlive the engine */
-    size_t ers_count;                /* at most PART_ERS_CERTIFICATES_MAX */
+    bool disable_reshare;                /* disableReshare: refused here, asked or asking */
+    bool import_keys;                    /* importKeys: existing keys may be imported */
+    const tdsa_rsa_cert *const *ers;     /* ersCertificates; lent: must outlive the engine */
+    size_t ers_count;                    /* at most PART_ERS_CERTIFICATES_MAX */
+    const tdsa_rsa_cert *const *exports; /* exportCertificates: the same */
+    size_t export_count;
     bool require_known_clients; /* `clients:` list is set: only these pairs may register keys */
     /* keys that clients registered here and that have no shares yet: of one client, of all (0: any
      * number), and how long they are kept (0: for ever) */
@@ -372,6 +375,41 @@ void part_recovery_package_clear(part_recovery_package *pkg) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_engine_recovery(part_engine *e, const part_recovery_request *req,
                                                uint32_t deadline_ms, part_recovery_package *out,
                                                tdsa_err *err) TDSA_NONNULL;
+
+/* ---- export ---- */
+
+/** What is exported; lent. */
+typedef struct {
+    const char *key_id;
+    uint8_t certificate[32]; /* SHA-256 of one of the exportCertificates */
+    const uint32_t *path;    /* of a child; may be NULL */
+    uint16_t path_len;
+} part_export_spec;
+
+/* How errors begin that say whose approval is missing or too old; TDSA_E_DENIED. */
+#define PART_NOT_APPROVED        "NOT_APPROVED"
+#define PART_APPROVAL_EXPIRED    "APPROVAL_EXPIRED"
+#define PART_APPROVAL_DEFAULT_MS UINT64_C(900000)
+#define PART_APPROVAL_MAX_MS     UINT64_C(604800000)
+
+/**
+ * This participant's approval of one export, of the epoch that is in use now; recorded in the audit log
+ * first. The same again replaces it. Local. *expires_ms: wall clock.
+ * Errors: TDSA_E_NOT_FOUND, TDSA_E_DENIED (the key's policy, another certificate, no audit log),
+ * TDSA_E_BAD_INPUT (path, valid_ms), TDSA_E_LOGIN, TDSA_E_STORE.
+ */
+TDSA_MUST_USE tdsa_status part_engine_approve_export(part_engine *e, const part_export_spec *spec,
+                                                     uint64_t valid_ms, uint64_t *expires_ms,
+                                                     tdsa_err *err) TDSA_NONNULL;
+/**
+ * Exports an ACTIVE key, or a child of it: an info of a fresh sharing per participant, all verified.
+ * Every server must have approved it; that of a client is this call. Each approval is good for one.
+ * Errors: as part_engine_recovery, and TDSA_E_DENIED (PART_NOT_APPROVED, PART_APPROVAL_EXPIRED, policy,
+ * certificate, audit log; here or at the participant named).
+ */
+TDSA_MUST_USE tdsa_status part_engine_export(part_engine *e, const part_export_spec *spec,
+                                             uint32_t deadline_ms, part_recovery_package *out,
+                                             tdsa_err *err) TDSA_NONNULL;
 
 /* ---- signing ---- */
 

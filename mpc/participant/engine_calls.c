@@ -226,22 +226,48 @@ tdsa_status part_engine_sign_batch(part_engine *e, const char *key_id, const par
     return op == PART_OP_NONE ? st : TDSA_OK; /* each request says how it ended */
 }
 
-tdsa_status part_engine_recovery(part_engine *e, const part_recovery_request *req,
-                                 uint32_t deadline_ms, part_recovery_package *out, tdsa_err *err)
+/* The package moves to the caller. */
+static tdsa_status finish_package(part_engine *e, uint64_t op, part_recovery_package *out,
+                                  tdsa_err *err)
 {
     part_result result;
     tdsa_status st;
 
-    memset(out, 0, sizeof *out);
     memset(&result, 0, sizeof result);
-    part_engine_enter(e);
-    st = finish(e, part_start_recovery(e->part, req, deadline_ms, err), &result, err);
+    st = finish(e, op, &result, err);
     if (st == TDSA_OK) {
         *out = *result.recovery; /* the buffers move */
         free(result.recovery);
     } else {
         part_recovery_free(result.recovery);
     }
+    return st;
+}
+
+tdsa_status part_engine_recovery(part_engine *e, const part_recovery_request *req,
+                                 uint32_t deadline_ms, part_recovery_package *out, tdsa_err *err)
+{
+    memset(out, 0, sizeof *out);
+    part_engine_enter(e);
+    return finish_package(e, part_start_recovery(e->part, req, deadline_ms, err), out, err);
+}
+
+tdsa_status part_engine_export(part_engine *e, const part_export_spec *spec, uint32_t deadline_ms,
+                               part_recovery_package *out, tdsa_err *err)
+{
+    memset(out, 0, sizeof *out);
+    part_engine_enter(e);
+    return finish_package(e, part_start_export(e->part, spec, deadline_ms, err), out, err);
+}
+
+tdsa_status part_engine_approve_export(part_engine *e, const part_export_spec *spec,
+                                       uint64_t valid_ms, uint64_t *expires_ms, tdsa_err *err)
+{
+    tdsa_status st;
+
+    part_engine_enter(e);
+    st = part_approve_export(e->part, spec, valid_ms, expires_ms, err);
+    part_engine_leave(e);
     return st;
 }
 

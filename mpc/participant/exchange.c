@@ -193,7 +193,7 @@ void part_exchanges_ready(part *p, part_session *s, uint16_t peer)
 static bool of_run(part_ask_kind kind)
 {
     return kind == PART_ASK_KEYGEN || kind == PART_ASK_PRESIGN || kind == PART_ASK_RESHARE ||
-           kind == PART_ASK_IMPORT;
+           kind == PART_ASK_IMPORT || kind == PART_ASK_EXPORT;
 }
 
 /* Tells whoever asked that there is no answer. */

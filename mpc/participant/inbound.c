@@ -130,6 +130,7 @@ static void dispatch(part *p, part_session *s, uint16_t from, uint64_t seq, cons
         case PART_ASK_PRESIGN:
         case PART_ASK_RESHARE:
         case PART_ASK_IMPORT:
+        case PART_ASK_EXPORT:
             part_run_asked(p, s, from, seq, a);
             return;
         case PART_ASK_REGISTER:

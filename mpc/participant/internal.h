@@ -20,6 +20,7 @@
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
  *   audit.c        what is recorded before it happens   import.c  an existing key is dealt
+ *   export.c       an export and its run                approvals.c  what it needs at each server
  *   partial.c      partial signatures
  *   sign_batch.c   many signatures at once
  *   sign_request.c what is to be signed            signer.c    what a member answers
@@ -201,7 +202,7 @@ struct part_exchange {
 
 /* ---- runs ---- */
 
-typedef enum { RUN_KEYGEN, RUN_PRESIGN, RUN_RESHARE, RUN_IMPORT } part_run_kind;
+typedef enum { RUN_KEYGEN, RUN_PRESIGN, RUN_RESHARE, RUN_IMPORT, RUN_EXPORT } part_run_kind;
 
 /** What a reshare is about, as its coordinator proposes it; everybody checks it. */
 typedef struct {
@@ -225,18 +226,19 @@ struct part_run {
     uint64_t born_ms, deadline_ms;
     uint16_t members[GRP_PARTIES_MAX]; /* ascending */
     size_t member_count;
-    mpc_keygen *keygen; /* of a reshare and an import too */
+    mpc_keygen *keygen; /* of a reshare, import and export too */
     mpc_presign *presign;
-    part_key *key; /* presign: held */
+    part_key *key; /* presign, export: held */
     char key_id[KS_KEY_ID_MAX + 1];
     uint64_t lane, seq;
     uint32_t count;
     bool compressed;
-    bool stored;             /* keygen, reshare: the PENDING record is durable */
-    bool active;             /* reshare: the new epoch is the one in use here */
-    part_reshare_plan *plan; /* reshare: owned */
-    tdsa_buf plan_bytes;     /* the same as it travels */
-    uint32_t silent;         /* why it fails: these members did not answer, bit per index */
+    bool stored;                          /* keygen, reshare: the PENDING record is durable */
+    bool active;                          /* reshare: the new epoch is the one in use here */
+    part_reshare_plan *plan;              /* reshare: owned */
+    struct part_export_plan *export_plan; /* export: owned */
+    tdsa_buf plan_bytes;                  /* the same as it travels */
+    uint32_t silent; /* why it fails: these members did not answer, bit per index */
     struct {
         bool sent;      /* my message of the current round went out */
         bool asked;     /* its request of the current round waits for my message */

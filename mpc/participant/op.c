@@ -30,7 +30,7 @@ void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t starte
 static bool reports_itself(part_op_kind kind)
 {
     return kind == PART_OP_PRESIGN || kind == PART_OP_KEYGEN || kind == PART_OP_RESHARE ||
-           kind == PART_OP_IMPORT;
+           kind == PART_OP_IMPORT || kind == PART_OP_EXPORT;
 }
 
 part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t deadline_ms,
@@ -277,6 +277,7 @@ static part_ask_kind kind_of(const part_op *op)
     case PART_OP_PUBLIC_KEY:
     case PART_OP_XPUB:
     case PART_OP_IMPORT:
+    case PART_OP_EXPORT:
     case PART_OP_COUNT:
         break;
     }

@@ -124,6 +124,8 @@ uint64_t part_start_undelete(part *p, const char *key_id, uint32_t deadline_ms, 
     TDSA_NONNULL;
 uint64_t part_start_recovery(part *p, const part_recovery_request *req, uint32_t deadline_ms,
                              tdsa_err *err) TDSA_NONNULL;
+uint64_t part_start_export(part *p, const part_export_spec *spec, uint32_t deadline_ms,
+                           tdsa_err *err) TDSA_NONNULL;
 /** What is to be sealed as the backup of a share; clear it. */
 TDSA_MUST_USE tdsa_status part_backup_make(part *p, const char *key_id, part_share_backup *out,
                                            tdsa_err *err) TDSA_NONNULL;
@@ -135,8 +137,9 @@ uint64_t part_start_ping(part *p, uint32_t deadline_ms, tdsa_err *err) TDSA_NONN
 /** What an operation brought besides its status. */
 typedef struct {
     part_sign_result sign;
-    bool alive[GRP_PARTIES_MAX];     /* ping */
-    part_recovery_package *recovery; /* recovery infos: the taker's, part_recovery_free; or NULL */
+    bool alive[GRP_PARTIES_MAX]; /* ping */
+    part_recovery_package
+        *recovery; /* infos (recovery, export): the taker's, part_recovery_free; or NULL */
 } part_result;
 /** Clears and frees. NULL is allowed. */
 void part_recovery_free(part_recovery_package *pkg);
@@ -167,6 +170,9 @@ TDSA_MUST_USE tdsa_status part_purge(part *p, const char *key_id, uint64_t *drop
     TDSA_NONNULL;
 /* The following mean what part_engine_* says. */
 TDSA_MUST_USE tdsa_status part_purge_all(part *p, uint64_t *dropped, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status part_approve_export(part *p, const part_export_spec *spec,
+                                              uint64_t valid_ms, uint64_t *expires_ms,
+                                              tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status part_deletion_describe(part *p, const char *key_id,
                                                  part_deletion_info *out, tdsa_err *err)
     TDSA_NONNULL;

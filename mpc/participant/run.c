@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/failpoint.h"
 #include "base/statement.h"
+#include "participant/export.h"
 #include "participant/run_internal.h"
 
 /*
@@ -14,7 +15,7 @@
 
 /* ---- one face for both state machines ---- */
 
-/* Key generation, import and reshare are one state machine, which makes shares of a key. */
+/* Key generation, import, reshare and export are one state machine, which makes shares of a key. */
 static bool makes_key(const part_run *r)
 {
     return r->kind != RUN_PRESIGN;
@@ -134,6 +135,7 @@ void part_run_free(part *p, part_run *r)
     mpc_presign_free(r->presign);
     part_key_release(p, r->key);
     free(r->plan);
+    free(r->export_plan);
     tdsa_buf_clear(&r->plan_bytes);
     for (size_t i = 0; i < GRP_PARTIES_MAX; i++) {
         tdsa_buf_clear(&r->at[i].early);
@@ -150,6 +152,8 @@ part_op_kind part_run_op_kind(const part_run *r)
         return PART_OP_RESHARE;
     case RUN_IMPORT:
         return PART_OP_IMPORT;
+    case RUN_EXPORT:
+        return PART_OP_EXPORT;
     case RUN_PRESIGN:
         break;
     }
@@ -165,6 +169,8 @@ part_ask_kind part_run_ask_kind(const part_run *r)
         return PART_ASK_RESHARE;
     case RUN_IMPORT:
         return PART_ASK_IMPORT;
+    case RUN_EXPORT:
+        return PART_ASK_EXPORT;
     case RUN_PRESIGN:
         break;
     }
@@ -190,7 +196,8 @@ void part_run_end(part *p, part_run *run, const tdsa_err *why)
     static const char *const words[] = {[RUN_KEYGEN] = "key generation",
                                         [RUN_PRESIGN] = "presigning",
                                         [RUN_RESHARE] = "reshare",
-                                        [RUN_IMPORT] = "import"};
+                                        [RUN_IMPORT] = "import",
+                                        [RUN_EXPORT] = "export"};
     const tdsa_err reason = *why;
     part_session *s = run->session;
     const uint64_t op = run->op;
@@ -321,6 +328,9 @@ static tdsa_status after_advance(part *p, part_run *r, tdsa_err *err)
 
     if (r->kind == RUN_RESHARE) {
         return part_reshare_after(p, r, err);
+    }
+    if (r->kind == RUN_EXPORT) {
+        return part_export_after(p, r, err);
     }
     if (r->kind == RUN_KEYGEN || r->kind == RUN_IMPORT) {
         if (part_run_round(r) == MPC_KEYGEN_ROUND_STORED) {

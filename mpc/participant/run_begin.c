@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/statement.h"
+#include "participant/export.h"
 #include "participant/run_internal.h"
 
 #define PLAN_LEN_MAX 8192u /* bytes of a reshare's plan: 18 members and a policy fit */
@@ -16,6 +17,9 @@ static const char *begin_tag(part_ask_kind kind)
     }
     if (kind == PART_ASK_IMPORT) {
         return "begin-import";
+    }
+    if (kind == PART_ASK_EXPORT) {
+        return "begin-export";
     }
     return kind == PART_ASK_KEYGEN ? "begin-keygen" : "begin-presign";
 }
@@ -33,7 +37,7 @@ void part_begin_put(tdsa_buf *out, const part_run *r)
         tdsa_stmt_uint(out, r->count);
         tdsa_stmt_uint(out, r->compressed ? 1 : 0);
         tdsa_stmt_uint_list(out, r->members, r->member_count);
-    } else if (r->kind == RUN_RESHARE) {
+    } else if (r->kind == RUN_RESHARE || r->kind == RUN_EXPORT) {
         tdsa_stmt_octets(out, r->plan_bytes.data, r->plan_bytes.len);
     }
 }
@@ -57,7 +61,7 @@ tdsa_status part_begin_parse(part_begin *b, part_ask_kind kind, const uint8_t *i
         count = tdsa_stmt_read_uint(&r);
         wire = tdsa_stmt_read_uint(&r);
         b->member_count = tdsa_stmt_read_uint_list(&r, b->members, GRP_PARTIES_MAX);
-    } else if (kind == PART_ASK_RESHARE) {
+    } else if (kind == PART_ASK_RESHARE || kind == PART_ASK_EXPORT) {
         b->plan = tdsa_stmt_read_octets(&r, &b->plan_len, PLAN_LEN_MAX);
     }
     b->message = tdsa_stmt_read_octets(&r, &b->message_len, TDSA_BUF_LEN_MAX);
@@ -71,11 +75,17 @@ tdsa_status part_begin_parse(part_begin *b, part_ask_kind kind, const uint8_t *i
     return tdsa_reader_finish(&r, "begin", err);
 }
 
+static bool plan_fits(const part_run *r, const part_begin *b)
+{
+    return (r->kind != RUN_RESHARE && r->kind != RUN_EXPORT) ||
+           (r->plan_bytes.len == b->plan_len &&
+            memcmp(r->plan_bytes.data, b->plan, b->plan_len) == 0);
+}
+
 bool part_begin_fits(const part_run *r, const part_begin *b)
 {
     return strcmp(r->key_id, b->key_id) == 0 && r->coordinator == b->coordinator &&
-           (r->kind != RUN_RESHARE || (r->plan_bytes.len == b->plan_len &&
-                                       memcmp(r->plan_bytes.data, b->plan, b->plan_len) == 0)) &&
+           plan_fits(r, b) &&
            (r->kind != RUN_PRESIGN ||
             (r->key->key->pub.epoch == b->epoch && r->lane == b->lane && r->seq == b->seq &&
              r->count == b->count && r->compressed == b->compressed &&
@@ -251,6 +261,9 @@ static part_run_kind kind_of_ask(part_ask_kind ask)
     if (ask == PART_ASK_IMPORT) {
         return RUN_IMPORT;
     }
+    if (ask == PART_ASK_EXPORT) {
+        return RUN_EXPORT;
+    }
     return ask == PART_ASK_KEYGEN ? RUN_KEYGEN : RUN_PRESIGN;
 }
 
@@ -269,6 +282,46 @@ static tdsa_status take_plan(part *p, part_run *r, const part_begin *b, tdsa_err
         st = part_reshare_parse_plan(r->plan, b->plan, b->plan_len, err);
     }
     return st == TDSA_OK ? part_reshare_begin(p, r, err) : st;
+}
+
+static tdsa_status take_export_plan(part *p, part_run *r, const part_begin *b, tdsa_err *err)
+{
+    tdsa_status st;
+
+    r->export_plan = calloc(1, sizeof *r->export_plan);
+    if (r->export_plan == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "plan of an export");
+    }
+    tdsa_buf_append(&r->plan_bytes, b->plan, b->plan_len);
+    st = tdsa_buf_check(&r->plan_bytes, err);
+    if (st == TDSA_OK) {
+        st = part_export_parse_plan(r->export_plan, b->plan, b->plan_len, err);
+    }
+    return st == TDSA_OK ? part_export_begin(p, r, err) : st;
+}
+
+static tdsa_status join_presign(part *p, part_run *r, uint16_t from, const part_begin *b,
+                                tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    r->lane = b->lane;
+    r->seq = b->seq;
+    r->count = b->count;
+    r->compressed = b->compressed;
+    r->member_count = b->member_count;
+    memcpy(r->members, b->members, sizeof r->members);
+    if (r->lane >> 56 != from) {
+        st = TDSA_BLAME(err, from, "lane %llx is not of participant %u",
+                        (unsigned long long)r->lane, from);
+    }
+    if (st == TDSA_OK) {
+        st = part_key_hold(p, r->key_id, &r->key, err);
+    }
+    if (st == TDSA_OK) {
+        st = part_epoch_check(p, r->key, b->epoch, err);
+    }
+    return st == TDSA_OK ? new_presign(p, r, err) : st;
 }
 
 tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_ask *a,
@@ -291,26 +344,10 @@ tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_as
         st = part_import_begin(p, r, NULL, err);
     } else if (r->kind == RUN_RESHARE) {
         st = take_plan(p, r, b, err);
+    } else if (r->kind == RUN_EXPORT) {
+        st = take_export_plan(p, r, b, err);
     } else {
-        r->lane = b->lane;
-        r->seq = b->seq;
-        r->count = b->count;
-        r->compressed = b->compressed;
-        r->member_count = b->member_count;
-        memcpy(r->members, b->members, sizeof r->members);
-        if (r->lane >> 56 != from) {
-            st = TDSA_BLAME(err, from, "lane %llx is not of participant %u",
-                            (unsigned long long)r->lane, from);
-        }
-        if (st == TDSA_OK) {
-            st = part_key_hold(p, r->key_id, &r->key, err);
-        }
-        if (st == TDSA_OK) {
-            st = part_epoch_check(p, r->key, b->epoch, err);
-        }
-        if (st == TDSA_OK) {
-            st = new_presign(p, r, err);
-        }
+        st = join_presign(p, r, from, b, err);
     }
     if (st != TDSA_OK) {
         part_run_free(p, r);

@@ -14,7 +14,7 @@ typedef struct {
     bool compressed;
     uint16_t members[GRP_PARTIES_MAX];
     size_t member_count;
-    const uint8_t *plan; /* reshare */
+    const uint8_t *plan; /* reshare, export */
     size_t plan_len;
     const uint8_t *message;
     size_t message_len;

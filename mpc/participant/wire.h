@@ -58,6 +58,7 @@ typedef enum {
     PART_ASK_MARKS, /* nothing but what goes with every first question: the counters of rollback.c */
     PART_ASK_IMPORT,
     PART_ASK_UNDELETE,
+    PART_ASK_EXPORT,
     PART_ASK_END
 } part_ask_kind;
 
@@ -67,8 +68,9 @@ typedef enum { PART_BATCH_COINS = 1, PART_BATCH_REPLIES = 2 } part_batch_phase;
 
 typedef struct {
     part_ask_kind kind;
-    uint32_t run;   /* of KEYGEN, PRESIGN, RESHARE, IMPORT: number of the run inside the session */
-    uint32_t round; /* the same */
+    uint32_t
+        run; /* of KEYGEN, PRESIGN, RESHARE, IMPORT, EXPORT: number of the run inside the session */
+    uint32_t round;       /* the same */
     const uint8_t *marks; /* counters (participant/marks.h); marks_len 0: nothing new */
     size_t marks_len;
     const uint8_t *body;

@@ -37,6 +37,8 @@ static const char *op_name(part_op_kind op)
         return "RECOVERYINFO";
     case PART_OP_IMPORT:
         return "IMPORT";
+    case PART_OP_EXPORT:
+        return "EXPORT";
     case PART_OP_RESTORE:
     case PART_OP_PING:
     case PART_OP_COUNT:

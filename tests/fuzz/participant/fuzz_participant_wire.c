@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "participant/engine.h"
+#include "participant/export.h"
 #include "participant/internal.h"
 #include "participant/run_internal.h"
 #include "participant/wire.h"
@@ -115,6 +116,19 @@ static void plan(const uint8_t *data, size_t size)
     free(p);
 }
 
+static void export_plan(const uint8_t *data, size_t size)
+{
+    TDSA_SCOPED_BUF again = TDSA_BUF_EMPTY;
+    part_export_plan p;
+    tdsa_err err;
+
+    if (part_export_parse_plan(&p, data, size, &err) == TDSA_OK) {
+        require(p.path_len <= MPC_PATH_MAX);
+        part_export_put_plan(&again, &p);
+        same(&again, data, size);
+    }
+}
+
 static void word(const uint8_t *data, size_t size)
 {
     TDSA_SCOPED_BUF again = TDSA_BUF_EMPTY;
@@ -151,6 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     backup(data, size);
     begin(data, size);
     plan(data, size);
+    export_plan(data, size);
     word(data, size);
     presignature_name(data, size);
     return 0;
