@@ -18,7 +18,7 @@ struct cfg_participant {
     part_engine_cfg engine; /* roster holds the private keys */
     ks_cfg store;
     peer_keys *clients;
-    cfg_certificates ers;
+    cfg_certificates ers, exports;
     char *db_path;
 };
 

@@ -185,6 +185,11 @@ static tdsa_status fill(cfg_participant *p, const cfg *c, const tdsa_log *log, t
         p->engine.ers_count = p->ers.count;
     }
     if (st == TDSA_OK) {
+        st = cfg_fill_certificates(&p->exports, c, "tdsaLibrary.exportCertificates", log, err);
+        p->engine.exports = (const tdsa_rsa_cert *const *)p->exports.all;
+        p->engine.export_count = p->exports.count;
+    }
+    if (st == TDSA_OK) {
         st = cfg_fill_http(&p->engine.http, c, err);
     }
     if (st == TDSA_OK) {
@@ -218,6 +223,7 @@ void cfg_participant_free(cfg_participant *p)
     if (p != NULL) {
         free(p->clients);
         cfg_certificates_clear(&p->ers);
+        cfg_certificates_clear(&p->exports);
         free(p->db_path);
         tdsa_wipe(p, sizeof *p);
         free(p);

@@ -110,6 +110,11 @@ static const cfg_row library[] = {
      .help =
          "Own key. Existing private keys may be imported; every participant of the key must allow "
          "it by itself, and needs auditLog."},
+    {.name = "exportCertificates",
+     .type = CFG_STRINGS,
+     .help = "Own key. X.509 certificates, in the form of ersCertificates and at most 4, that "
+             "exportable keys may be exported under; each participant allows its own, and needs "
+             "auditLog. Absent: no export."},
     {.name = "auditLog",
      .type = CFG_STRING,
      .help = "Own key. File in which every act on keys is recorded before it happens; its head is "

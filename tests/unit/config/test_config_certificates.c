@@ -3,7 +3,7 @@
 #include "participant_support.h"
 #include "support/rsa_maker.h"
 
-/* tdsaLibrary.ersCertificates */
+/* tdsaLibrary.ersCertificates and exportCertificates */
 
 /* A document with these certificates, as base64. */
 static void document(tdsa_buf *out, const rsa_pair *const *pairs, size_t count)
@@ -55,6 +55,38 @@ static void fit_certificates_are_taken_in_their_order(void **state)
     assert_int_equal(load(both, 2, &record, &err), TDSA_OK);
     assert_null(strstr(record.text, "ersCertificates"));
     assert_int_equal(load(both, 0, &record, &err), TDSA_OK);
+    rsa_pair_clear(&a);
+    rsa_pair_clear(&b);
+}
+
+static void the_two_lists_are_apart(void **state)
+{
+    TDSA_SCOPED_BUF text = TDSA_BUF_EMPTY;
+    cfg_participant *p = NULL;
+    cfg *c = NULL;
+    log_record record;
+    rsa_pair a;
+    rsa_pair b;
+    tdsa_err err;
+
+    (void)state;
+    rsa_make_fit(&a, 3072);
+    rsa_make_fit(&b, 3080);
+    tdsa_buf_append_str(&text, MINIMAL "  exportCertificates: [");
+    tdsa_base64url_encode(&text, a.der.data, a.der.len);
+    tdsa_buf_append_str(&text, "]\n  ersCertificates: [");
+    tdsa_base64url_encode(&text, b.der.data, b.der.len);
+    tdsa_buf_append(&text, "]\n", sizeof "]\n");
+    assert_int_equal(make(&p, &c, (const char *)text.data, NULL, &record, &err), TDSA_OK);
+    assert_int_equal(cfg_participant_engine(p)->export_count, 1);
+    assert_int_equal(tdsa_rsa_cert_facts(cfg_participant_engine(p)->exports[0])->bits, 3072);
+    assert_int_equal(cfg_participant_engine(p)->ers_count, 1);
+    assert_int_equal(tdsa_rsa_cert_facts(cfg_participant_engine(p)->ers[0])->bits, 3080);
+    cfg_participant_free(p);
+    cfg_free(c);
+    assert_int_equal(make(&p, &c, MINIMAL "  exportCertificates: [ AAAA ]\n", NULL, &record, &err),
+                     TDSA_E_CONFIG);
+    assert_non_null(strstr(err.text, "tdsaLibrary.exportCertificates[0]"));
     rsa_pair_clear(&a);
     rsa_pair_clear(&b);
 }
@@ -142,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fit_certificates_are_taken_in_their_order),
+        cmocka_unit_test(the_two_lists_are_apart),
         cmocka_unit_test(short_and_expired_ones_are_taken_with_a_warning),
         cmocka_unit_test(an_unfit_one_is_named_by_its_place),
         cmocka_unit_test(too_many_and_the_same_twice_are_refused),
