@@ -72,6 +72,12 @@ const char *svc_error_code(const tdsa_err *err)
     if (part_is_rate_limited(err)) {
         return PART_RATE_LIMITED;
     }
+    if (err->status == TDSA_E_DENIED && strstr(err->text, PART_NOT_APPROVED ":") != NULL) {
+        return PART_NOT_APPROVED; /* here, or at the participant named */
+    }
+    if (err->status == TDSA_E_DENIED && strstr(err->text, PART_APPROVAL_EXPIRED ":") != NULL) {
+        return PART_APPROVAL_EXPIRED;
+    }
     return own_name(err) != NULL ? own_name(err) : tdsa_status_name(err->status);
 }
 

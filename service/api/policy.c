@@ -131,6 +131,7 @@ tdsa_status svc_policy_read(svc_call *c, part_key_spec *spec, tdsa_err *err)
 {
     const svc_value *reshare = svc_call_value(c, SVC_KEY_RESHARE);
     const svc_value *prepare = svc_call_value(c, SVC_KEY_PREPARE);
+    const svc_value *exportable = svc_call_value(c, SVC_KEY_EXPORTABLE);
     tdsa_status st = read_kind(c, spec, err);
 
     if (st == TDSA_OK) {
@@ -145,6 +146,7 @@ tdsa_status svc_policy_read(svc_call *c, part_key_spec *spec, tdsa_err *err)
     spec->policy.rate = number_or(svc_call_value(c, SVC_KEY_RATE), 0);
     spec->policy.reshare = !reshare->present || reshare->number != 0;
     spec->policy.prepare = prepare->present && prepare->number != 0;
+    spec->policy.exportable = exportable->present && exportable->number != 0;
     if (spec->policy.prepare && spec->scheme != MPC_SCHEME_ECDSA) {
         return refuse(c, "prepare", err, "prepare mode is for ecdsa keys");
     }
@@ -186,6 +188,7 @@ void svc_policy_put(json_t *o, const part_key_info *k)
     svc_put(o, "lowS", json_boolean(p->low_s));
     svc_put(o, "reshare", json_boolean(p->reshare));
     svc_put(o, "prepare", json_boolean(p->prepare));
+    svc_put(o, "exportable", json_boolean(p->exportable));
     svc_put(o, "signaturesPerMinute", json_integer((json_int_t)p->rate));
     if (p->derivation == MPC_DERIVE_BIP32) {
         svc_put(o, "minPathLength", json_integer((json_int_t)p->min_path));

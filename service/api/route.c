@@ -42,6 +42,33 @@ static const svc_field fields_recovery[SVC_RECOVERY_FIELDS] = {
                             "Only this participant's infos, also of a client's key; absent: a "
                             "verified package of all participants"},
 };
+/* Request fields that export and export-approvals share. */
+#define WHAT_TO_EXPORT                                                                           \
+    [SVC_EXPORT_CERTIFICATE] = {"certificate",                                                   \
+                                SVC_FIELD_HEX,                                                   \
+                                true,                                                            \
+                                32,                                                              \
+                                32,                                                              \
+                                NULL,                                                            \
+                                "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f0" \
+                                "0a08\"",                                                        \
+                                "SHA-256 of one of tdsaLibrary.exportCertificates"},             \
+    [SVC_EXPORT_PATH] = {"path",                                                                 \
+                         SVC_FIELD_TEXT,                                                         \
+                         false,                                                                  \
+                         1,                                                                      \
+                         600,                                                                    \
+                         NULL,                                                                   \
+                         NULL,                                                                   \
+                         "Path of a child of a bip32 key, m/44/0; "                              \
+                         "absent: the key itself"},
+
+static const svc_field fields_export[SVC_EXPORT_FIELDS] = {WHAT_TO_EXPORT};
+static const svc_field fields_approve_export[SVC_APPROVE_FIELDS] = {
+    WHAT_TO_EXPORT[SVC_APPROVE_VALID] = {"validSeconds", SVC_FIELD_INTEGER, false, 1,
+                                         PART_APPROVAL_MAX_MS / 1000, NULL, "900",
+                                         "How long the approval can be used; absent: 900"},
+};
 static const svc_field fields_backup[SVC_BACKUP_FIELDS] = {
     [SVC_BACKUP_PASSPHRASE] = {"passphrase", SVC_FIELD_TEXT, true, PART_PASSPHRASE_LEN_MIN,
                                PART_PASSPHRASE_LEN_MAX, NULL, "\"a long passphrase\"",
@@ -153,18 +180,20 @@ static const svc_query queries_stock[] = {
     {"ranges", "List up to so many ranges of available presignatures: 1..1000", "10"},
 };
 
-#define FIELDS_none     .fields = NULL, .field_count = 0
-#define FIELDS_key      .fields = fields_key, .field_count = SVC_KEY_FIELDS
-#define FIELDS_import   .fields = fields_import, .field_count = SVC_IMPORT_FIELDS
-#define FIELDS_reshare  .fields = fields_reshare, .field_count = SVC_RESHARE_FIELDS
-#define FIELDS_recovery .fields = fields_recovery, .field_count = SVC_RECOVERY_FIELDS
-#define FIELDS_backup   .fields = fields_backup, .field_count = SVC_BACKUP_FIELDS
-#define FIELDS_restore  .fields = fields_restore, .field_count = SVC_RESTORE_FIELDS
-#define FIELDS_presign  .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
-#define FIELDS_limit    .fields = fields_limit, .field_count = SVC_LIMIT_FIELDS
-#define FIELDS_sign     .fields = fields_sign, .field_count = SVC_SIGN_FIELDS
-#define FIELDS_partial  .fields = fields_partial, .field_count = SVC_PARTIAL_FIELDS
-#define FIELDS_combine  .fields = fields_combine, .field_count = SVC_COMBINE_FIELDS
+#define FIELDS_none           .fields = NULL, .field_count = 0
+#define FIELDS_key            .fields = fields_key, .field_count = SVC_KEY_FIELDS
+#define FIELDS_import         .fields = fields_import, .field_count = SVC_IMPORT_FIELDS
+#define FIELDS_reshare        .fields = fields_reshare, .field_count = SVC_RESHARE_FIELDS
+#define FIELDS_recovery       .fields = fields_recovery, .field_count = SVC_RECOVERY_FIELDS
+#define FIELDS_export         .fields = fields_export, .field_count = SVC_EXPORT_FIELDS
+#define FIELDS_approve_export .fields = fields_approve_export, .field_count = SVC_APPROVE_FIELDS
+#define FIELDS_backup         .fields = fields_backup, .field_count = SVC_BACKUP_FIELDS
+#define FIELDS_restore        .fields = fields_restore, .field_count = SVC_RESTORE_FIELDS
+#define FIELDS_presign        .fields = fields_presign, .field_count = SVC_PRESIGN_FIELDS
+#define FIELDS_limit          .fields = fields_limit, .field_count = SVC_LIMIT_FIELDS
+#define FIELDS_sign           .fields = fields_sign, .field_count = SVC_SIGN_FIELDS
+#define FIELDS_partial        .fields = fields_partial, .field_count = SVC_PARTIAL_FIELDS
+#define FIELDS_combine        .fields = fields_combine, .field_count = SVC_COMBINE_FIELDS
 #define FIELDS_batch                                                               \
     .fields = fields_batch, .field_count = SVC_BATCH_FIELDS, .items = fields_sign, \
     .item_count = SVC_SIGN_FIELDS

@@ -46,6 +46,11 @@ typedef enum {
     X(RECOVERY_INFO, SVC_POST, "/v1/keys/{}/recovery-info", SVC_KEY_RULES | SVC_RULE_ACTIVE,       \
       recovery, none, 200, "recoveryInfo",                                                         \
       "The shares of all participants, encrypted under the recovery certificates, with proofs")    \
+    X(APPROVE_EXPORT, SVC_POST, "/v1/keys/{}/export-approvals", SVC_KEY_RULES | SVC_RULE_ACTIVE,   \
+      approve_export, none, 201, "approveExport",                                                  \
+      "This participant's approval of one export of the key")                                      \
+    X(EXPORT, SVC_POST, "/v1/keys/{}/export", SVC_SERVER_KEY_RULES, export, none, 200, "export",   \
+      "The key for the holder of a certificate, where every participant has approved that")        \
     X(BACKUP, SVC_POST, "/v1/keys/{}/backup", SVC_KEY_RULES | SVC_RULE_ACTIVE, backup, none, 200,  \
       "backup", "This participant's share, sealed under a passphrase")                             \
     X(RESTORE, SVC_POST, "/v1/keys:restore", SVC_RULE_NONE, restore, none, 201, "restore",         \
@@ -122,6 +127,7 @@ enum {
     SVC_KEY_RATE,
     SVC_KEY_RESHARE,
     SVC_KEY_PREPARE,
+    SVC_KEY_EXPORTABLE,
     SVC_KEY_DERIVATION,
     SVC_KEY_MIN_PATH,
     SVC_KEY_MIN_PATH_XPUB,
@@ -138,6 +144,8 @@ enum {
 };
 enum { SVC_RESHARE_MEMBERS, SVC_RESHARE_THRESHOLD, SVC_RESHARE_FIELDS };
 enum { SVC_RECOVERY_AUX, SVC_RECOVERY_LOCAL, SVC_RECOVERY_FIELDS };
+enum { SVC_EXPORT_CERTIFICATE, SVC_EXPORT_PATH, SVC_EXPORT_FIELDS };
+enum { SVC_APPROVE_VALID = SVC_EXPORT_FIELDS, SVC_APPROVE_FIELDS }; /* the first as above */
 enum { SVC_BACKUP_PASSPHRASE, SVC_BACKUP_FIELDS };
 enum { SVC_RESTORE_BACKUP, SVC_RESTORE_PASSPHRASE, SVC_RESTORE_FIELDS };
 enum { SVC_PRESIGN_COUNT, SVC_PRESIGN_FIELDS };

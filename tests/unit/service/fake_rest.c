@@ -102,6 +102,41 @@ tdsa_status part_engine_reshare(part_engine *e, const char *key_id, const part_r
     return st;
 }
 
+static part_export_spec exported;
+
+const part_export_spec *fake_engine_exported(void)
+{
+    return &exported;
+}
+
+tdsa_status part_engine_approve_export(part_engine *e, const part_export_spec *spec,
+                                       uint64_t valid_ms, uint64_t *expires_ms, tdsa_err *err)
+{
+    (void)e;
+    (void)err;
+    exported = *spec;
+    *expires_ms = valid_ms; /* as if it were 1970 */
+    return TDSA_OK;
+}
+
+tdsa_status part_engine_export(part_engine *e, const part_export_spec *spec, uint32_t deadline_ms,
+                               part_recovery_package *out, tdsa_err *err)
+{
+    (void)e;
+    (void)deadline_ms;
+    exported = *spec;
+    memset(out, 0, sizeof *out);
+    if (spec->path_len == 7) {
+        return tdsa_err_blame(err, TDSA_E_DENIED, 2, TDSA_WHERE,
+                              "participant 2: " PART_NOT_APPROVED ": participant 2 has not");
+    }
+    out->public_key[0] = 2;
+    out->public_key_len = 33;
+    out->count = 1;
+    tdsa_buf_append_str(&out->infos[0].bytes, "info");
+    return tdsa_buf_check(&out->infos[0].bytes, err);
+}
+
 tdsa_status part_engine_sign_batch(part_engine *e, const char *key_id, const part_sign_request *req,
                                    size_t count, uint32_t deadline_ms, part_batch_item *out,
                                    tdsa_err *err)

@@ -27,6 +27,8 @@ void fake_engine_calls(part_engine *e, fake_calls *out);
 const part_import_spec *fake_engine_imported(const uint8_t **key, size_t *len);
 /** What the last reshare asked for; threshold 4 is refused as denied. */
 const part_reshare_spec *fake_engine_reshared(void);
+/** What the last approval or export asked for; a path of 7 elements was not approved by 2. */
+const part_export_spec *fake_engine_exported(void);
 /** Puts a key into a state, as if it came so from the store. */
 void fake_engine_set_state(part_engine *e, const char *key_id, ks_key_state state);
 

@@ -322,6 +322,51 @@ static void a_reshare_takes_members_and_threshold(void **state)
     rig_stop(&r);
 }
 
+static void an_export_takes_a_certificate_and_a_path(void **state)
+{
+    static const char cert[] =
+        "\"certificate\":\"00000000000000000000000000000000000000000000000000000000000000fF\"";
+    static const char *const bad[] = {"\"path\":\"m/1\"", "\"certificate\":\"00ff\"",
+                                      "\"certificate\":\"zz\"", "\"certificate\":7"};
+    char text[300];
+    rig r;
+    test_answer a;
+
+    (void)state;
+    rig_start(&r, PEER_NO_CLIENT, 0);
+    rig_make_key(&r, "{\"keyId\":\"k\",\"curve\":\"P-256\",\"exportable\":true}");
+    test_json(&a, r.port, "GET", "/v1/keys/k", "");
+    assert_non_null(strstr(a.body, "\"exportable\":true"));
+    (void)snprintf(text, sizeof text, "{%s,\"path\":\"m/1/2\",\"validSeconds\":60}", cert);
+    test_json(&a, r.port, "POST", "/v1/keys/k/export-approvals", text);
+    assert_int_equal(a.status, 201);
+    assert_non_null(strstr(a.body, "\"path\":\"m/1/2\""));
+    assert_non_null(strstr(a.body, "\"expiresAt\":\"1970-01-01T00:01:00.000Z\""));
+    assert_int_equal(fake_engine_exported()->certificate[31], 0xff);
+    assert_int_equal(fake_engine_exported()->path_len, 2);
+    (void)snprintf(text, sizeof text, "{%s}", cert);
+    test_json(&a, r.port, "POST", "/v1/keys/k/export-approvals", text);
+    assert_non_null(strstr(a.body, "\"expiresAt\":\"1970-01-01T00:15:00.000Z\""));
+    test_json(&a, r.port, "POST", "/v1/keys/k/export", text);
+    assert_int_equal(a.status, 200);
+    assert_non_null(strstr(a.body, "\"export\":true"));
+    assert_int_equal(fake_engine_exported()->path_len, 0);
+    (void)snprintf(text, sizeof text, "{%s,\"path\":\"m/1/2/3/4/5/6/7\"}", cert);
+    test_json(&a, r.port, "POST", "/v1/keys/k/export", text);
+    assert_int_equal(a.status, 403);
+    assert_non_null(strstr(a.body, "\"error\":\"NOT_APPROVED\""));
+    assert_non_null(strstr(a.body, "\"participantIndex\":2"));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        (void)snprintf(text, sizeof text, "{%s}", bad[i]);
+        test_json(&a, r.port, "POST", "/v1/keys/k/export", text);
+        assert_int_equal(a.status, 422);
+    }
+    (void)snprintf(text, sizeof text, "{%s,\"path\":\"m/2147483648\"}", cert);
+    test_json(&a, r.port, "POST", "/v1/keys/k/export", text);
+    assert_int_equal(a.status, 422);
+    rig_stop(&r);
+}
+
 static void keys_are_listed_page_by_page(void **state)
 {
     rig r;
@@ -463,6 +508,7 @@ int main(void)
         cmocka_unit_test(presignatures_are_made_all_or_none_counted_and_dropped),
         cmocka_unit_test(an_import_hands_the_key_to_the_engine),
         cmocka_unit_test(a_reshare_takes_members_and_threshold),
+        cmocka_unit_test(an_export_takes_a_certificate_and_a_path),
         cmocka_unit_test(keys_are_listed_page_by_page),
         cmocka_unit_test(every_row_is_routed_and_documented),
         cmocka_unit_test(examples_of_the_documentation_are_valid),
