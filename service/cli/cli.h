@@ -100,6 +100,8 @@ CLI_HANDLER(key_limit);
 CLI_HANDLER(key_sign);
 CLI_HANDLER(key_partial_sign);
 CLI_HANDLER(key_combine);
+CLI_HANDLER(key_approve_export);
+CLI_HANDLER(key_export);
 CLI_HANDLER(key_reshare);
 CLI_HANDLER(key_delete);
 CLI_HANDLER(key_undelete);

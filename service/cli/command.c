@@ -9,9 +9,10 @@
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 #define O(name)     CLI_SET(name)
 
-#define OPTIONS_OF_A_KEY                                                                       \
-    (O(LABEL) | O(DERIVATION) | O(PURPOSE) | O(DIGESTS) | O(LOW_S) | O(RATE) | O(NO_RESHARE) | \
-     O(PREPARE) | O(MIN_PATH) | O(MIN_PATH_XPUB) | O(MAX_PATH) | O(PATH_PREFIX) | O(STOCK_LIMIT))
+#define OPTIONS_OF_A_KEY                                                                          \
+    (O(LABEL) | O(DERIVATION) | O(PURPOSE) | O(DIGESTS) | O(LOW_S) | O(RATE) | O(NO_RESHARE) |    \
+     O(EXPORTABLE) | O(PREPARE) | O(MIN_PATH) | O(MIN_PATH_XPUB) | O(MAX_PATH) | O(PATH_PREFIX) | \
+     O(STOCK_LIMIT))
 
 const cli_command cli_commands[] = {
     {"info", "", 0, 0, CLI_ASKS, "show who answers: version, participants, limits", NULL,
@@ -79,6 +80,20 @@ const cli_command cli_commands[] = {
      "make a signature of the parts that key partial-sign wrote",
      "Who answers must have given one of the parts. The signature is verified before it is shown.",
      "tdsa key combine invoices part0 part1 part2 --out invoice.sig", cli_do_key_combine},
+    {"key approve-export", "KEY", O(CERTIFICATE) | O(PATH) | O(VALID), O(CERTIFICATE),
+     CLI_ASKS | CLI_UNSEALS, "let one export of the key happen, as the participant that answers",
+     "The certificate must be one of its exportCertificates, and the key exportable. Every server "
+     "approves for "
+     "itself; the approval is for this epoch, certificate and path, and for one export.",
+     "tdsa key approve-export invoices --certificate export.pem", cli_do_key_approve_export},
+    {"key export", "KEY", O(CERTIFICATE) | O(PATH) | O(OUT), O(CERTIFICATE),
+     CLI_ASKS | CLI_PEERS | CLI_UNSEALS, "take the key out of the participants, encrypted",
+     "Every participant encrypts a share of a fresh sharing under the certificate, with a proof. "
+     "tdsa "
+     "recovery verify and recover read what comes out. With --path a derived key is exported. "
+     "Without --out "
+     "the package goes to standard output.",
+     "tdsa key export invoices --certificate export.pem --out invoices.export", cli_do_key_export},
     {"key reshare", "KEY", O(MEMBERS) | O(THRESHOLD), 0, CLI_ASKS | CLI_PEERS | CLI_UNSEALS,
      "give the key new shares",
      "The public key stays; old shares, with every backup of them, and all presignatures become "

@@ -52,6 +52,8 @@ typedef enum {
       "signatures per minute that every participant allows; 0: no limit")                          \
     X(NO_RESHARE, "no-reshare", 0, CLI_FLAG, NULL, NULL, "!reshare",                               \
       "never give the key new shares")                                                             \
+    X(EXPORTABLE, "exportable", 0, CLI_FLAG, NULL, NULL, "exportable",                             \
+      "the key may be exported, when every participant approves")                                  \
     X(PREPARE, "prepare", 0, CLI_FLAG, NULL, NULL, "prepare",                                      \
       "prepare mode: one exchange more per signature")                                             \
     X(MIN_PATH, "min-path", 0, CLI_INTEGER, "N", NULL, "minPathLength",                            \
@@ -112,6 +114,8 @@ typedef enum {
     X(GRACE, "grace", 0, CLI_INTEGER, "SECONDS", NULL, NULL,                                       \
       "time for undoing it, within the bounds of the configuration; its deletionGracePeriod when " \
       "absent")                                                                                    \
+    X(VALID, "valid", 0, CLI_INTEGER, "SECONDS", NULL, "validSeconds",                             \
+      "how long the approval holds; 900 when absent")                                              \
     X(YES, "yes", 0, CLI_FLAG, NULL, NULL, NULL, "do not ask whether it is meant")                 \
     X(OUT, "out", 0, CLI_FILE, "FILE", NULL, NULL, "write it there, whole or not at all")
 

@@ -46,7 +46,8 @@ def with_daemons(build, place, kind, facts):
     der = base64.urlsafe_b64encode((place.home / "work/first.der").read_bytes()).rstrip(b"=").decode()
     with Cluster(build, kind) as cluster:
         for index in range(3):
-            rig.change(cluster, index, "sessionTimeout: 60", f"sessionTimeout: 60\n  ersCertificates: [{der}]")
+            rig.change(cluster, index, "sessionTimeout: 60", f"sessionTimeout: 60\n  ersCertificates: [{der}]\n  exportCertificates: [{der}]"
+                       f"\n  auditLog: {cluster.home}/audit{index}.log")
         for index in cluster.servers:
             rig.use_aesgcm(cluster, index, "a-key-of-the-command-line-test-0123456789")
         cluster.start_all()
@@ -89,6 +90,23 @@ def servers(tdsa):
         report(tdsa, 0, "recovery", "verify", *parts, "--certificate", "first.der")
         tdsa.fails(2, "--url", "recovery", "info", "will", "--quiet", env=tdsa.env(config=1))
 
+    def a_key_leaves_when_every_server_has_approved():
+        tdsa.ok("key", "create", "moving", "--curve", "P-256", "--derivation", "none", "--exportable")
+        tdsa.ok("key", "public-key", "moving", "--out", "moving.pem")
+        asked = ("key", "export", "moving", "--certificate", "first.der")
+        tdsa.fails(4, "participant 1", *asked)
+        for index in range(3):
+            tdsa.ok("key", "approve-export", "moving", "--certificate", "first.der", "--valid", "600", env=tdsa.env(index))
+        tdsa.ok(*asked, "--out", "moving.export")
+        doc, _ = report(tdsa, 0, "recovery", "verify", "moving.export", "--certificate", "first.der", "--public-key", "moving.pem")
+        need(doc["complete"] and doc["export"] is True, doc)
+        report(tdsa, 0, "recovery", "recover", "moving.export", "--key", "first.key", "--public-key", "moving.pem", "--out",
+               "moving.key")
+        signs(work, "moving.key", "moving.pem")
+        tdsa.fails(4, "participant", *asked)  # one approval, one export
+        tdsa.fails(4, "forbids", "key", "approve-export", "will", "--certificate", "first.der")
+        tdsa.fails(2, "certificate", "key", "export", "moving", "--certificate", "letter")
+
     def refusals_are_told():
         tdsa.fails(3, "nobody", "recovery", "info", "nobody")
         (work / "long").write_bytes(b"x" * 1025)
@@ -98,7 +116,8 @@ def servers(tdsa):
         tdsa.fails(5, "participant 2", "recovery", "info", "will")
 
     return [a_key_of_daemons_is_verified_and_recovered, without_out_the_package_goes_to_standard_output,
-            a_server_makes_its_own_info_from_its_configuration, refusals_are_told]
+            a_server_makes_its_own_info_from_its_configuration, a_key_leaves_when_every_server_has_approved,
+            refusals_are_told]
 
 
 def client(tdsa):
