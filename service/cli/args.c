@@ -169,7 +169,7 @@ static tdsa_status read_option(cli_args *out, int argc, char *const *argv, int *
     const char *name = is_long ? text + 2 : text + 1;
     const char *equals = is_long ? strchr(name, '=') : NULL;
     const size_t len = equals != NULL ? (size_t)(equals - name) : strlen(name);
-    cli_opt number;
+    cli_opt number = CLI_OPTS_END;
 
     if (is_long ? !find_option(&number, name, len) : len != 1 || !find_letter(&number, name[0])) {
         return is_long

@@ -373,7 +373,10 @@ static void a_named_value_is_created_once(void **state)
 
         OK(f, ks_meta_create(f->s, name, sealed, value, sizeof value, &f->err));
         EXPECT(f, TDSA_E_CONFLICT, ks_meta_create(f->s, name, sealed, value, 1, &f->err));
-        ks_fixture_reopen(f);
+        if (strcmp(f->cfg.backend, "memory") !=
+            0) { /* which forgets everything when it is closed */
+            ks_fixture_reopen(f);
+        }
         EXPECT(f, TDSA_E_CONFLICT, ks_meta_create(f->s, name, sealed, value, 1, &f->err));
         tdsa_buf_reset(&out);
         OK(f, ks_meta_get(f->s, name, sealed, &out, &f->err));
