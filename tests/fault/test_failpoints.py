@@ -62,7 +62,9 @@ class Campaign:
         need(made and code == 0, f"the run without kills fails: exit {code}")
         for index in (0, 1, 2):
             text = files[index].read_text() if files[index].exists() else ""
-            names[index] = {name: text.split().count(name) for name in sorted(set(text.split()))}
+            # a database is migrated once in its life: test_migrations.py kills there
+            names[index] = {name: text.split().count(name) for name in sorted(set(text.split()))
+                            if not name.startswith("migrate.")}
             self.restart(index) if index != CLIENT else None
         return names
 
