@@ -1,13 +1,16 @@
 #include "keystore/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/encode.h"
 #include "base/hash.h"
 #include "base/statement.h"
+#include "keystore/kcv.h"
 
 #define NAME_NONE       "none"
-#define NAME_LEN_MAX    32u
+#define NAME_LEN_MAX    (KS_PLUGIN_NAME_MAX + 1u)
 #define WRAPPED_LEN_MAX 1024u
 
 /* The meta row KS_META_DATA_KEY: stmt("data-key", encryptor, wrapped form). */
@@ -19,7 +22,7 @@ typedef struct {
 
 static const char *encryptor_name(const ks *s)
 {
-    return s->encryptor != NULL ? s->encryptor->ops->name : NAME_NONE;
+    return s->encryptor != NULL ? s->encryptor->name : NAME_NONE;
 }
 
 static tdsa_status parse_row(data_key_row *out, const tdsa_buf *row, tdsa_err *err)
@@ -64,11 +67,34 @@ static tdsa_status create_row(ks *s, const tdsa_buf *wrapped, tdsa_err *err)
     return ks_leave_commit(s, st);
 }
 
+/* The check value that each encryptor puts at the head of what it wraps, for people. */
+static void stored_check_value(char out[2 * KS_KCV_LEN + 1], const data_key_row *row)
+{
+    tdsa_reader r = tdsa_reader_of(row->wrapped, row->wrapped_len);
+    char label[NAME_LEN_MAX];
+    uint8_t kcv[KS_KCV_LEN];
+
+    tdsa_stmt_read_text(&r, label, sizeof label);
+    tdsa_stmt_read_exact(&r, kcv, sizeof kcv);
+    tdsa_hex(out, kcv, sizeof kcv);
+}
+
+/* That of the configured one, as far as it is known before a login. */
+static void own_check_value(char out[2 * KS_KCV_LEN + 1], const ks *s)
+{
+    (void)snprintf(out, 2 * KS_KCV_LEN + 1, "?");
+    if (s->encryptor != NULL && s->encryptor->kcv != NULL) {
+        tdsa_hex(out, s->encryptor->kcv, KS_KCV_LEN);
+    }
+}
+
 /* A store that was made with one encryptor never opens with another: rows would be refused one by
  * one later, or worse, new ones stored in clear beside the old. */
 static tdsa_status check_encryptor(const ks *s, const data_key_row *row, tdsa_err *err)
 {
     const char *now = encryptor_name(s);
+    char stored[2 * KS_KCV_LEN + 1];
+    char own[2 * KS_KCV_LEN + 1];
 
     if (strcmp(row->encryptor, now) == 0) {
         return TDSA_OK;
@@ -85,9 +111,13 @@ static tdsa_status check_encryptor(const ks *s, const data_key_row *row, tdsa_er
                          "configured: open it without a key, or start an empty database",
                          now);
     }
-    return TDSA_FAIL(err, TDSA_E_WRAPPING,
-                     "the rows are sealed with encryptor '%s', but '%s' is configured",
-                     row->encryptor, now);
+    stored_check_value(stored, row);
+    own_check_value(own, s);
+    return TDSA_FAIL(
+        err, TDSA_E_WRAPPING,
+        "the rows are sealed with encryptor '%s', but '%s' is configured (check values "
+        "%s and %s): use the old one, or tdsa keystore change-encryptor",
+        row->encryptor, now, stored, own);
 }
 
 tdsa_status ks_data_key_check(ks *s, tdsa_err *err)
@@ -154,6 +184,13 @@ static tdsa_status check_no_shares(ks *s, tdsa_err *err)
     return st;
 }
 
+static tdsa_status make_data_key(ks *s, tdsa_secret **out, tdsa_err *err)
+{
+    tdsa_status st = tdsa_secret_new(out, TDSA_KEY_LEN, err);
+
+    return st == TDSA_OK ? tdsa_rng_fill(&s->rng, tdsa_secret_bytes(*out), TDSA_KEY_LEN, err) : st;
+}
+
 /* The first unlock of an empty database makes the data key. */
 static tdsa_status create_data_key(ks *s, const char *pin, size_t pin_len, tdsa_secret **key,
                                    tdsa_err *err)
@@ -162,7 +199,10 @@ static tdsa_status create_data_key(ks *s, const char *pin, size_t pin_len, tdsa_
     tdsa_status st = check_no_shares(s, err);
 
     if (st == TDSA_OK && !s->rows_clear) {
-        st = s->encryptor->ops->create(s->encryptor, pin, pin_len, key, &wrapped, err);
+        st = make_data_key(s, key, err);
+    }
+    if (st == TDSA_OK && !s->rows_clear) {
+        st = s->encryptor->ops->wrap(s->encryptor, pin, pin_len, *key, &wrapped, err);
     }
     if (st == TDSA_OK) {
         st = create_row(s, &wrapped, err);

@@ -10,14 +10,13 @@
 typedef struct ks_encryptor ks_encryptor;
 
 typedef struct {
-    const char *name;
     /** True when unlocking needs a PIN from outside (module login). */
     bool needs_login;
     tdsa_status (*open)(ks_encryptor **out, const ks_cfg *cfg, tdsa_err *err);
     void (*close)(ks_encryptor *e);
-    /** Makes a fresh data key and its wrapped form for the meta row. */
-    tdsa_status (*create)(ks_encryptor *e, const char *pin, size_t pin_len, tdsa_secret **data_key,
-                          tdsa_buf *wrapped, tdsa_err *err);
+    /** Appends the wrapped form of a data key, after what may fail silently (token, plugin) unwrapped it again. */
+    tdsa_status (*wrap)(ks_encryptor *e, const char *pin, size_t pin_len,
+                        const tdsa_secret *data_key, tdsa_buf *wrapped, tdsa_err *err);
     /** The data key of a wrapped form. Errors: TDSA_E_LOGIN, TDSA_E_WRAPPING (names the key check
      * value found and the one expected). */
     tdsa_status (*unwrap)(ks_encryptor *e, const char *pin, size_t pin_len, const uint8_t *wrapped,
@@ -26,9 +25,16 @@ typedef struct {
 
 struct ks_encryptor {
     const ks_encryptor_ops *ops;
+    const char *name;   /* "aesgcm", "pkcs11", or that of a plugin; stored with each wrapped key */
+    const uint8_t *kcv; /* check value of the wrapping key; NULL: a login is needed to know it */
 };
 
 extern const ks_encryptor_ops ks_encryptor_aesgcm;
 extern const ks_encryptor_ops ks_encryptor_pkcs11;
+extern const ks_encryptor_ops ks_encryptor_plugin;
+
+/** The encryptor of a configuration; NULL when it is KS_ENCRYPTOR_NONE. Close it with ops->close. */
+TDSA_MUST_USE tdsa_status ks_encryptor_open(ks_encryptor **out, const ks_cfg *cfg, tdsa_err *err)
+    TDSA_NONNULL;
 
 #endif

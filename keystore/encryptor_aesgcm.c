@@ -89,7 +89,7 @@ static tdsa_status aesgcm_open(ks_encryptor **out, const ks_cfg *cfg, tdsa_err *
     if (e == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for an encryptor");
     }
-    e->base.ops = &ks_encryptor_aesgcm;
+    e->base = (ks_encryptor){&ks_encryptor_aesgcm, "aesgcm", e->kcv};
     e->rng = cfg->rng;
     st = derive(e, cfg->encryption_key, err);
     if (st != TDSA_OK) {
@@ -106,26 +106,18 @@ static void head(tdsa_buf *out, const uint8_t kcv[KS_KCV_LEN])
     tdsa_stmt_octets(out, kcv, KS_KCV_LEN);
 }
 
-static tdsa_status aesgcm_create(ks_encryptor *base, const char *pin, size_t pin_len,
-                                 tdsa_secret **data_key, tdsa_buf *wrapped, tdsa_err *err)
+static tdsa_status aesgcm_wrap(ks_encryptor *base, const char *pin, size_t pin_len,
+                               const tdsa_secret *data_key, tdsa_buf *wrapped, tdsa_err *err)
 {
     aesgcm *e = self(base);
-    TDSA_SCOPED_SECRET key = NULL;
     TDSA_SCOPED_BUF aad = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF sealed = TDSA_BUF_EMPTY;
     uint8_t nonce[TDSA_GCM_NONCE_LEN];
     tdsa_gcm p = {tdsa_secret_view(e->wrap_key), nonce, NULL, 0};
-    tdsa_status st = tdsa_secret_new(&key, TDSA_KEY_LEN, err);
+    tdsa_status st = tdsa_rng_fill(&e->rng, nonce, sizeof nonce, err);
 
     (void)pin;
     (void)pin_len;
-    *data_key = NULL;
-    if (st == TDSA_OK) {
-        st = tdsa_rng_fill(&e->rng, tdsa_secret_bytes(key), TDSA_KEY_LEN, err);
-    }
-    if (st == TDSA_OK) {
-        st = tdsa_rng_fill(&e->rng, nonce, sizeof nonce, err);
-    }
     if (st != TDSA_OK) {
         return st;
     }
@@ -133,18 +125,13 @@ static tdsa_status aesgcm_create(ks_encryptor *base, const char *pin, size_t pin
     p.aad = aad.data;
     p.aad_len = aad.len;
     tdsa_buf_append(&sealed, nonce, sizeof nonce);
-    st = tdsa_gcm_seal(&sealed, &p, tdsa_secret_view(key), TDSA_KEY_LEN, err);
+    st = tdsa_gcm_seal(&sealed, &p, tdsa_secret_view(data_key), TDSA_KEY_LEN, err);
     if (st != TDSA_OK) {
         return st;
     }
     head(wrapped, e->kcv);
     tdsa_stmt_octets(wrapped, sealed.data, sealed.len);
-    st = tdsa_buf_check(wrapped, err);
-    if (st == TDSA_OK) {
-        *data_key = key;
-        key = NULL;
-    }
-    return st;
+    return tdsa_buf_check(wrapped, err);
 }
 
 static tdsa_status aesgcm_unwrap(ks_encryptor *base, const char *pin, size_t pin_len,
@@ -188,10 +175,9 @@ static tdsa_status aesgcm_unwrap(ks_encryptor *base, const char *pin, size_t pin
 }
 
 const ks_encryptor_ops ks_encryptor_aesgcm = {
-    .name = "aesgcm",
     .needs_login = false,
     .open = aesgcm_open,
     .close = aesgcm_close,
-    .create = aesgcm_create,
+    .wrap = aesgcm_wrap,
     .unwrap = aesgcm_unwrap,
 };

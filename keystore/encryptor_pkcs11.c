@@ -66,7 +66,7 @@ static tdsa_status pkcs11_open(ks_encryptor **out, const ks_cfg *cfg, tdsa_err *
     if (e == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for an encryptor");
     }
-    e->base.ops = &ks_encryptor_pkcs11;
+    e->base = (ks_encryptor){&ks_encryptor_pkcs11, "pkcs11", NULL};
     e->rng = cfg->rng;
     e->create_key = cfg->create_wrapping_key;
     st = ks_wrap_uri_parse(&e->uri, cfg->wrapping_uri, err);
@@ -289,10 +289,10 @@ static bool was_pulled_away(CK_RV rv)
            rv == CKR_SESSION_CLOSED;
 }
 
-/* What is to be done in a session: create (data_key is there) or unwrap (it is not). */
+/* What is to be done in a session: wrap (data_key is there) or unwrap (it is not). */
 typedef struct {
     pkcs11 *e;
-    bool create;
+    bool wrap;
     wrapped_key k;
     tdsa_secret *data_key;
 } job;
@@ -300,11 +300,11 @@ typedef struct {
 static tdsa_status run_once(job *j, const ks_wrap_pin *pin, CK_RV *rv, tdsa_err *err)
 {
     ks_wrap w;
-    tdsa_status st = ks_wrap_begin(&w, j->e->uri, pin, j->create && j->e->create_key, err);
+    tdsa_status st = ks_wrap_begin(&w, j->e->uri, pin, j->wrap && j->e->create_key, err);
 
     if (st == TDSA_OK) {
-        st = j->create ? wrap_in_session(&w, j->e, &j->k, j->data_key, err)
-                       : unwrap_in_session(&w, &j->k, &j->data_key, err);
+        st = j->wrap ? wrap_in_session(&w, j->e, &j->k, j->data_key, err)
+                     : unwrap_in_session(&w, &j->k, &j->data_key, err);
     }
     ks_wrap_end(&w);
     *rv = w.rv;
@@ -334,16 +334,12 @@ static tdsa_status run(job *j, const char *pin, size_t pin_len, tdsa_err *err)
     return st;
 }
 
-static tdsa_status pkcs11_create(ks_encryptor *base, const char *pin, size_t pin_len,
-                                 tdsa_secret **data_key, tdsa_buf *wrapped, tdsa_err *err)
+static tdsa_status pkcs11_wrap(ks_encryptor *base, const char *pin, size_t pin_len,
+                               const tdsa_secret *data_key, tdsa_buf *wrapped, tdsa_err *err)
 {
-    job j = {.e = self(base), .create = true};
-    tdsa_status st = tdsa_secret_new(&j.data_key, TDSA_KEY_LEN, err);
+    job j = {.e = self(base), .wrap = true};
+    tdsa_status st = tdsa_secret_copy(&j.data_key, tdsa_secret_view(data_key), TDSA_KEY_LEN, err);
 
-    *data_key = NULL;
-    if (st == TDSA_OK) {
-        st = tdsa_rng_fill(&j.e->rng, tdsa_secret_bytes(j.data_key), TDSA_KEY_LEN, err);
-    }
     if (st == TDSA_OK) {
         st = tdsa_rng_fill(&j.e->rng, j.k.nonce, sizeof j.k.nonce, err);
     }
@@ -356,19 +352,15 @@ static tdsa_status pkcs11_create(ks_encryptor *base, const char *pin, size_t pin
         tdsa_stmt_octets(wrapped, j.k.sealed, sizeof j.k.sealed);
         st = tdsa_buf_check(wrapped, err);
     }
-    if (st != TDSA_OK) {
-        tdsa_secret_free(j.data_key);
-        return st;
-    }
-    *data_key = j.data_key;
-    return TDSA_OK;
+    tdsa_secret_free(j.data_key);
+    return st;
 }
 
 static tdsa_status pkcs11_unwrap(ks_encryptor *base, const char *pin, size_t pin_len,
                                  const uint8_t *wrapped, size_t wrapped_len, tdsa_secret **data_key,
                                  tdsa_err *err)
 {
-    job j = {.e = self(base), .create = false};
+    job j = {.e = self(base), .wrap = false};
     tdsa_reader r = tdsa_reader_of(wrapped, wrapped_len);
     tdsa_status st;
 
@@ -388,10 +380,9 @@ static tdsa_status pkcs11_unwrap(ks_encryptor *base, const char *pin, size_t pin
 }
 
 const ks_encryptor_ops ks_encryptor_pkcs11 = {
-    .name = "pkcs11",
     .needs_login = true,
     .open = pkcs11_open,
     .close = pkcs11_close,
-    .create = pkcs11_create,
+    .wrap = pkcs11_wrap,
     .unwrap = pkcs11_unwrap,
 };

@@ -55,8 +55,13 @@ typedef enum { KS_BATCH_MADE = 1, KS_BATCH_FREE = 2, KS_BATCH_VOID = 3 } ks_batc
 typedef enum {
     KS_ENCRYPTOR_NONE,   /* empty encryptionKey: rows are not encrypted (loud warning) */
     KS_ENCRYPTOR_AESGCM, /* data key = HKDF of the secret `encryption_key` */
-    KS_ENCRYPTOR_PKCS11  /* data key wrapped by a key in a token found by an RFC 7512 URI */
+    KS_ENCRYPTOR_PKCS11, /* data key wrapped by a key in a token found by an RFC 7512 URI */
+    KS_ENCRYPTOR_PLUGIN  /* data key wrapped by a shared object (keystore/encryptor_plugin.h) */
 } ks_encryptor_kind;
+
+#define KS_PLUGIN_FOLDER_USUAL "/tdsa/lib"
+#define KS_PLUGIN_NAME_MAX     96u /* characters */
+#define KS_PLUGIN_FILES_MAX    64u /* *.so that are looked at */
 
 typedef struct {
     const char *backend; /* "sqlite" or "memory" */
@@ -69,6 +74,10 @@ typedef struct {
     const char *encryption_key; /* AESGCM: opaque secret text, any length > 0 */
     /* PKCS11: "pkcs11:token=...;object=...?module-path=...&pin-source=file:...|pin-value=..." */
     const char *wrapping_uri;
+    /* PLUGIN: the name that it declares, its folder (NULL: the usual one), and what it is given, in order */
+    const char *plugin_name, *plugin_folder;
+    const char *const *plugin_arguments;
+    size_t plugin_argument_count;
     bool create_wrapping_key; /* PKCS11: make the AES-256 wrapping key when the token has none */
     /* a second copy of the counters, on another volume than the database; NULL: none */
     const char *counter_file;

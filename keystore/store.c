@@ -66,19 +66,15 @@ static tdsa_status open_backend(ks_backend **out, const ks_cfg *cfg, tdsa_err *e
 
 static tdsa_status open_encryptor(ks *s, const ks_cfg *cfg, tdsa_err *err)
 {
-    switch (cfg->encryptor) {
-    case KS_ENCRYPTOR_NONE:
-        s->rows_clear = true;
+    tdsa_status st = ks_encryptor_open(&s->encryptor, cfg, err);
+
+    s->rows_clear = st == TDSA_OK && s->encryptor == NULL;
+    if (s->rows_clear) {
         tdsa_logf(s->log, TDSA_LOG_WARN, KS_LOGGER,
                   "NO ENCRYPTION KEY: key shares are stored in clear; set encryptionKey or a "
                   "wrapping key");
-        return TDSA_OK;
-    case KS_ENCRYPTOR_AESGCM:
-        return ks_encryptor_aesgcm.open(&s->encryptor, cfg, err);
-    case KS_ENCRYPTOR_PKCS11:
-        return ks_encryptor_pkcs11.open(&s->encryptor, cfg, err);
     }
-    return TDSA_FAIL(err, TDSA_E_CONFIG, "unknown encryptor %d", (int)cfg->encryptor);
+    return st;
 }
 
 /* A random number made with the database: lanes of different databases differ too. */

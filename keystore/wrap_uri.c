@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -133,6 +134,40 @@ static tdsa_status take_pin_value(ks_wrap_uri *u, const char *value, tdsa_err *e
     return st;
 }
 
+/* A name of a variable or credential: nothing that leads out of a folder. */
+static tdsa_status take_pin_name(char **out, const char *name, tdsa_err *err)
+{
+    static const char legal[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    const size_t len = strnlen(name, KS_WRAP_NAME_MAX + 1);
+
+    if (len == 0 || len > KS_WRAP_NAME_MAX || name[0] == '.' || strspn(name, legal) != len) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "pin-source env: and credential: want a name of letters, digits, '_', '.' "
+                         "and '-'");
+    }
+    *out = strdup(name);
+    return *out != NULL ? TDSA_OK : no_memory(err);
+}
+
+static tdsa_status take_pin_source(ks_wrap_uri *u, const char *source, tdsa_err *err)
+{
+    if (strncmp(source, "env:", 4) == 0) {
+        return take_pin_name(&u->pin_env, source + 4, err);
+    }
+    if (strncmp(source, "credential:", 11) == 0) {
+        return take_pin_name(&u->pin_credential, source + 11, err);
+    }
+    if (strncmp(source, "file:", 5) == 0) {
+        source += strncmp(source, "file:///", 8) == 0 ? 7 : 5;
+    }
+    if (source[0] != '/') {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "pin-source must be file:/path, /path, env:NAME or credential:NAME");
+    }
+    u->pin_file = strdup(source);
+    return u->pin_file != NULL ? TDSA_OK : no_memory(err);
+}
+
 static tdsa_status take_pin(ks_wrap_uri *u, tdsa_err *err)
 {
     const char *value = p11_kit_uri_get_pin_value(u->uri);
@@ -148,14 +183,7 @@ static tdsa_status take_pin(ks_wrap_uri *u, tdsa_err *err)
     if (source == NULL) {
         return TDSA_OK;
     }
-    if (strncmp(source, "file:", 5) == 0) {
-        source += strncmp(source, "file:///", 8) == 0 ? 7 : 5;
-    }
-    if (source[0] != '/') {
-        return TDSA_FAIL(err, TDSA_E_CONFIG, "pin-source must be file:/path or /path");
-    }
-    u->pin_file = strdup(source);
-    return u->pin_file != NULL ? TDSA_OK : no_memory(err);
+    return take_pin_source(u, source, err);
 }
 
 static tdsa_status parse(ks_wrap_uri **out, const char *text, CK_OBJECT_CLASS wanted, tdsa_err *err)
@@ -215,19 +243,27 @@ void ks_wrap_uri_free(ks_wrap_uri *u)
     tdsa_secret_free(u->pin);
     free(u->module_path);
     free(u->pin_file);
+    free(u->pin_env);
+    free(u->pin_credential);
     free(u->object);
     free(u->id);
     free(u);
 }
 
-/* Reads up to `cap` bytes of a file; -1 and errno. */
+/* Reads up to `cap` bytes of a file that nobody else may read; -1 and errno (EPERM: others may). */
 static ssize_t read_file(const char *path, uint8_t *out, size_t cap)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
     size_t len = 0;
     ssize_t n = fd < 0 ? -1 : 1;
     int saved = 0;
 
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+        (info.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+        n = -1;
+        errno = EPERM;
+    }
     while (n > 0 && len < cap) {
         n = read(fd, out + len, cap - len);
         if (n < 0 && errno == EINTR) {
@@ -244,31 +280,73 @@ static ssize_t read_file(const char *path, uint8_t *out, size_t cap)
     return n < 0 ? -1 : (ssize_t)len;
 }
 
-static tdsa_status pin_of_file(const ks_wrap_uri *u, tdsa_secret **out, tdsa_err *err)
+/* The first line of what a source holds. */
+static tdsa_status pin_of_line(const ks_wrap_uri *u, const char *source, const uint8_t *text,
+                               size_t len, tdsa_secret **out, tdsa_err *err)
 {
-    uint8_t text[KS_WRAP_PIN_MAX + 3]; /* a line end and one byte too many */
-    const ssize_t got = read_file(u->pin_file, text, sizeof text);
-    const uint8_t *end = NULL;
-    size_t len = 0;
-    tdsa_status st;
+    const uint8_t *end = len > 0 ? memchr(text, '\n', len) : NULL;
 
-    if (got < 0) {
-        return TDSA_FAIL(err, TDSA_E_LOGIN, "PIN file %.120s of token %s: %s", u->pin_file,
-                         u->token_name, strerrordesc_np(errno));
-    }
-    end = memchr(text, '\n', (size_t)got);
-    len = end != NULL ? (size_t)(end - text) : (size_t)got;
+    len = end != NULL ? (size_t)(end - text) : len;
     if (len > 0 && text[len - 1] == '\r') {
         len--;
     }
     if (len == 0 || len > KS_WRAP_PIN_MAX) {
-        st = TDSA_FAIL(err, TDSA_E_LOGIN, "PIN file %.120s of token %s must hold 1 to %u bytes",
-                       u->pin_file, u->token_name, KS_WRAP_PIN_MAX);
-    } else {
-        st = tdsa_secret_copy(out, text, len, err);
+        return TDSA_FAIL(err, TDSA_E_LOGIN, "PIN %.140s of token %s must hold 1 to %u bytes",
+                         source, u->token_name, KS_WRAP_PIN_MAX);
     }
+    return tdsa_secret_copy(out, text, len, err);
+}
+
+static tdsa_status pin_of_file(const ks_wrap_uri *u, const char *path, tdsa_secret **out,
+                               tdsa_err *err)
+{
+    uint8_t text[KS_WRAP_PIN_MAX + 3]; /* a line end and one byte too many */
+    char source[160];
+    const ssize_t got = read_file(path, text, sizeof text);
+    tdsa_status st;
+
+    if (got < 0) {
+        return TDSA_FAIL(err, TDSA_E_LOGIN, "PIN file %.120s of token %s: %s", path, u->token_name,
+                         errno == EPERM ? "others may read or write it: chmod o-rwx,g-w"
+                                        : strerrordesc_np(errno));
+    }
+    (void)snprintf(source, sizeof source, "file %.120s", path);
+    st = pin_of_line(u, source, text, (size_t)got, out, err);
     tdsa_wipe(text, sizeof text);
     return st;
+}
+
+static tdsa_status pin_of_environment(const ks_wrap_uri *u, tdsa_secret **out, tdsa_err *err)
+{
+    const char *value = getenv(u->pin_env);
+    char source[160];
+
+    if (value == NULL) {
+        return TDSA_FAIL(err, TDSA_E_LOGIN,
+                         "the variable %.120s with the PIN of token %s is not set", u->pin_env,
+                         u->token_name);
+    }
+    (void)snprintf(source, sizeof source, "variable %.120s", u->pin_env);
+    return pin_of_line(u, source, (const uint8_t *)value, strlen(value), out, err);
+}
+
+static tdsa_status pin_of_credential(const ks_wrap_uri *u, tdsa_secret **out, tdsa_err *err)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char path[1024];
+
+    if (folder == NULL) {
+        return TDSA_FAIL(
+            err, TDSA_E_LOGIN,
+            "PIN of token %s: pin-source is credential:%.80s, but CREDENTIALS_DIRECTORY "
+            "is not set: start it by systemd with LoadCredential=",
+            u->token_name, u->pin_credential);
+    }
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, u->pin_credential) >= sizeof path) {
+        return TDSA_FAIL(err, TDSA_E_LOGIN, "the path of credential %.80s is too long",
+                         u->pin_credential);
+    }
+    return pin_of_file(u, path, out, err);
 }
 
 tdsa_status ks_wrap_uri_pin(const ks_wrap_uri *u, tdsa_secret **out, tdsa_err *err)
@@ -278,7 +356,13 @@ tdsa_status ks_wrap_uri_pin(const ks_wrap_uri *u, tdsa_secret **out, tdsa_err *e
         return tdsa_secret_copy(out, tdsa_secret_view(u->pin), tdsa_secret_len(u->pin), err);
     }
     if (u->pin_file != NULL) {
-        return pin_of_file(u, out, err);
+        return pin_of_file(u, u->pin_file, out, err);
+    }
+    if (u->pin_env != NULL) {
+        return pin_of_environment(u, out, err);
+    }
+    if (u->pin_credential != NULL) {
+        return pin_of_credential(u, out, err);
     }
     return TDSA_FAIL(err, TDSA_E_LOGIN,
                      "token %s needs a PIN: log in, or give pin-source in the URI of the wrapping "

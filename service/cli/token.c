@@ -61,7 +61,7 @@ static tdsa_status read_pin(tdsa_secret **out, const cli_token *t, const char *p
 {
     const cli_secret_source source = {"PIN of the token", "--pin-file", pin_file, false};
 
-    if (pin_file == NULL && t->uri->pin_file != NULL) {
+    if (pin_file == NULL && ks_wrap_uri_has_source(t->uri)) {
         return ks_wrap_uri_pin(t->uri, out, err);
     }
     return cli_read_secret(out, &source, err);
@@ -70,7 +70,7 @@ static tdsa_status read_pin(tdsa_secret **out, const cli_token *t, const char *p
 static tdsa_status begin(cli_token *t, const char *pin_file, tdsa_err *err)
 {
     TDSA_SCOPED_SECRET secret = NULL;
-    ks_wrap_pin pin = {NULL, 0, pin_file != NULL || t->uri->pin_file != NULL};
+    ks_wrap_pin pin = {NULL, 0, pin_file != NULL || ks_wrap_uri_has_source(t->uri)};
     tdsa_status st = read_pin(&secret, t, pin_file, err);
 
     if (st != TDSA_OK) {

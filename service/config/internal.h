@@ -20,6 +20,7 @@ struct cfg_participant {
     peer_keys *clients;
     cfg_certificates ers, exports;
     char *db_path;
+    const char **plugin_arguments; /* the array is owned, what it holds is lent */
 };
 
 /** The certificates of a list, each fit for encryption. Warns of short keys and of those that are not
@@ -44,6 +45,8 @@ TDSA_MUST_USE tdsa_status cfg_fill_roster(peer_roster *out, bool *may_generate, 
     __attribute__((nonnull(1, 2, 3, 5)));
 TDSA_MUST_USE tdsa_status cfg_fill_store(cfg_participant *p, const cfg *c, const tdsa_log *log,
                                          tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
+TDSA_MUST_USE tdsa_status cfg_fill_encryptor(cfg_participant *p, const cfg *c, const tdsa_log *log,
+                                             tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
 TDSA_MUST_USE tdsa_status cfg_fill_http(peer_http_cfg *out, const cfg *c, tdsa_err *err)
     TDSA_NONNULL;
 

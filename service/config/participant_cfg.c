@@ -225,6 +225,7 @@ void cfg_participant_free(cfg_participant *p)
         cfg_certificates_clear(&p->ers);
         cfg_certificates_clear(&p->exports);
         free(p->db_path);
+        free(p->plugin_arguments);
         tdsa_wipe(p, sizeof *p);
         free(p);
     }

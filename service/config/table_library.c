@@ -262,12 +262,22 @@ static const cfg_row storage[] = {
     {.name = "encryptor",
      .type = CFG_STRING,
      .fallback = "",
-     .help = "Empty or aesgcm: AES-256-GCM under encryptionKey. pkcs11: the data key is wrapped by "
-             "a key in a token. Other names are refused."},
+     .help =
+         "Empty or aesgcm: AES-256-GCM under encryptionKey. pkcs11: the data key is wrapped by "
+         "a key in a token. A name with a dot (com.example.Name): by the plugin of encryptorPath "
+         "that declares it; names with AesGcm in them are aesgcm."},
     {.name = "encryptorClass", .type = CFG_STRING, .help = "Another name for encryptor."},
     {.name = "encryptorArguments",
      .type = CFG_STRINGS,
-     .help = "For pkcs11: one RFC 7512 URI of the wrapping key."},
+     .help =
+         "For pkcs11: one RFC 7512 URI of the wrapping key, whose PIN comes from pin-source "
+         "(file:/path, env:NAME, credential:NAME) or pin-value. For a plugin: what it is given, "
+         "in order; DATABASE_ENCRYPTION_KEY stands for the encryptionKey."},
+    {.name = "encryptorPath",
+     .type = CFG_STRING,
+     .fallback = "/tdsa/lib",
+     .help = "Own key. Folder of encryptor plugins (*.so), to which only root or the user of the "
+             "process may write."},
     {.name = "createWrappingKey",
      .type = CFG_BOOL,
      .fallback = "false",

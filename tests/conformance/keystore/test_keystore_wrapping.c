@@ -189,15 +189,60 @@ static void a_pin_comes_from_a_file(void **state)
     refused(f, TDSA_E_LOGIN, "No such file");
     file = fopen(pin_file, "w");
     assert_non_null(file);
+    assert_int_equal(chmod(pin_file, 0600), 0);
     refused(f, TDSA_E_LOGIN, "must hold 1 to 255 bytes");
     (void)fprintf(file, "%s\nmore\n", KS_FIXTURE_PIN);
     (void)fclose(file);
+    assert_int_equal(chmod(pin_file, 0644), 0);
+    refused(f, TDSA_E_LOGIN, "others may read");
+    assert_int_equal(chmod(pin_file, 0640), 0);
     ks_fixture_reopen(f);
     share_is_there(f);
     (void)snprintf(rest, sizeof rest, "&pin-source=%s", pin_file);
     ks_fixture_uri(f, "tok", "tdsa-wrap", rest);
     ks_fixture_reopen(f);
     share_is_there(f);
+}
+
+static void a_pin_comes_from_the_environment(void **state)
+{
+    ks_fixture *f = *state;
+
+    ks_fixture_active(f, "k", "the share");
+    shut(f);
+    ks_fixture_uri(f, "tok", "tdsa-wrap", "&pin-source=env:TDSA_TEST_PIN");
+    assert_int_equal(unsetenv("TDSA_TEST_PIN"), 0);
+    refused(f, TDSA_E_LOGIN, "variable TDSA_TEST_PIN with the PIN of token tok is not set");
+    assert_int_equal(setenv("TDSA_TEST_PIN", "", 1), 0);
+    refused(f, TDSA_E_LOGIN, "variable TDSA_TEST_PIN of token tok must hold 1 to 255 bytes");
+    assert_int_equal(setenv("TDSA_TEST_PIN", KS_FIXTURE_PIN, 1), 0);
+    ks_fixture_reopen(f);
+    share_is_there(f);
+    assert_int_equal(unsetenv("TDSA_TEST_PIN"), 0);
+}
+
+static void a_pin_comes_from_a_credential_of_systemd(void **state)
+{
+    ks_fixture *f = *state;
+    char path[200];
+    FILE *file = NULL;
+
+    ks_fixture_active(f, "k", "the share");
+    shut(f);
+    ks_fixture_uri(f, "tok", "tdsa-wrap", "&pin-source=credential:tdsa.pin");
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+    refused(f, TDSA_E_LOGIN, "CREDENTIALS_DIRECTORY is not set");
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", f->dir, 1), 0);
+    refused(f, TDSA_E_LOGIN, "No such file");
+    (void)snprintf(path, sizeof path, "%s/tdsa.pin", f->dir);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fprintf(file, "%s", KS_FIXTURE_PIN);
+    (void)fclose(file);
+    assert_int_equal(chmod(path, 0400), 0);
+    ks_fixture_reopen(f);
+    share_is_there(f);
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
 
 static void without_a_pin_it_says_so(void **state)
@@ -427,6 +472,8 @@ int main(void)
         with((struct CMUnitTest)cmocka_unit_test(an_edited_data_key_row_is_refused), &token),
         with((struct CMUnitTest)cmocka_unit_test(a_wrong_pin_is_tried_once), &token),
         with((struct CMUnitTest)cmocka_unit_test(a_pin_comes_from_a_file), &token),
+        with((struct CMUnitTest)cmocka_unit_test(a_pin_comes_from_the_environment), &token),
+        with((struct CMUnitTest)cmocka_unit_test(a_pin_comes_from_a_credential_of_systemd), &token),
         with((struct CMUnitTest)cmocka_unit_test(without_a_pin_it_says_so), &token),
         with((struct CMUnitTest)cmocka_unit_test(a_locked_store_opens_with_the_pin_of_a_login),
              &token),

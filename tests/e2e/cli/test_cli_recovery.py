@@ -333,6 +333,7 @@ def token(tdsa):
         (work / "tokens").mkdir()
         (work / "softhsm2.conf").write_text(f"directories.tokendir = {work}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
         (work / "pin").write_text(PIN + "\n")
+        (work / "pin").chmod(0o600)
         for command in (["--init-token", "--free", "--label", "recovery", "--so-pin", "so-pin-2718", "--pin", PIN],
                         ["--import", work / "first.key", "--token", "recovery", "--label", "recovery-key", "--id", "01",
                          "--pin", PIN, "--no-public-key"]):

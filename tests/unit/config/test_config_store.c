@@ -49,6 +49,44 @@ static void encryptor_names_are_understood(void **state)
     }
 }
 
+static void a_plugin_gets_its_arguments_in_order(void **state)
+{
+    static const char text[] = MINIMAL
+        "  storageConfiguration:\n    encryptor: com.example.Mine\n"
+        "    encryptorArguments: [first, DATABASE_ENCRYPTION_KEY, 'DATABASE_ENCRYPTION_KEY2', '']\n"
+        "    encryptionKey: 0123456789abcdef0123456789abcdefXYZ\n";
+    const char *const none[] = {NULL};
+    const char *const path[] = {"dw.tdsaLibrary.storageConfiguration.encryptorPath=/opt/plugins",
+                                NULL};
+    const char *const no_key[] = {"dw.tdsaLibrary.storageConfiguration.encryptionKey=", NULL};
+    log_record record;
+    const ks_cfg *s = NULL;
+    cfg_participant *p;
+    cfg *c;
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(make(&p, &c, text, none, &record, &err), TDSA_OK);
+    s = cfg_participant_keystore(p);
+    assert_int_equal(s->encryptor, KS_ENCRYPTOR_PLUGIN);
+    assert_string_equal(s->plugin_name, "com.example.Mine");
+    assert_string_equal(s->plugin_folder, "/tdsa/lib");
+    assert_int_equal(s->plugin_argument_count, 4);
+    assert_string_equal(s->plugin_arguments[0], "first");
+    assert_string_equal(s->plugin_arguments[1], "0123456789abcdef0123456789abcdefXYZ");
+    assert_string_equal(s->plugin_arguments[2], "DATABASE_ENCRYPTION_KEY2");
+    assert_string_equal(s->plugin_arguments[3], "");
+    cfg_participant_free(p);
+    cfg_free(c);
+    assert_int_equal(make(&p, &c, text, path, &record, &err), TDSA_OK);
+    assert_string_equal(cfg_participant_keystore(p)->plugin_folder, "/opt/plugins");
+    cfg_participant_free(p);
+    cfg_free(c);
+    assert_int_equal(make(&p, &c, text, no_key, &record, &err), TDSA_E_CONFIG);
+    assert_non_null(strstr(err.text, "encryptorArguments[1] is DATABASE_ENCRYPTION_KEY"));
+    cfg_free(c);
+}
+
 static void h2_is_kept_in_sqlite_unless_there_is_h2_data(void **state)
 {
     char dir[] = "/tmp/tdsa-config-XXXXXX";
@@ -169,7 +207,7 @@ static void what_is_not_built_is_refused_by_name(void **state)
         {"dw.database.readOnlyByDefault=true", "every signature writes"},
         {"dw.database.defaultReadOnly=true", "every signature writes"},
         {"dw.httpClient.proxy.host=proxy", "proxies are not supported"},
-        {"dw.tdsaLibrary.storageConfiguration.encryptor=com.example.Mine", "unknown encryptor"},
+        {"dw.tdsaLibrary.storageConfiguration.encryptor=aesgmc", "unknown encryptor"},
         {"dw.tdsaLibrary.storageConfiguration.encryptor=aesgcm", "there is no encryptionKey"},
         {"dw.tdsaLibrary.storageConfiguration.encryptorClass=AESGCM", "there is no encryptionKey"},
         {"dw.tdsaLibrary.storageConfiguration.encryptorArguments=pkcs11:token=t;object=o",
@@ -189,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encryptor_names_are_understood),
+        cmocka_unit_test(a_plugin_gets_its_arguments_in_order),
         cmocka_unit_test(h2_is_kept_in_sqlite_unless_there_is_h2_data),
         cmocka_unit_test(http_client_is_handed_on),
         cmocka_unit_test(encryption_key_has_two_places),

@@ -81,6 +81,20 @@ static void pin_files_are_named_in_both_ways(void **state)
     }
 }
 
+static void a_pin_may_come_from_a_variable_or_a_credential(void **state)
+{
+    ks_wrap_uri *u = parse("pkcs11:object=x?pin-source=env:MY_PIN");
+
+    (void)state;
+    assert_string_equal(u->pin_env, "MY_PIN");
+    assert_null(u->pin_file);
+    ks_wrap_uri_free(u);
+    u = parse("pkcs11:object=x?pin-source=credential:my.pin");
+    assert_string_equal(u->pin_credential, "my.pin");
+    assert_true(ks_wrap_uri_has_source(u));
+    ks_wrap_uri_free(u);
+}
+
 static void wrong_uris_are_refused(void **state)
 {
     static const char *const bad[] = {
@@ -95,6 +109,9 @@ static void wrong_uris_are_refused(void **state)
         "pkcs11:object=x?pin-source=pin.txt",                   /* not absolute */
         "pkcs11:object=x?pin-source=%7Ccat%20/etc/pin",         /* a command */
         "pkcs11:object=x?pin-source=/etc/pin&pin-value=314159", /* both */
+        "pkcs11:object=x?pin-source=env:",
+        "pkcs11:object=x?pin-source=credential:../pin",
+        "pkcs11:object=x?pin-source=credential:..",
         "pkcs11:object=x?pin-value=",
         "pkcs11:object=%zz?pin-value=314159",
     };
@@ -159,6 +176,7 @@ int main(void)
         cmocka_unit_test(all_parts_of_a_uri_are_taken),
         cmocka_unit_test(what_is_left_out_has_a_default),
         cmocka_unit_test(pin_files_are_named_in_both_ways),
+        cmocka_unit_test(a_pin_may_come_from_a_variable_or_a_credential),
         cmocka_unit_test(wrong_uris_are_refused),
         cmocka_unit_test(a_private_key_has_its_own_type),
         cmocka_unit_test(long_parts_are_refused),
