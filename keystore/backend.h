@@ -63,7 +63,7 @@ static inline bool ks_any_lane(const ks_batch_query *q)
 
 typedef struct {
     const char *name;
-    tdsa_status (*open)(ks_backend **out, const ks_cfg *cfg, tdsa_err *err);
+    tdsa_status (*open)(ks_backend **out, const ks_cfg *cfg, tdsa_err *err); /* SQL: ks_sql_open */
     void (*close)(ks_backend *b);
     void (*abandon)(ks_backend *b); /* after fork: no write to any inherited descriptor */
     tdsa_status (*ping)(ks_backend *b, tdsa_err *err);
@@ -158,7 +158,6 @@ struct ks_backend {
     const ks_backend_ops *ops;
 };
 
-extern const ks_backend_ops ks_backend_sqlite;
 extern const ks_backend_ops ks_backend_memory;
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/secret.h"
+#include "keystore/server.h"
 
 /**
  * What a participant keeps: key shares, presignature batches, and what has been used up. Rows are
@@ -64,8 +65,9 @@ typedef enum {
 #define KS_PLUGIN_FILES_MAX    64u /* *.so that are looked at */
 
 typedef struct {
-    const char *backend; /* "sqlite" or "memory" */
-    const char *path;    /* sqlite: database file; its folder must exist */
+    const char *backend;     /* "sqlite", "postgres", "mariadb" or "memory" */
+    const char *path;        /* sqlite: database file; its folder must exist */
+    const ks_server *server; /* postgres, mariadb: where it is (server.h) */
     /* make the tables of an empty database, and the file, and bring an older database forward; one that
      * lost a table is refused (TDSA_E_STORE) in any case, because a new one would have forgotten what
      * was burnt */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "keystore/sql.h"
 
 void ks_enter(ks *s)
 {
@@ -40,12 +41,18 @@ tdsa_status ks_check_key_id(const char *key_id, tdsa_err *err)
     return TDSA_OK;
 }
 
-static const ks_backend_ops *find_backend(const char *name)
-{
-    static const ks_backend_ops *const all[] = {&ks_backend_sqlite, &ks_backend_memory};
+const ks_sql_driver *ks_driver_of_a_test;
 
-    for (size_t i = 0; name != NULL && i < sizeof all / sizeof all[0]; i++) {
-        if (strcmp(all[i]->name, name) == 0) {
+/* The driver of a database that speaks SQL. */
+static const ks_sql_driver *find_driver(const char *name)
+{
+    const ks_sql_driver *const all[] = {
+        &ks_driver_sqlite,
+        ks_driver_of_a_test,
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (all[i] != NULL && strcmp(all[i]->name, name) == 0) {
             return all[i];
         }
     }
@@ -54,14 +61,19 @@ static const ks_backend_ops *find_backend(const char *name)
 
 static tdsa_status open_backend(ks_backend **out, const ks_cfg *cfg, tdsa_err *err)
 {
-    const ks_backend_ops *ops = find_backend(cfg->backend);
+    const char *name = cfg->backend != NULL ? cfg->backend : "";
+    const ks_sql_driver *driver = find_driver(name);
 
-    if (ops == NULL) {
-        return TDSA_FAIL(err, TDSA_E_CONFIG,
-                         "no database backend '%.40s'; there are sqlite, memory",
-                         cfg->backend != NULL ? cfg->backend : "");
+    if (driver != NULL) {
+        return ks_sql_open(out, driver, cfg, err);
     }
-    return ops->open(out, cfg, err);
+    if (strcmp(name, ks_backend_memory.name) == 0) {
+        return ks_backend_memory.open(out, cfg, err);
+    }
+    *out = NULL;
+    return TDSA_FAIL(err, TDSA_E_CONFIG,
+                     "no database backend '%.40s'; there are sqlite, postgres, mariadb, memory",
+                     name);
 }
 
 static tdsa_status open_encryptor(ks *s, const ks_cfg *cfg, tdsa_err *err)

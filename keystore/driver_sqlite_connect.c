@@ -1,5 +1,5 @@
 #define _GNU_SOURCE 1 /* asprintf, strerrordesc_np */
-#include "keystore/backend_sqlite.h"
+#include "keystore/driver_sqlite.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,10 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MODE (S_IRUSR | S_IWUSR)
-#define RETRY_MS  10
+#define FILE_MODE       (S_IRUSR | S_IWUSR)
+#define RETRY_MS        10
+#define BUSY_TIMEOUT_MS 2000u
 
-static tdsa_status check_folder(const ks_sqlite *q, tdsa_err *err)
+static tdsa_status check_folder(const ks_sqlite_conn *q, tdsa_err *err)
 {
     const char *slash = strrchr(q->path, '/');
     char *folder = NULL;
@@ -39,7 +40,7 @@ static tdsa_status check_folder(const ks_sqlite *q, tdsa_err *err)
  * existing file is never opened and closed here: in another connection of this process that would
  * drop its POSIX locks.
  */
-static tdsa_status prepare_file(const ks_sqlite *q, bool create, tdsa_err *err)
+static tdsa_status prepare_file(const ks_sqlite_conn *q, bool create, tdsa_err *err)
 {
     struct stat info;
     int fd = -1;
@@ -74,7 +75,12 @@ static tdsa_status prepare_file(const ks_sqlite *q, bool create, tdsa_err *err)
     return TDSA_OK;
 }
 
-static tdsa_status open_handle(ks_sqlite *q, tdsa_err *err)
+static tdsa_status fail(ks_sqlite_conn *q, int rc, const char *what, tdsa_err *err)
+{
+    return ks_sql_fail_on(&q->base, ks_sqlite_outcome(q, rc), what, err);
+}
+
+static tdsa_status open_handle(ks_sqlite_conn *q, tdsa_err *err)
 {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_PRIVATECACHE |
                       SQLITE_OPEN_EXRESCODE;
@@ -88,7 +94,7 @@ static tdsa_status open_handle(ks_sqlite *q, tdsa_err *err)
     rc = sqlite3_open_v2(name, &q->db, flags, "unix");
     free(name);
     if (rc != SQLITE_OK) {
-        return ks_sqlite_fail(q, rc, "open", err);
+        return fail(q, rc, "open", err);
     }
     (void)sqlite3_busy_timeout(q->db, (int)q->busy_timeout_ms);
     (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -101,7 +107,7 @@ static tdsa_status open_handle(ks_sqlite *q, tdsa_err *err)
     return TDSA_OK;
 }
 
-int ks_sqlite_pragma(ks_sqlite *q, const char *sql, int64_t *number, const char *expect)
+int ks_sqlite_pragma(ks_sqlite_conn *q, const char *sql, int64_t *number, const char *expect)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(q->db, sql, -1, &stmt, NULL);
@@ -129,7 +135,7 @@ int ks_sqlite_pragma(ks_sqlite *q, const char *sql, int64_t *number, const char 
 }
 
 /* Changing to WAL needs the file alone, and SQLite does not wait for that by itself. */
-static int switch_to_wal(ks_sqlite *q)
+static int switch_to_wal(ks_sqlite_conn *q)
 {
     int rc = SQLITE_BUSY;
 
@@ -143,7 +149,7 @@ static int switch_to_wal(ks_sqlite *q)
     return rc;
 }
 
-static tdsa_status set_up(ks_sqlite *q, tdsa_err *err)
+static tdsa_status set_up(ks_sqlite_conn *q, tdsa_err *err)
 {
     static const char *const pragmas[] = {
         "PRAGMA synchronous = FULL",
@@ -159,37 +165,55 @@ static tdsa_status set_up(ks_sqlite *q, tdsa_err *err)
     if (rc == SQLITE_NOTADB) {
         return TDSA_FAIL(err, TDSA_E_STORE, "%.120s is not a SQLite database", q->path);
     }
-    return rc == SQLITE_OK ? TDSA_OK : ks_sqlite_fail(q, rc, "set-up", err);
+    return rc == SQLITE_OK ? TDSA_OK : fail(q, rc, "set-up", err);
 }
 
-static void popcount(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+/* What the common texts use and SQLite does not have. */
+static void bit_count(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
     (void)argc;
     sqlite3_result_int(ctx, __builtin_popcountll((unsigned long long)sqlite3_value_int64(argv[0])));
 }
 
-static tdsa_status prepare_all(ks_sqlite *q, tdsa_err *err)
+static void greatest(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
-    int rc = sqlite3_create_function(q->db, "popcount", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
-                                     popcount, NULL, NULL);
+    const int64_t a = sqlite3_value_int64(argv[0]);
+    const int64_t b = sqlite3_value_int64(argv[1]);
 
-    for (size_t i = 0; rc == SQLITE_OK && i < SQL_COUNT; i++) {
-        rc = sqlite3_prepare_v3(q->db, ks_sqlite_text[i], -1, SQLITE_PREPARE_PERSISTENT,
+    (void)argc;
+    sqlite3_result_int64(ctx, a > b ? a : b);
+}
+
+tdsa_status ks_sqlite_prepare(ks_sql_conn *c, tdsa_err *err)
+{
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+    ks_sqlite_conn *q = ks_sqlite_of(c);
+    int rc = sqlite3_create_function(q->db, "bit_count", 1, flags, NULL, bit_count, NULL, NULL);
+
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_create_function(q->db, "greatest", 2, flags, NULL, greatest, NULL, NULL);
+    }
+    for (size_t i = 0; rc == SQLITE_OK && i < KS_SQL_COUNT; i++) {
+        rc = sqlite3_prepare_v3(q->db, ks_sql_common[i].text, -1, SQLITE_PREPARE_PERSISTENT,
                                 &q->stmt[i], NULL);
+    }
+    for (size_t i = 0; rc == SQLITE_OK && i < KS_SQLITE_OWN; i++) {
+        rc = sqlite3_prepare_v3(q->db, ks_sqlite_own[i], -1, SQLITE_PREPARE_PERSISTENT, &q->own[i],
+                                NULL);
     }
     if ((rc & 0xff) == SQLITE_ERROR) { /* tables that are gone are never made again: see README */
         return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s is damaged: %.80s; restore a backup",
                          q->path, sqlite3_errmsg(q->db));
     }
-    return rc == SQLITE_OK ? TDSA_OK : ks_sqlite_fail(q, rc, "preparing", err);
+    return rc == SQLITE_OK ? TDSA_OK : fail(q, rc, "preparing", err);
 }
 
-tdsa_status ks_sqlite_connect(ks_sqlite *q, bool create_tables, tdsa_err *err)
+static tdsa_status open_file(ks_sqlite_conn *q, bool create, tdsa_err *err)
 {
     tdsa_status st = check_folder(q, err);
 
     if (st == TDSA_OK) {
-        st = prepare_file(q, create_tables, err);
+        st = prepare_file(q, create, err);
     }
     if (st == TDSA_OK) {
         st = open_handle(q, err);
@@ -197,11 +221,32 @@ tdsa_status ks_sqlite_connect(ks_sqlite *q, bool create_tables, tdsa_err *err)
     if (st == TDSA_OK) {
         st = set_up(q, err);
     }
-    if (st == TDSA_OK) {
-        st = ks_sqlite_migrate(q, create_tables, err);
-    }
-    if (st == TDSA_OK) {
-        st = prepare_all(q, err);
-    }
     return st;
+}
+
+tdsa_status ks_sqlite_connect(ks_sql_conn **out, const ks_cfg *cfg, tdsa_err *err)
+{
+    ks_sqlite_conn *q = NULL;
+    tdsa_status st;
+
+    *out = NULL;
+    if (cfg->path == NULL || cfg->path[0] == '\0' || cfg->path[0] == ':') {
+        return TDSA_FAIL(err, TDSA_E_CONFIG, "backend sqlite needs the path of a database file");
+    }
+    q = calloc(1, sizeof *q);
+    if (q == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the database");
+    }
+    q->base.driver = &ks_driver_sqlite;
+    q->busy_timeout_ms = cfg->busy_timeout_ms != 0 ? cfg->busy_timeout_ms : BUSY_TIMEOUT_MS;
+    (void)snprintf(q->base.name, sizeof q->base.name, "%s", cfg->path);
+    q->path = strdup(cfg->path);
+    st = q->path != NULL ? open_file(q, cfg->create_tables, err)
+                         : TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the database");
+    if (st != TDSA_OK) {
+        ks_sqlite_close(&q->base);
+        return st;
+    }
+    *out = &q->base;
+    return TDSA_OK;
 }
