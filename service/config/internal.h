@@ -3,6 +3,7 @@
 
 #include "base/dh.h"
 #include "config/participant_cfg.h"
+#include "config/server_cfg.h"
 
 /** The parts of cfg_participant_new; each fills its own piece. Errors: TDSA_E_CONFIG with the path. */
 
@@ -21,6 +22,8 @@ struct cfg_participant {
     cfg_certificates ers, exports;
     char *db_path;
     const char **plugin_arguments; /* the array is owned, what it holds is lent */
+    cfg_jdbc db;                   /* what the server below is lent from, beside the cfg */
+    cfg_server server;
 };
 
 /** The certificates of a list, each fit for encryption. Warns of short keys and of those that are not
@@ -43,6 +46,10 @@ TDSA_MUST_USE tdsa_status cfg_read_key(const cfg *c, const char *path, tdsa_dh_k
 TDSA_MUST_USE tdsa_status cfg_fill_roster(peer_roster *out, bool *may_generate, const cfg *c,
                                           const tdsa_log *log, tdsa_err *err)
     __attribute__((nonnull(1, 2, 3, 5)));
+/** Where the rows are. */
+TDSA_MUST_USE tdsa_status cfg_fill_database(cfg_participant *p, const cfg *c, const tdsa_log *log,
+                                            tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
+/** The database, and how rows are sealed. */
 TDSA_MUST_USE tdsa_status cfg_fill_store(cfg_participant *p, const cfg *c, const tdsa_log *log,
                                          tdsa_err *err) __attribute__((nonnull(1, 2, 4)));
 TDSA_MUST_USE tdsa_status cfg_fill_encryptor(cfg_participant *p, const cfg *c, const tdsa_log *log,

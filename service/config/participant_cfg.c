@@ -226,6 +226,8 @@ void cfg_participant_free(cfg_participant *p)
         cfg_certificates_clear(&p->exports);
         free(p->db_path);
         free(p->plugin_arguments);
+        cfg_server_clear(&p->server);
+        cfg_jdbc_clear(&p->db);
         tdsa_wipe(p, sizeof *p);
         free(p);
     }

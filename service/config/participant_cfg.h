@@ -15,7 +15,7 @@
  *
  * Also a warning each: a certificate with a short RSA key or that is not valid today, no encryption of rows, a weak encryptionKey, the default serverGroupId at a
  * server, a server whose own id is not known or is not the selected one, keys in another form of base64. Refused because this version does not have it: vault
- * selectors, PostgreSQL, MariaDB, proxies.
+ * selectors, proxies.
  *
  * The engine's deadline_ms is pkcs11.deadline for the client and sessionTimeout for a server;
  * unlock_at_open is true: the module, which waits for C_Login, clears it in its copy.

@@ -26,7 +26,7 @@ static bool is_printable(const char *s)
     return true;
 }
 
-static tdsa_status check_ipv6(const char *text, size_t len, tdsa_err *err)
+tdsa_status cfg_url_check_ipv6(const char *text, size_t len, tdsa_err *err)
 {
     char copy[INET6_ADDRSTRLEN];
     struct in6_addr address;
@@ -41,7 +41,7 @@ static tdsa_status check_ipv6(const char *text, size_t len, tdsa_err *err)
     return TDSA_FAIL(err, TDSA_E_CONFIG, "no IPv6 address between the brackets");
 }
 
-static tdsa_status check_host(const char *host, size_t len, tdsa_err *err)
+tdsa_status cfg_url_check_host(const char *host, size_t len, tdsa_err *err)
 {
     if (len == 0) {
         return TDSA_FAIL(err, TDSA_E_CONFIG, "no host");
@@ -93,7 +93,7 @@ static tdsa_status parse_authority(const char *text, size_t len, tdsa_err *err)
         if (end == NULL) {
             return TDSA_FAIL(err, TDSA_E_CONFIG, "no IPv6 address between the brackets");
         }
-        st = check_ipv6(text + 1, (size_t)(end - text) - 1, err);
+        st = cfg_url_check_ipv6(text + 1, (size_t)(end - text) - 1, err);
         a.host_len = (size_t)(end - text) + 1;
         colon = a.host_len < len ? end + 1 : NULL;
         if (st == TDSA_OK && colon != NULL && *colon != ':') {
@@ -102,7 +102,7 @@ static tdsa_status parse_authority(const char *text, size_t len, tdsa_err *err)
     } else {
         colon = memchr(text, ':', len);
         a.host_len = colon == NULL ? len : (size_t)(colon - text);
-        st = check_host(a.host, a.host_len, err);
+        st = cfg_url_check_host(a.host, a.host_len, err);
     }
     if (st != TDSA_OK) {
         return st;

@@ -19,4 +19,10 @@
 TDSA_MUST_USE tdsa_status cfg_url_endpoint(char *out, size_t cap, const char *uri, tdsa_err *err)
     TDSA_NONNULL;
 
+/** A host name or IPv4 address; an IPv6 address without brackets. Errors: TDSA_E_CONFIG. */
+TDSA_MUST_USE tdsa_status cfg_url_check_host(const char *host, size_t len, tdsa_err *err)
+    TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status cfg_url_check_ipv6(const char *text, size_t len, tdsa_err *err)
+    TDSA_NONNULL;
+
 #endif

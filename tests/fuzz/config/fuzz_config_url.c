@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "config/jdbc.h"
+#include "config/server_cfg.h"
 #include "config/url.h"
 #include "config/value.h"
 
-/* Addresses and scalars from anywhere. */
+/* Addresses and scalars from anywhere. cfg_jdbc_parse calls cfg_server_url_parse. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,6 +28,31 @@ static void scalars(const char *text)
     if (!cfg_value_int(text, &v) && !cfg_value_number(text, &d) && !cfg_value_bool(text, &b)) {
         return;
     }
+}
+
+/* Every text that came out of a URL ends inside it. */
+static void server(const cfg_jdbc *db)
+{
+    const cfg_server_url *u = &db->server;
+    const char *start;
+    cfg_server out;
+    tdsa_err err;
+
+    if (u->text == NULL) {
+        return;
+    }
+    start = (const char *)tdsa_secret_view(u->text);
+    TDSA_ASSERT(u->hosts >= 1 && u->hosts <= KS_HOSTS_MAX);
+    for (size_t i = 0; i < u->params; i++) {
+        TDSA_ASSERT(u->param[i].value[strlen(u->param[i].value)] == '\0');
+        TDSA_ASSERT(u->param[i].name >= start &&
+                    u->param[i].name < start + tdsa_secret_len(u->text));
+    }
+    if (cfg_server_fill(&out, db, "url", u->param, u->params, NULL, &err) == TDSA_OK &&
+        cfg_server_set_init(&out, "SELECT 1", &err) == TDSA_OK) {
+        TDSA_ASSERT(strstr(out.server.pool.init_query, "SELECT 1") != NULL);
+    }
+    cfg_server_clear(&out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -52,6 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (cfg_jdbc_parse(&db, NULL, text, &err) == TDSA_OK) {
         TDSA_ASSERT(strlen(db.path) <= size);
+        server(&db);
+        cfg_jdbc_clear(&db);
     }
     scalars(text);
     return 0;

@@ -65,7 +65,10 @@ static void every_failed_allocation_is_reported_and_leaks_nothing(void **state)
     static const char text[] =
         MINIMAL "  clients:\n"
                 "    - {primaryPublicKey: " A_X25519_PUB ", secondaryPublicKey: " A_X448_PUB "}\n"
-                "server: {type: DEFAULT, allowedMethods: [GET]}\n";
+                "server: {type: DEFAULT, allowedMethods: [GET]}\n"
+                "database:\n"
+                "  url: jdbc:postgresql://u@h/d?ApplicationName=till\n"
+                "  properties: {charSet: UTF-8}\n";
     static const char *const defines[] = {"dw.server.allowedMethods=GET,POST",
                                           "dw.logging.level=warn", NULL};
     TDSA_SCOPED_BUF encoded = TDSA_BUF_EMPTY;

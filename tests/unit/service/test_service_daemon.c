@@ -422,8 +422,19 @@ static void tables_are_made_from_the_environment_alone(void **state)
     (void)setenv("DB_DRIVER_CLASS", "org.postgresql.Driver", 1);
     assert_int_equal(svc_create_tables(NULL, &err), TDSA_E_CONFIG);
     (void)setenv("DB_URL", "jdbc:postgresql://db.example.com:5432/mydb", 1);
+    (void)unsetenv("DB_USERNAME");
+    (void)unsetenv("DB_PASSWORD");
+    assert_int_equal(svc_create_tables(NULL, &err), TDSA_E_BAD_INPUT);
+    assert_non_null(strstr(err.text, "DB_USERNAME"));
+    (void)setenv("DB_USERNAME", "owner", 1);
+    assert_int_equal(svc_create_tables(NULL, &err), TDSA_E_BAD_INPUT);
+    assert_non_null(strstr(err.text, "DB_PASSWORD"));
+    (void)setenv("DB_PASSWORD", "hush", 1);
+    (void)unsetenv("DB_DRIVER_CLASS");
+    (void)setenv("DB_URL", "postgresql://db.example.com:x/mydb", 1);
     assert_int_equal(svc_create_tables(NULL, &err), TDSA_E_CONFIG);
-    assert_non_null(strstr(err.text, "not supported by this version"));
+    assert_non_null(strstr(err.text, "DB_URL: host 1: the port"));
+    assert_null(getenv("DB_PASSWORD")); /* it is for this step alone */
     (void)snprintf(file, sizeof file, "%s/t.db", folder);
     assert_int_equal(unlink(file), 0);
     (void)rmdir(folder);
