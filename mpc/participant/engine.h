@@ -577,6 +577,7 @@ typedef struct {
     uint64_t sessions, runs, exchanges_waiting, replies_waiting;
     uint64_t burned, purged, aborted_by_peer[GRP_PARTIES_MAX], verify_failures;
     uint64_t rollbacks; /* times that this store was found to be an old copy */
+    uint64_t heard;     /* requests of peers */
 } part_stats;
 void part_engine_stats(part_engine *e, part_stats *out) TDSA_NONNULL;
 
