@@ -90,7 +90,7 @@ tdsa_status ks_batch_insert(ks *s, const ks_batch *b, tdsa_err *err)
         return st;
     }
     place = batch_place(&row, &bound);
-    ks_enter(s);
+    ks_enter_keyed(s);
     st = ks_seal_row(s, &sealed, &place, b->data, b->data_len, err);
     if (st == TDSA_OK) {
         row.sealed = sealed.data;
@@ -190,8 +190,11 @@ static tdsa_status first_batch(take_one *t, const ks_batch_query *q, const char 
 {
     tdsa_status st;
 
-    ks_enter(t->s);
-    st = t->s->backend->ops->batch_each(t->s->backend, q, take_batch, t, t->err);
+    ks_enter_keyed(t->s);
+    st = ks_need_key(t->s, t->err); /* before a row: one that cannot be opened now is not damaged */
+    if (st == TDSA_OK) {
+        st = t->s->backend->ops->batch_each(t->s->backend, q, take_batch, t, t->err);
+    }
     ks_leave(t->s);
     if (st == TDSA_OK) {
         st = t->st;

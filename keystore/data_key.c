@@ -214,61 +214,56 @@ static tdsa_status create_data_key(ks *s, const char *pin, size_t pin_len, tdsa_
     return st;
 }
 
-static tdsa_status keep(ks *s, tdsa_secret **key, tdsa_err *err)
+static tdsa_status keep(ks *s, const char *pin, size_t pin_len, tdsa_secret **key, tdsa_err *err)
 {
-    tdsa_status st = TDSA_OK;
+    tdsa_status st;
 
     ks_enter(s);
-    if (s->data_key != NULL && !tdsa_secret_equal(s->data_key, *key)) {
-        st = TDSA_FAIL(err, TDSA_E_STORE,
-                       "the data key of the database changed while it was open; restart");
-    } else {
-        tdsa_secret_free(s->data_key);
-        s->data_key = *key;
-        s->unlocked = true;
-        *key = NULL;
+    st = ks_key_keep(s, key, err);
+    if (st == TDSA_OK) {
+        st = ks_key_keep_pin(s, pin, pin_len, err);
     }
+    ks_key_note(s, st, err);
     ks_leave(s);
     return st;
 }
 
-tdsa_status ks_data_key_load(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
+tdsa_status ks_data_key_get(ks *s, const char *pin, size_t pin_len, tdsa_secret **key,
+                            tdsa_err *err)
 {
     TDSA_SCOPED_BUF row = TDSA_BUF_EMPTY;
-    TDSA_SCOPED_SECRET key = NULL;
-    tdsa_status st;
+    tdsa_status st = get_row(s, &row, err);
 
-    TDSA_ASSERT(pthread_mutex_lock(&s->unlock_mu) == 0);
-    st = get_row(s, &row, err);
     if (st == TDSA_E_NOT_FOUND) {
-        st = create_data_key(s, pin, pin_len, &key, err);
+        st = create_data_key(s, pin, pin_len, key, err);
         if (st == TDSA_E_CONFLICT) { /* another process was first: its key counts */
             st = get_row(s, &row, err);
         }
     }
     if (st == TDSA_OK && row.len > 0) {
-        st = unwrap_row(s, &row, pin, pin_len, &key, err);
+        st = unwrap_row(s, &row, pin, pin_len, key, err);
     }
+    return st;
+}
+
+tdsa_status ks_data_key_load(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
+{
+    TDSA_SCOPED_SECRET key = NULL;
+    tdsa_status st;
+
+    TDSA_ASSERT(pthread_mutex_lock(&s->unlock_mu) == 0);
+    st = ks_data_key_get(s, pin, pin_len, &key, err);
     if (st == TDSA_OK) {
-        st = keep(s, &key, err);
+        st = keep(s, pin, pin_len, &key, err);
     }
     TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
     return st;
 }
 
-static tdsa_status need_unlocked(const ks *s, tdsa_err *err)
-{
-    if (!s->unlocked) {
-        return TDSA_FAIL(err, TDSA_E_LOGIN, "the keystore is locked: log in first");
-    }
-    TDSA_ASSERT(s->rows_clear == (s->data_key == NULL));
-    return TDSA_OK;
-}
-
 tdsa_status ks_seal_row(ks *s, tdsa_buf *out, const ks_seal_place *place, const uint8_t *plain,
                         size_t len, tdsa_err *err)
 {
-    tdsa_status st = need_unlocked(s, err);
+    tdsa_status st = ks_need_key(s, err);
 
     if (st == TDSA_OK) {
         st = ks_seal(out, s->data_key, &s->rng, place, plain, len, err);
@@ -279,7 +274,7 @@ tdsa_status ks_seal_row(ks *s, tdsa_buf *out, const ks_seal_place *place, const 
 tdsa_status ks_unseal_row(ks *s, tdsa_buf *out, const ks_seal_place *place, const uint8_t *record,
                           size_t len, tdsa_err *err)
 {
-    tdsa_status st = need_unlocked(s, err);
+    tdsa_status st = ks_need_key(s, err);
 
     if (st != TDSA_OK) {
         return st;

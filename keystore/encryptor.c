@@ -1,8 +1,9 @@
 #include "keystore/encryptor.h"
 
-tdsa_status ks_encryptor_open(ks_encryptor **out, const ks_cfg *cfg, tdsa_err *err)
+#include "keystore/encryptor_guarded.h"
+
+static tdsa_status open_kind(ks_encryptor **out, const ks_cfg *cfg, tdsa_err *err)
 {
-    *out = NULL;
     switch (cfg->encryptor) {
     case KS_ENCRYPTOR_NONE:
         return TDSA_OK;
@@ -14,4 +15,21 @@ tdsa_status ks_encryptor_open(ks_encryptor **out, const ks_cfg *cfg, tdsa_err *e
         return ks_encryptor_plugin.open(out, cfg, err);
     }
     return TDSA_FAIL(err, TDSA_E_CONFIG, "unknown encryptor %d", (int)cfg->encryptor);
+}
+
+tdsa_status ks_encryptor_open(ks_encryptor **out, const ks_cfg *cfg, tdsa_err *err)
+{
+    tdsa_status st;
+
+    *out = NULL;
+    st = open_kind(out, cfg, err);
+    if (st == TDSA_OK &&
+        (cfg->encryptor == KS_ENCRYPTOR_PKCS11 || cfg->encryptor == KS_ENCRYPTOR_PLUGIN)) {
+        st = ks_encryptor_guard(out, cfg, err);
+    }
+    if (st != TDSA_OK && *out != NULL) {
+        (*out)->ops->close(*out);
+        *out = NULL;
+    }
+    return st;
 }

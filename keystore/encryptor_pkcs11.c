@@ -21,6 +21,7 @@ typedef struct {
     ks_wrap_uri *uri;
     bool create_key;
     tdsa_rng rng;
+    ks_wrap_memory memory;
 } pkcs11;
 
 #define KEYS_MAX   8u
@@ -49,6 +50,7 @@ static pkcs11 *self(ks_encryptor *e)
 
 static void pkcs11_close(ks_encryptor *base)
 {
+    ks_wrap_memory_clear(&self(base)->memory);
     ks_wrap_uri_free(self(base)->uri);
     free(base);
 }
@@ -297,17 +299,18 @@ typedef struct {
     tdsa_secret *data_key;
 } job;
 
-static tdsa_status run_once(job *j, const ks_wrap_pin *pin, CK_RV *rv, tdsa_err *err)
+static tdsa_status run_once(job *j, const ks_wrap_pin *pin, bool *again, tdsa_err *err)
 {
     ks_wrap w;
-    tdsa_status st = ks_wrap_begin(&w, j->e->uri, pin, j->wrap && j->e->create_key, err);
+    const ks_wrap_way way = {j->e->uri, *pin, &j->e->memory, j->wrap && j->e->create_key};
+    tdsa_status st = ks_wrap_begin(&w, &way, err);
 
     if (st == TDSA_OK) {
         st = j->wrap ? wrap_in_session(&w, j->e, &j->k, j->data_key, err)
                      : unwrap_in_session(&w, &j->k, &j->data_key, err);
     }
     ks_wrap_end(&w);
-    *rv = w.rv;
+    *again = st != TDSA_OK && was_pulled_away(w.rv) && !w.login_failed;
     return st;
 }
 
@@ -315,7 +318,7 @@ static tdsa_status run(job *j, const char *pin, size_t pin_len, tdsa_err *err)
 {
     TDSA_SCOPED_SECRET own = NULL;
     ks_wrap_pin use = {pin, pin_len, false};
-    CK_RV rv = CKR_OK;
+    bool again = true;
     tdsa_status st = TDSA_OK;
 
     if (pin == NULL) {
@@ -325,11 +328,8 @@ static tdsa_status run(job *j, const char *pin, size_t pin_len, tdsa_err *err)
         }
         use = (ks_wrap_pin){(const char *)tdsa_secret_view(own), tdsa_secret_len(own), true};
     }
-    for (int i = 0; i < ATTEMPTS; i++) {
-        st = run_once(j, &use, &rv, err);
-        if (st == TDSA_OK || !was_pulled_away(rv)) {
-            break;
-        }
+    for (int i = 0; again && i < ATTEMPTS; i++) {
+        st = run_once(j, &use, &again, err);
     }
     return st;
 }

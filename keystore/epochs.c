@@ -17,7 +17,7 @@ tdsa_status ks_key_add_epoch(ks *s, const ks_key *k, const tdsa_secret *share, t
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter(s);
+    ks_enter_keyed(s);
     if (share != NULL) {
         st = ks_seal_row(s, &sealed, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
         row.sealed = sealed.data;
@@ -39,7 +39,7 @@ tdsa_status ks_key_restore(ks *s, const ks_key *k, const tdsa_secret *share, tds
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter(s);
+    ks_enter_keyed(s);
     st = ks_seal_row(s, &sealed, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
     if (st == TDSA_OK) {
         row.sealed = sealed.data;
@@ -206,7 +206,7 @@ tdsa_status ks_key_open(ks *s, const char *key_id, uint32_t epoch, tdsa_secret *
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter(s);
+    ks_enter_keyed(s);
     st = s->backend->ops->key_get(s->backend, key_id, open_share, &o, err);
     if (st == TDSA_OK && o.other) {
         st = s->backend->ops->key_rows(s->backend, key_id, (ks_key_state)0, open_share, &o, err);

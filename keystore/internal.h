@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "base/hash.h"
 #include "keystore/backend.h"
 #include "keystore/encryptor.h"
 #include "keystore/seal.h"
@@ -18,9 +19,21 @@ struct ks {
     ks_stats stats;
     ks_marks marks; /* the latest that this process knows */
 
+    /* key_life.c */
+    tdsa_secret
+        *pin; /* of the last ks_unlock, for unwrapping again; NULL: that of the configuration */
+    uint64_t key_until_ms;            /* when data_key is wiped */
+    uint64_t key_tries, key_tried_ms; /* calls of the encryptor that ended; the last of them */
+    tdsa_err key_error;               /* why it failed; status TDSA_OK: it did not */
+    bool key_down;                    /* the log has said so */
+    bool key_marked;
+    uint8_t key_mark[TDSA_DIGEST_LEN_MAX]; /* hash of the data key */
+
     /* set at open, never changed */
     ks_encryptor *encryptor; /* NULL: rows_clear */
     bool rows_clear;
+    bool key_expires;
+    uint64_t key_lifetime_ms;
     tdsa_rng rng;
     tdsa_clock clock;
     const tdsa_log *log;
@@ -82,12 +95,30 @@ TDSA_MUST_USE tdsa_status ks_check_deletion(const ks_deletion *d, tdsa_err *err)
 /** Counts and logs a row that is refused (TDSA_E_STORE); gives st back; call inside. */
 tdsa_status ks_refused(ks *s, tdsa_status st, const tdsa_err *err) TDSA_NONNULL;
 
-/** Seals with the store's data key; call inside. Errors: TDSA_E_LOGIN when locked. */
+/** As ks_enter, for calls that seal or open rows: first has the data key unwrapped again where its time was
+ * over. Where that fails, ks_need_key says so. */
+void ks_enter_keyed(ks *s) TDSA_NONNULL;
+/** Inside. Errors: TDSA_E_LOGIN when locked, and why the data key was not unwrapped. */
+TDSA_MUST_USE tdsa_status ks_need_key(const ks *s, tdsa_err *err) TDSA_NONNULL;
+/** Inside: wipes the data key when its time is over. */
+void ks_key_expire(ks *s) TDSA_NONNULL;
+/** Inside: wipes it, and the PIN that is kept for it, and locks the store. */
+void ks_key_forget(ks *s) TDSA_NONNULL;
+/** Inside: takes a data key (NULL inside: rows_clear) and unlocks the store. Errors: TDSA_E_WRAPPING (it is
+ * not the one of before). */
+TDSA_MUST_USE tdsa_status ks_key_keep(ks *s, tdsa_secret **key, tdsa_err *err) TDSA_NONNULL;
+/** Inside: keeps the PIN of a login where the data key will be unwrapped again. */
+TDSA_MUST_USE tdsa_status ks_key_keep_pin(ks *s, const char *pin, size_t len, tdsa_err *err)
+    __attribute__((nonnull(1, 4)));
+/** Inside: notes how a call of the encryptor ended. */
+void ks_key_note(ks *s, tdsa_status st, const tdsa_err *err) TDSA_NONNULL;
+
+/** Seals with the store's data key; call inside ks_enter_keyed. Errors: those of ks_need_key. */
 TDSA_MUST_USE tdsa_status ks_seal_row(ks *s, tdsa_buf *out, const ks_seal_place *place,
                                       const uint8_t *plain, size_t len, tdsa_err *err)
     __attribute__((nonnull(1, 2, 3, 6)));
-/** Opens a row, counts and logs one that is refused; call inside. Errors: TDSA_E_LOGIN,
- * TDSA_E_STORE. */
+/** Opens a row, counts and logs one that is refused; call inside ks_enter_keyed. Errors: those of
+ * ks_need_key, TDSA_E_STORE. */
 TDSA_MUST_USE tdsa_status ks_unseal_row(ks *s, tdsa_buf *out, const ks_seal_place *place,
                                         const uint8_t *record, size_t len, tdsa_err *err)
     __attribute__((nonnull(1, 2, 3, 6)));
@@ -95,6 +126,9 @@ TDSA_MUST_USE tdsa_status ks_unseal_row(ks *s, tdsa_buf *out, const ks_seal_plac
 /** The data key: made or unwrapped, checked against the one in use, kept. Call outside. */
 TDSA_MUST_USE tdsa_status ks_data_key_load(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
     __attribute__((nonnull(1, 4)));
+/** The data key: made or unwrapped. Call outside with unlock_mu held. */
+TDSA_MUST_USE tdsa_status ks_data_key_get(ks *s, const char *pin, size_t pin_len, tdsa_secret **key,
+                                          tdsa_err *err) __attribute__((nonnull(1, 4, 5)));
 /** Fails when the stored data key belongs to another encryptor than the configured one. */
 TDSA_MUST_USE tdsa_status ks_data_key_check(ks *s, tdsa_err *err) TDSA_NONNULL;
 

@@ -159,7 +159,7 @@ tdsa_status ks_key_store(ks *s, const char *key_id, uint32_t epoch, const uint8_
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter(s);
+    ks_enter_keyed(s);
     st = ks_seal_row(s, &sealed, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
     if (st == TDSA_OK) {
         row.key_id = key_id;

@@ -81,6 +81,12 @@ typedef struct {
     const char *const *plugin_arguments;
     size_t plugin_argument_count;
     bool create_wrapping_key; /* PKCS11: make the AES-256 wrapping key when the token has none */
+    uint32_t
+        encryptor_limit_ms; /* PKCS11: longest wait for the token; 0: 10 s, and 1 s once it worked */
+    /* wipe the data key from memory so long after it was unwrapped (0: after each use), and unwrap it again
+     * when it is needed; else it stays until ks_lock. A PIN given to ks_unlock is then kept until that. */
+    bool data_key_expires;
+    uint64_t data_key_lifetime_ms;
     /* a second copy of the counters, on another volume than the database; NULL: none */
     const char *counter_file;
     bool unlock_at_open;      /* daemon: true; module: false, C_Login unlocks with the PIN */
@@ -120,6 +126,14 @@ bool ks_needs_login(const ks *s) TDSA_NONNULL;
 /** Wipes the data key. Public data stays readable; sealed data gives TDSA_E_LOGIN. */
 void ks_lock(ks *s) TDSA_NONNULL;
 bool ks_is_unlocked(ks *s) TDSA_NONNULL;
+/**
+ * Whether sealed rows can be used now: unlocked, and the data key is in memory, or the encryptor gives it
+ * (asked when the last time is longer than KS_KEY_CHECK_MS ago). Errors: TDSA_E_LOGIN, TDSA_E_WRAPPING,
+ * TDSA_E_STORE, with the reason. While an encryptor does not give it, every call that needs a sealed row
+ * fails in the same way, and works again as soon as it does.
+ */
+TDSA_MUST_USE tdsa_status ks_key_check(ks *s, tdsa_err *err) TDSA_NONNULL;
+#define KS_KEY_CHECK_MS 2000u
 /** In a child after fork: forget the inherited connection and data key without touching either's
  * shared state; the caller then opens a new ks. When another thread was inside a call at the moment
  * of the fork, everything stays as it is (a leak), and the child should not open the same SQLite
@@ -443,7 +457,8 @@ typedef struct {
     uint64_t start_counter; /* starts of processes on this database */
     uint64_t rows_refused;  /* sealed rows that did not open */
     uint64_t commits;       /* durable commits made by this ks */
-    uint64_t keys_cached;
+    uint64_t unwraps;       /* times that the encryptor gave the data key */
+    uint64_t unwraps_failed;
 } ks_stats;
 void ks_get_stats(ks *s, ks_stats *out) TDSA_NONNULL;
 

@@ -41,7 +41,16 @@ static tdsa_status check_value(const named_value *v, tdsa_err *err)
     return check_name(v->name, err);
 }
 
-/* The row of a value; inside ks_enter. */
+static void enter(ks *s, bool sealed)
+{
+    if (sealed) {
+        ks_enter_keyed(s);
+    } else {
+        ks_enter(s);
+    }
+}
+
+/* The row of a value; inside. */
 static tdsa_status make_record(ks *s, tdsa_buf *out, const named_value *v, tdsa_err *err)
 {
     const ks_seal_place place = meta_place(v->name);
@@ -63,7 +72,7 @@ tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *val
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter(s);
+    enter(s, sealed);
     st = make_record(s, &record, &v, err);
     if (st == TDSA_OK) {
         st = s->backend->ops->meta_put(s->backend, name, record.data, record.len, err);
@@ -81,7 +90,7 @@ tdsa_status ks_meta_create(ks *s, const char *name, bool sealed, const uint8_t *
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter(s);
+    enter(s, sealed);
     st = make_record(s, &record, &v, err);
     if (st == TDSA_OK) {
         st = s->backend->ops->meta_create(s->backend, name, record.data, record.len, err);
@@ -97,7 +106,7 @@ tdsa_status ks_meta_get(ks *s, const char *name, bool sealed, tdsa_buf *out, tds
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter(s);
+    enter(s, sealed);
     st = s->backend->ops->meta_get(s->backend, name, &record, err);
     if (st == TDSA_OK && sealed) {
         const ks_seal_place place = meta_place(name);

@@ -9,10 +9,12 @@
 void ks_enter(ks *s)
 {
     TDSA_ASSERT(pthread_mutex_lock(&s->mu) == 0);
+    ks_key_expire(s);
 }
 
 void ks_leave(ks *s)
 {
+    ks_key_expire(s);
     TDSA_ASSERT(pthread_mutex_unlock(&s->mu) == 0);
 }
 
@@ -168,6 +170,8 @@ tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err)
     s->rng = cfg->rng;
     s->clock = cfg->clock;
     s->log = cfg->log;
+    s->key_expires = cfg->data_key_expires && cfg->encryptor != KS_ENCRYPTOR_NONE;
+    s->key_lifetime_ms = cfg->data_key_lifetime_ms;
     if (cfg->counter_file != NULL) {
         s->counter_file = calloc(1, strlen(cfg->counter_file) + 1);
         if (s->counter_file == NULL) {
@@ -212,7 +216,7 @@ tdsa_status ks_create_tables(const ks_cfg *cfg, tdsa_err *err)
 
 static void forget(ks *s)
 {
-    tdsa_secret_free(s->data_key);
+    ks_key_forget(s);
     if (s->encryptor != NULL) {
         s->encryptor->ops->close(s->encryptor);
     }
@@ -276,9 +280,7 @@ tdsa_status ks_unlock(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
 void ks_lock(ks *s)
 {
     ks_enter(s);
-    tdsa_secret_free(s->data_key);
-    s->data_key = NULL;
-    s->unlocked = false;
+    ks_key_forget(s);
     ks_leave(s);
 }
 

@@ -58,13 +58,25 @@ static tdsa_status initialize(ks_wrap *w, tdsa_err *err)
         rv = w->f->C_Initialize(&args);
     }
     if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED) {
-        return TDSA_OK; /* the application's: leave it as it is */
+        /* the application's: leave it as it is */
+        w->finalize = w->memory != NULL && w->memory->left_open;
+        return TDSA_OK;
     }
     if (rv != CKR_OK) {
         return ks_wrap_fail(w, rv, "C_Initialize", err);
     }
     w->finalize = true;
     return TDSA_OK;
+}
+
+static void finalize(ks_wrap *w)
+{
+    const CK_RV rv = w->f->C_Finalize(NULL);
+
+    w->finalize = false;
+    if (w->memory != NULL) {
+        w->memory->left_open = rv != CKR_OK && rv != CKR_CRYPTOKI_NOT_INITIALIZED;
+    }
 }
 
 static bool slot_matches(ks_wrap *w, CK_SLOT_ID slot, CK_TOKEN_INFO *token)
@@ -115,10 +127,61 @@ static tdsa_status find_token(ks_wrap *w, CK_SLOT_ID *slot, CK_TOKEN_INFO *token
                      w->uri->token_name, count, w->uri->module_path);
 }
 
+static bool is_wrong_pin(CK_RV rv)
+{
+    return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE;
+}
+
 static bool is_about_pin(CK_RV rv)
 {
-    return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE ||
-           rv == CKR_PIN_EXPIRED || rv == CKR_PIN_LOCKED || rv == CKR_USER_PIN_NOT_INITIALIZED;
+    return is_wrong_pin(rv) || rv == CKR_PIN_EXPIRED || rv == CKR_PIN_LOCKED ||
+           rv == CKR_USER_PIN_NOT_INITIALIZED;
+}
+
+void ks_wrap_memory_clear(ks_wrap_memory *m)
+{
+    tdsa_secret_free(m->refused_pin);
+    *m = (ks_wrap_memory){NULL, false, false};
+}
+
+static void forget_pin(ks_wrap_memory *m)
+{
+    tdsa_secret_free(m->refused_pin);
+    m->refused_pin = NULL;
+    m->was_low = false;
+}
+
+/* Out of memory: it may be tried once more. */
+static void remember_pin(const ks_wrap *w, const ks_wrap_pin *pin)
+{
+    tdsa_err ignored;
+
+    if (pin->from_config && w->memory != NULL && pin->text != NULL && pin->len > 0) {
+        forget_pin(w->memory);
+        if (tdsa_secret_copy(&w->memory->refused_pin, (const uint8_t *)pin->text, pin->len,
+                             &ignored) != TDSA_OK) {
+            w->memory->refused_pin = NULL;
+        }
+    }
+}
+
+/* Whether the token would be asked what it answered already. */
+static bool was_refused(const ks_wrap *w, const CK_TOKEN_INFO *token, const ks_wrap_pin *pin)
+{
+    ks_wrap_memory *m = w->memory;
+    const bool low = (token->flags & CKF_USER_PIN_COUNT_LOW) != 0;
+
+    if (!pin->from_config || m == NULL || m->refused_pin == NULL || pin->text == NULL) {
+        return false;
+    }
+    if (tdsa_secret_len(m->refused_pin) != pin->len ||
+        !tdsa_ct_equal(tdsa_secret_view(m->refused_pin), pin->text, pin->len) ||
+        (m->was_low && !low)) {
+        forget_pin(m);
+        return false;
+    }
+    m->was_low = m->was_low || low;
+    return true;
 }
 
 /* What can be said without spending a try. */
@@ -136,6 +199,13 @@ static tdsa_status check_pin(const ks_wrap *w, const CK_TOKEN_INFO *token, const
                          "wrapping token %s has one PIN try left, which the PIN of the "
                          "configuration does not get: log in by hand once",
                          w->uri->token_name);
+    }
+    if (was_refused(w, token, pin)) {
+        return TDSA_FAIL(
+            err, TDSA_E_LOGIN,
+            "wrapping token %s refused the PIN of the configuration, which is not tried "
+            "again: correct it, or log in by hand once",
+            w->uri->token_name);
     }
     if (pin->text != NULL && (pin->len == 0 || pin->len > KS_WRAP_PIN_MAX)) {
         return TDSA_FAIL(err, TDSA_E_LOGIN, "the PIN of wrapping token %s has 1 to %u bytes",
@@ -169,8 +239,12 @@ static tdsa_status log_in(ks_wrap *w, const CK_TOKEN_INFO *token, const ks_wrap_
     if (rv == CKR_USER_ALREADY_LOGGED_IN) {
         return TDSA_OK; /* the application did: its right to use the token is shown */
     }
+    w->login_failed = true;
     if (is_about_pin(rv)) {
         w->rv = rv;
+        if (is_wrong_pin(rv)) {
+            remember_pin(w, pin);
+        }
         return TDSA_FAIL(err, TDSA_E_LOGIN, "wrapping token %s refuses the PIN: %s (tried once)",
                          w->uri->token_name, ks_ckr_name(rv, number));
     }
@@ -197,8 +271,7 @@ static tdsa_status find_token_patiently(ks_wrap *w, CK_SLOT_ID *slot, CK_TOKEN_I
     tdsa_status st = find_token(w, slot, token, err);
 
     for (unsigned i = 1; st != TDSA_OK && w->missing && w->finalize && i < FIND_TRIES; i++) {
-        (void)w->f->C_Finalize(NULL);
-        w->finalize = false;
+        finalize(w);
         (void)nanosleep(&pause, NULL);
         st = initialize(w, err);
         if (st == TDSA_OK) {
@@ -208,14 +281,13 @@ static tdsa_status find_token_patiently(ks_wrap *w, CK_SLOT_ID *slot, CK_TOKEN_I
     return st;
 }
 
-tdsa_status ks_wrap_begin(ks_wrap *w, const ks_wrap_uri *uri, const ks_wrap_pin *pin, bool write,
-                          tdsa_err *err)
+tdsa_status ks_wrap_begin(ks_wrap *w, const ks_wrap_way *way, tdsa_err *err)
 {
     CK_SLOT_ID slot = 0;
     CK_TOKEN_INFO token = {0};
     tdsa_status st;
 
-    *w = (ks_wrap){.uri = uri, .rv = CKR_OK};
+    *w = (ks_wrap){.uri = way->uri, .memory = way->memory, .rv = CKR_OK};
     st = load(w, err);
     if (st == TDSA_OK) {
         st = initialize(w, err);
@@ -224,10 +296,10 @@ tdsa_status ks_wrap_begin(ks_wrap *w, const ks_wrap_uri *uri, const ks_wrap_pin 
         st = find_token_patiently(w, &slot, &token, err);
     }
     if (st == TDSA_OK) {
-        st = open_session(w, slot, write, err);
+        st = open_session(w, slot, way->write, err);
     }
     if (st == TDSA_OK && (token.flags & CKF_LOGIN_REQUIRED) != 0) {
-        st = log_in(w, &token, pin, err);
+        st = log_in(w, &token, &way->pin, err);
     }
     return st;
 }
@@ -241,10 +313,10 @@ void ks_wrap_end(ks_wrap *w)
         (void)w->f->C_CloseSession(w->session);
     }
     if (w->finalize) {
-        (void)w->f->C_Finalize(NULL);
+        finalize(w);
     }
     if (w->library != NULL) {
         (void)dlclose(w->library);
     }
-    *w = (ks_wrap){.rv = w->rv};
+    *w = (ks_wrap){.rv = w->rv, .login_failed = w->login_failed};
 }

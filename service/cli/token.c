@@ -70,16 +70,16 @@ static tdsa_status read_pin(tdsa_secret **out, const cli_token *t, const char *p
 static tdsa_status begin(cli_token *t, const char *pin_file, tdsa_err *err)
 {
     TDSA_SCOPED_SECRET secret = NULL;
-    ks_wrap_pin pin = {NULL, 0, pin_file != NULL || ks_wrap_uri_has_source(t->uri)};
+    ks_wrap_way way = {.uri = t->uri};
     tdsa_status st = read_pin(&secret, t, pin_file, err);
 
     if (st != TDSA_OK) {
         return st;
     }
-    pin.text = (const char *)tdsa_secret_view(secret);
-    pin.len = tdsa_secret_len(secret);
+    way.pin = (ks_wrap_pin){(const char *)tdsa_secret_view(secret), tdsa_secret_len(secret),
+                            pin_file != NULL || ks_wrap_uri_has_source(t->uri)};
     t->begun = true;
-    st = ks_wrap_begin(&t->wrap, t->uri, &pin, false, err);
+    st = ks_wrap_begin(&t->wrap, &way, err);
     return st == TDSA_OK ? find_key(t, err) : st;
 }
 

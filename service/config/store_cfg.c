@@ -15,6 +15,10 @@ tdsa_status cfg_fill_store(cfg_participant *p, const cfg *c, const tdsa_log *log
     if (p->store.counter_file != NULL && *p->store.counter_file == '\0') {
         p->store.counter_file = NULL;
     }
+    p->store.data_key_expires = cfg_str(c, STORAGE ".dataKeyLifetime") != NULL;
+    if (p->store.data_key_expires) {
+        p->store.data_key_lifetime_ms = (uint64_t)cfg_duration_ms(c, STORAGE ".dataKeyLifetime");
+    }
     p->store.create_tables = !cfg_bool(c, STORAGE ".skipCreateTables");
     p->store.unlock_at_open = true;
     return st;

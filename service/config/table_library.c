@@ -282,6 +282,14 @@ static const cfg_row storage[] = {
      .type = CFG_BOOL,
      .fallback = "false",
      .help = "Own key. Make the AES-256 wrapping key when the token has none."},
+    {.name = "dataKeyLifetime",
+     .type = CFG_DURATION,
+     .min = 0,
+     .max = INT64_C(31536000000),
+     .help = "Own key. How long the data key that opens the rows stays in memory before the "
+             "encryptor is "
+             "asked for it again; 0s: asked at each use. Absent: for the life of the process. See "
+             "operations.md, Wrapping key."},
     {.name = "counterFile",
      .type = CFG_STRING,
      .help =

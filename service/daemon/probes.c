@@ -30,12 +30,9 @@ static bool ask_deadlocks(void *ctx, char *message, size_t cap)
 static bool ask_wrapping(void *ctx, char *message, size_t cap)
 {
     svc_probes *p = (svc_probes *)ctx;
+    tdsa_err err;
 
-    if (ks_is_unlocked(p->store)) {
-        return true;
-    }
-    (void)snprintf(message, cap, "the keystore is locked: the wrapping key was not unwrapped");
-    return false;
+    return well(ks_key_check(p->store, &err), &err, message, cap);
 }
 
 static bool ask_peers(void *ctx, char *message, size_t cap)

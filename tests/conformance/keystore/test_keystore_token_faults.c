@@ -1,39 +1,8 @@
-#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "ks_fixture.h"
-#include "support/softhsm_shim.h"
-
-static const ks_variant token = {"sqlite+pkcs11", "sqlite", KS_ENCRYPTOR_PKCS11};
-
-typedef struct {
-    void *library;
-    softhsm_shim_set_fn *set;
-    softhsm_shim_logins_fn *logins;
-} shim;
-
-/* The store of the fixture, closed, with the shim between it and SoftHSM. */
-static shim put_shim(ks_fixture *f, const char *rest)
-{
-    shim s = {dlopen(SHIM_PATH, RTLD_NOW | RTLD_LOCAL), NULL, NULL};
-    void *symbol = NULL;
-
-    assert_non_null(s.library);
-    symbol = dlsym(s.library, "softhsm_shim_set");
-    assert_non_null(symbol);
-    memcpy(&s.set, &symbol, sizeof s.set);
-    symbol = dlsym(s.library, "softhsm_shim_logins");
-    assert_non_null(symbol);
-    memcpy(&s.logins, &symbol, sizeof s.logins);
-    s.set(NULL, CKR_OK, 0);
-    ks_close(f->s);
-    f->s = NULL;
-    (void)snprintf(f->uri, sizeof f->uri, "pkcs11:token=tok;object=tdsa-wrap?module-path=%s%s",
-                   SHIM_PATH, rest);
-    return s;
-}
+#include "ks_shim.h"
 
 static void refused(ks_fixture *f, tdsa_status want, const char *text)
 {
@@ -58,8 +27,6 @@ static void works(ks_fixture *f)
     f->s = NULL;
 }
 
-#define PIN_VALUE "&pin-value=" KS_FIXTURE_PIN
-
 static void every_failing_call_is_named_and_heals(void **state)
 {
     static const char *const calls[] = {
@@ -75,10 +42,10 @@ static void every_failing_call_is_named_and_heals(void **state)
                  {CKR_CRYPTOKI_NOT_INITIALIZED, "CKR_CRYPTOKI_NOT_INITIALIZED"},
                  {0x80001234, "CKR 0x80001234"}};
     ks_fixture *f = *state;
-    shim s;
+    ks_shim s;
 
     ks_fixture_active(f, "k", "share");
-    s = put_shim(f, PIN_VALUE);
+    s = ks_shim_put(f, KS_SHIM_PIN);
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++) {
             s.set(calls[i], codes[k].rv, 0);
@@ -91,17 +58,17 @@ static void every_failing_call_is_named_and_heals(void **state)
     refused(f, TDSA_E_WRAPPING, "is missing");
     s.set(NULL, CKR_OK, 0);
     works(f);
-    (void)dlclose(s.library);
+    ks_shim_drop(&s);
 }
 
 static void a_token_that_cannot_make_a_key_is_named(void **state)
 {
     ks_fixture *f = *state;
-    shim s = put_shim(f, PIN_VALUE);
+    ks_shim s = ks_shim_put(f, KS_SHIM_PIN);
 
     assert_int_equal(unlink(f->path), 0);
     (void)snprintf(f->uri, sizeof f->uri, "pkcs11:token=tok;object=new?module-path=%s%s", SHIM_PATH,
-                   PIN_VALUE);
+                   KS_SHIM_PIN);
     f->cfg.create_wrapping_key = true;
     s.set("C_GenerateKey", CKR_TOKEN_WRITE_PROTECTED, 0);
     refused(f, TDSA_E_WRAPPING, "CKR_TOKEN_WRITE_PROTECTED");
@@ -111,7 +78,7 @@ static void a_token_that_cannot_make_a_key_is_named(void **state)
     ks_fixture_reopen(f);
     ks_close(f->s);
     f->s = NULL;
-    (void)dlclose(s.library);
+    ks_shim_drop(&s);
 }
 
 static void a_refused_pin_is_named_and_tried_once(void **state)
@@ -126,38 +93,38 @@ static void a_refused_pin_is_named_and_tried_once(void **state)
                  {CKR_PIN_INVALID, "CKR_PIN_INVALID"},
                  {CKR_USER_PIN_NOT_INITIALIZED, "CKR_USER_PIN_NOT_INITIALIZED"}};
     ks_fixture *f = *state;
-    shim s;
+    ks_shim s;
 
     ks_fixture_active(f, "k", "share");
-    s = put_shim(f, PIN_VALUE);
+    s = ks_shim_put(f, KS_SHIM_PIN);
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         s.set("C_Login", codes[i].rv, 0);
         refused(f, TDSA_E_LOGIN, codes[i].name);
         assert_int_equal(s.logins(), 1);
     }
-    (void)dlclose(s.library);
+    ks_shim_drop(&s);
 }
 
 static void a_locked_token_is_not_asked(void **state)
 {
     ks_fixture *f = *state;
-    shim s;
+    ks_shim s;
 
     ks_fixture_active(f, "k", "share");
-    s = put_shim(f, PIN_VALUE);
+    s = ks_shim_put(f, KS_SHIM_PIN);
     s.set(NULL, CKR_OK, CKF_USER_PIN_LOCKED);
     refused(f, TDSA_E_LOGIN, "is locked");
     assert_int_equal(s.logins(), 0);
-    (void)dlclose(s.library);
+    ks_shim_drop(&s);
 }
 
 static void the_last_try_is_left_to_people(void **state)
 {
     ks_fixture *f = *state;
-    shim s;
+    ks_shim s;
 
     ks_fixture_active(f, "k", "share");
-    s = put_shim(f, PIN_VALUE);
+    s = ks_shim_put(f, KS_SHIM_PIN);
     s.set(NULL, CKR_OK, CKF_USER_PIN_FINAL_TRY);
     refused(f, TDSA_E_LOGIN, "one PIN try left");
     assert_int_equal(s.logins(), 0);
@@ -167,17 +134,17 @@ static void the_last_try_is_left_to_people(void **state)
     assert_int_equal(s.logins(), 1);
     ks_close(f->s);
     f->s = NULL;
-    (void)dlclose(s.library);
+    ks_shim_drop(&s);
 }
 
 static void a_failed_unlock_leaves_an_open_store_open(void **state)
 {
     ks_fixture *f = *state;
     tdsa_secret *share = NULL;
-    shim s;
+    ks_shim s;
 
     ks_fixture_active(f, "k", "share");
-    s = put_shim(f, PIN_VALUE);
+    s = ks_shim_put(f, KS_SHIM_PIN);
     ks_fixture_reopen(f);
     s.set("C_GetSlotList", CKR_DEVICE_REMOVED, 0);
     EXPECT(f, TDSA_E_WRAPPING, ks_unlock(f->s, NULL, 0, &f->err));
@@ -185,18 +152,10 @@ static void a_failed_unlock_leaves_an_open_store_open(void **state)
     tdsa_secret_free(share);
     ks_close(f->s);
     f->s = NULL;
-    (void)dlclose(s.library);
+    ks_shim_drop(&s);
 }
 
-static struct CMUnitTest with(struct CMUnitTest test)
-{
-    test.setup_func = ks_fixture_setup;
-    test.teardown_func = ks_fixture_teardown;
-    test.initial_state = (void *)(uintptr_t)&token;
-    return test;
-}
-
-#define TOKEN(f) with((struct CMUnitTest)cmocka_unit_test(f))
+#define TOKEN(f) ks_shim_test((struct CMUnitTest)cmocka_unit_test(f))
 
 int main(void)
 {
