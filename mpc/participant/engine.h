@@ -66,7 +66,13 @@ typedef struct {
     uint32_t presign_low, presign_high;
     uint32_t presign_request_max; /* presignatures that one call may ask for; 0: no cap */
     uint64_t presign_global_max;  /* in stock over all keys; 0: no cap */
-    uint64_t partial_timeout_ms;  /* partialSignatureTimeout; 0: PART_PARTIAL_TIMEOUT_MS */
+    /* cacheSize: keys held in memory with their shares, when nobody uses them; at most
+     * PART_KEYS_CACHED_MOST count, and without `set` it is PART_KEYS_CACHED_USUAL */
+    struct {
+        bool set;
+        uint32_t max;
+    } keys_cached;
+    uint64_t partial_timeout_ms; /* partialSignatureTimeout; 0: PART_PARTIAL_TIMEOUT_MS */
     /* what a deletion leaves for its undoing: the default; what may be asked for here, by peers too */
     uint64_t deletion_grace_ms, deletion_grace_min_ms, deletion_grace_max_ms;
     bool disable_reshare;                /* disableReshare: refused here, asked or asking */
@@ -92,6 +98,9 @@ typedef struct {
     part_event_fn on_event;
     void *on_event_ctx;
 } part_engine_cfg;
+
+#define PART_KEYS_CACHED_USUAL 100u
+#define PART_KEYS_CACHED_MOST  4096u
 
 /** Errors: TDSA_E_CONFIG, TDSA_E_NO_MEMORY, TDSA_E_CRYPTO. No network, no thread. */
 TDSA_MUST_USE tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg,
@@ -576,6 +585,8 @@ void part_engine_settle(part_engine *e, uint32_t limit_ms) TDSA_NONNULL;
 typedef struct {
     uint64_t sessions, runs, exchanges_waiting, replies_waiting;
     uint64_t burned, purged, aborted_by_peer[GRP_PARTIES_MAX], verify_failures;
+    uint64_t keys_cached, key_hits,
+        key_misses;     /* in memory now; uses that found the key there, or not */
     uint64_t rollbacks; /* times that this store was found to be an old copy */
     uint64_t heard;     /* requests of peers */
 } part_stats;

@@ -40,12 +40,13 @@
 #define PART_PARKED_MAX         4u /* early requests of one peer in one session for runs not begun */
 #define PART_PARKED_OF_PEER_MAX 256u /* the same over all sessions */
 #define PART_PARKED_BODY_MAX    16384u
-#define PART_RANGES_MAX         64u /* burnt ranges remembered per session (responder) */
-#define PART_KEYS_CACHED_MAX    256u
+#define PART_RANGES_MAX         64u   /* burnt ranges remembered per session (responder) */
 #define PART_BUCKETS_MAX        4096u /* keys with a rate that signed within the last minute */
 #define PART_BATCHES_CACHED_MAX 256u
 #define PART_SIGNING_LIFE_MS    600000u /* a signing session is replaced after 10 minutes */
 #define PART_SIGNING_IDLE_MS    360000u /* and forgotten by the responder after 6 idle ones */
+#define PART_CACHE_LINGER_MS    2000u /* a key over cacheSize is taken from a session this long idle */
+#define PART_CACHE_LOOK_MS      250u /* how often keys over cacheSize are looked at that are in use */
 #define PART_CACHE_IDLE_MS      300000u /* what nobody used so long leaves memory, with its session */
 #define PART_SIGNING_ASKS_MAX   (1ull << PEER_REKEY_SHIFT)
 #define PART_SESSION_ID_LEN     32u
@@ -358,9 +359,9 @@ struct part {
     part_session *control; /* my own control session, or NULL */
     part_key *keys;
     size_t key_count;
-    uint64_t cache_due_ms;
-    uint64_t partials_due_ms;      /* when to collect expired partial signatures */
-    size_t keys_max, sessions_max; /* PART_KEYS_CACHED_MAX, PART_SESSIONS_MAX; tests have fewer */
+    uint64_t cache_due_ms, cache_over_ms; /* the latter: keys_max is passed, look then */
+    uint64_t partials_due_ms;             /* when to collect expired partial signatures */
+    size_t keys_max, sessions_max;        /* cacheSize, PART_SESSIONS_MAX; tests have fewer */
     part_batch *batches;
     size_t batch_count;
     part_exchange *exchanges;

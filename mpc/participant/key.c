@@ -59,6 +59,9 @@ static tdsa_status load(part *p, const ks_key *row, part_key **out, tdsa_err *er
     k->next = p->keys;
     p->keys = k;
     p->key_count++;
+    if (p->key_count > p->keys_max) {
+        p->cache_over_ms = part_now(p);
+    }
     *out = k;
     return TDSA_OK;
 }
@@ -108,6 +111,11 @@ static tdsa_status hold(part *p, const char *key_id, bool to_deal, part_key **ou
     *out = NULL;
     follow_changes(p);
     k = find_key(p, key_id);
+    if (k != NULL) {
+        p->stats.key_hits++;
+    } else {
+        p->stats.key_misses++;
+    }
     if (k == NULL || k->look_again) {
         st = ks_key_get(p->cfg.store, key_id, &row, err);
         if (st == TDSA_OK) {
@@ -349,6 +357,36 @@ void part_cache_trim(part *p, bool all)
     }
 }
 
+/* The oldest session that nobody used for a while and that holds burnt ranges. */
+static part_session *idle_holder(const part *p)
+{
+    part_session *oldest = NULL;
+
+    for (size_t i = 0; i < PART_SESSION_BUCKETS; i++) {
+        for (part_session *s = p->sessions[i]; s != NULL; s = s->next) {
+            if (s->ranges != NULL && s->runs == NULL &&
+                s->used_ms + PART_CACHE_LINGER_MS <= part_now(p) &&
+                (oldest == NULL || s->used_ms < oldest->used_ms)) {
+                oldest = s;
+            }
+        }
+    }
+    return oldest;
+}
+
+/* More keys than there may be: burnt ranges of idle sessions hold them, and are given up. What was
+ * left of those is lost; it is burnt, so nobody uses it twice. */
+static void trim_over(part *p)
+{
+    part_session *s = NULL;
+
+    while (p->key_count > p->keys_max && (s = idle_holder(p)) != NULL) {
+        part_ranges_free(p, s);
+        part_cache_trim(p, false);
+    }
+    p->cache_over_ms = p->key_count > p->keys_max ? part_now(p) + PART_CACHE_LOOK_MS : UINT64_MAX;
+}
+
 void part_cache_due(part *p)
 {
     const uint64_t now = part_now(p);
@@ -356,6 +394,9 @@ void part_cache_due(part *p)
     part_key *k = NULL;
 
     part_cache_trim(p, false);
+    if (now >= p->cache_over_ms) {
+        trim_over(p);
+    }
     if (now < p->cache_due_ms) {
         return;
     }
@@ -370,7 +411,10 @@ void part_cache_due(part *p)
 
 uint64_t part_cache_next_due(const part *p)
 {
-    return p->keys == NULL ? UINT64_MAX : p->cache_due_ms;
+    if (p->keys == NULL) {
+        return UINT64_MAX;
+    }
+    return p->cache_over_ms < p->cache_due_ms ? p->cache_over_ms : p->cache_due_ms;
 }
 
 /* Forgets a key in memory, now or when nobody holds it any more. */

@@ -116,6 +116,13 @@ static tdsa_status void_made(part *p, tdsa_err *err)
     return ks_batch_void_made(p->cfg.store, now > longest ? now - longest : 1, err);
 }
 
+static size_t keys_max(const part_engine_cfg *cfg)
+{
+    const size_t wanted = cfg->keys_cached.set ? cfg->keys_cached.max : PART_KEYS_CACHED_USUAL;
+
+    return wanted < PART_KEYS_CACHED_MOST ? wanted : PART_KEYS_CACHED_MOST;
+}
+
 tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
 {
     part *p = NULL;
@@ -144,7 +151,8 @@ tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
     p->identity.x448_private = p->cfg.roster.my_x448;
     p->identity.public_keys = &p->cfg.roster.my_public;
     peer_identity_cache(&p->identity, p->dh_cache);
-    p->keys_max = PART_KEYS_CACHED_MAX;
+    p->keys_max = keys_max(cfg);
+    p->cache_over_ms = UINT64_MAX;
     p->sessions_max = PART_SESSIONS_MAX;
     p->next_exchange = 1;
     p->next_op = 1;
@@ -396,6 +404,7 @@ bool part_wants_thread(part *p)
 void part_get_stats(const part *p, part_stats *out)
 {
     *out = p->stats;
+    out->keys_cached = p->key_count;
     out->sessions = p->session_count;
     out->runs = 0;
     out->exchanges_waiting = 0;

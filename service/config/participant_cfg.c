@@ -114,6 +114,8 @@ static tdsa_status fill_engine(part_engine_cfg *e, const cfg *c, tdsa_err *err)
     e->deadline_ms =
         i_am_client ? (uint32_t)cfg_duration_ms(c, "pkcs11.deadline") : e->session_timeout_ms;
     e->default_presignature_limit = cfg_int(c, "tdsaLibrary.defaultPresignatureLimit");
+    e->keys_cached.set = true;
+    e->keys_cached.max = (uint32_t)cfg_int(c, "tdsaLibrary.storageConfiguration.cacheSize");
     e->partial_timeout_ms =
         (uint64_t)cfg_duration_ms(c, "tdsaLibrary.storageConfiguration.partialSignatureTimeout");
     e->disable_reshare = cfg_bool(c, "tdsaLibrary.disableReshare");

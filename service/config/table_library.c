@@ -240,11 +240,12 @@ static const cfg_row storage[] = {
      .help = "Do not try to create missing tables at start."},
     {.name = "cacheSize",
      .type = CFG_INT,
-     .handling = CFG_LATER,
      .fallback = "100",
      .min = 0,
      .max = 100000000,
-     .help = "Key rows kept in memory; 0: none."},
+     .help = "Keys kept in memory with their shares while nobody uses them; more than 4096 count "
+             "as 4096. "
+             "The least recently used is wiped first. 0: each is wiped after its use."},
     {.name = "partialSignatureTimeout",
      .type = CFG_SECONDS,
      .fallback = "3600",

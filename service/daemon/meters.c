@@ -169,6 +169,31 @@ static int64_t ask_rollbacks(void *ctx)
     return (int64_t)engine_stats(ctx).rollbacks;
 }
 
+static int64_t ask_keys_cached(void *ctx)
+{
+    return (int64_t)engine_stats(ctx).keys_cached;
+}
+
+static int64_t ask_key_hits(void *ctx)
+{
+    return (int64_t)engine_stats(ctx).key_hits;
+}
+
+static int64_t ask_key_misses(void *ctx)
+{
+    return (int64_t)engine_stats(ctx).key_misses;
+}
+
+static int64_t ask_unwraps(void *ctx)
+{
+    return (int64_t)store_stats(ctx).unwraps;
+}
+
+static int64_t ask_unwraps_failed(void *ctx)
+{
+    return (int64_t)store_stats(ctx).unwraps_failed;
+}
+
 static int64_t ask_commits(void *ctx)
 {
     return (int64_t)store_stats(ctx).commits;
@@ -195,7 +220,12 @@ static void add_asked(svc_meters *m, bool *ok)
                  {SVC_GAUGE, LIBRARY "EXCHANGES.WAITING", ask_exchanges},
                  {SVC_GAUGE, LIBRARY "REPLIES.WAITING", ask_replies},
                  {SVC_COUNTER, LIBRARY "db.commits", ask_commits},
-                 {SVC_COUNTER, LIBRARY "db.rows_refused", ask_refused}};
+                 {SVC_COUNTER, LIBRARY "db.rows_refused", ask_refused},
+                 {SVC_GAUGE, LIBRARY "KEYCACHE.SIZE", ask_keys_cached},
+                 {SVC_COUNTER, LIBRARY "KEYCACHE.HITS", ask_key_hits},
+                 {SVC_COUNTER, LIBRARY "KEYCACHE.MISSES", ask_key_misses},
+                 {SVC_COUNTER, LIBRARY "DATAKEY.UNWRAPPED", ask_unwraps},
+                 {SVC_COUNTER, LIBRARY "DATAKEY.FAILED", ask_unwraps_failed}};
 
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
         *ok = svc_metrics_add_asked(m->all, asked[i].type, asked[i].name, asked[i].fn, m) && *ok;
