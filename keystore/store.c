@@ -168,7 +168,7 @@ tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err)
     TDSA_ASSERT(pthread_mutex_init(&s->mu, NULL) == 0);
     TDSA_ASSERT(pthread_mutex_init(&s->unlock_mu, NULL) == 0);
     s->rng = cfg->rng;
-    s->clock = cfg->clock;
+    s->clock = cfg->clock.mono_ms != NULL ? cfg->clock : tdsa_os_clock();
     s->log = cfg->log;
     s->key_expires = cfg->data_key_expires && cfg->encryptor != KS_ENCRYPTOR_NONE;
     s->key_lifetime_ms = cfg->data_key_lifetime_ms;
