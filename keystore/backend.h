@@ -66,7 +66,17 @@ typedef struct {
     tdsa_status (*open)(ks_backend **out, const ks_cfg *cfg, tdsa_err *err); /* SQL: ks_sql_open */
     void (*close)(ks_backend *b);
     void (*abandon)(ks_backend *b); /* after fork: no write to any inherited descriptor */
+    /* around fork, and before abandon: nobody is in a ping that runs apart, nor comes in; false without
+     * `wait`: somebody is. release undoes it; abandon does so too. Both may be NULL */
+    bool (*hold)(ks_backend *b, bool wait);
+    void (*release)(ks_backend *b);
     tdsa_status (*ping)(ks_backend *b, tdsa_err *err);
+    /* Which database this is (ks_sql_driver.identity). moved: a connection that was lost came back to
+     * another one: from the first settled on, every call but these three, meta_*, counter_* and purge_all
+     * is TDSA_E_STORE until the next settled. All three may be NULL */
+    tdsa_status (*identity)(ks_backend *b, tdsa_buf *out, tdsa_err *err);
+    bool (*moved)(ks_backend *b);
+    void (*settled)(ks_backend *b);
     tdsa_status (*change_counter)(ks_backend *b, uint64_t *out, tdsa_err *err);
 
     tdsa_status (*key_insert)(ks_backend *b, const ks_key_row *row, tdsa_err *err);
@@ -156,6 +166,7 @@ typedef struct {
 /** Every backend object starts with this. */
 struct ks_backend {
     const ks_backend_ops *ops;
+    bool ping_apart; /* ping may run beside another call; set at open */
 };
 
 extern const ks_backend_ops ks_backend_memory;

@@ -10,16 +10,42 @@ ks_sql *ks_sql_of(ks_backend *b)
     return (ks_sql *)(void *)b;
 }
 
+ks_sql *ks_sql_new(const ks_sql_driver *driver, ks_sql_place *place, tdsa_err *err)
+{
+    ks_sql *q = calloc(1, sizeof *q);
+
+    if (q == NULL) {
+        (void)TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the database");
+        return NULL;
+    }
+    q->base.ops = &sql_ops;
+    q->driver = driver;
+    q->place = place;
+    return q;
+}
+
+static void free_all(ks_sql *q)
+{
+    if (q->spare != NULL) {
+        free(q->spare);
+        (void)pthread_mutex_destroy(&q->spare_mu);
+    }
+    ks_sql_place_free(q->place);
+    free(q);
+}
+
 static void sql_close(ks_backend *b)
 {
     ks_sql *q = ks_sql_of(b);
 
-    if (q->conn != NULL) {
-        q->driver->close(q->conn);
+    if (q->spare != NULL) {
+        ks_sql_drop(q->spare);
     }
-    free(q);
+    ks_sql_drop(q);
+    free_all(q);
 }
 
+/* In a child, which holds the lock of the spare connection. */
 static void sql_abandon(ks_backend *b)
 {
     ks_sql *q = ks_sql_of(b);
@@ -27,43 +53,34 @@ static void sql_abandon(ks_backend *b)
     if (q->conn != NULL) {
         q->driver->abandon(q->conn);
     }
-    free(q);
-}
-
-tdsa_status ks_sql_connect(ks_sql *q, const ks_cfg *cfg, bool create, ks_sql_conn **out,
-                           tdsa_err *err)
-{
-    ks_sql_conn *c = NULL;
-    tdsa_status st = q->driver->connect(&c, cfg, err);
-
-    if (st == TDSA_OK) {
-        st = ks_sql_migrate(q, c, create, err);
+    if (q->spare != NULL && q->spare->conn != NULL) {
+        q->driver->abandon(q->spare->conn);
     }
-    if (st == TDSA_OK) {
-        st = q->driver->prepare(c, err);
-    }
-    if (st != TDSA_OK && c != NULL) {
-        q->driver->close(c);
-        c = NULL;
-    }
-    *out = c;
-    return st;
+    ks_sql_release(b);
+    free_all(q);
 }
 
 tdsa_status ks_sql_open(ks_backend **out, const ks_sql_driver *driver, const ks_cfg *cfg,
                         tdsa_err *err)
 {
-    ks_sql *q = calloc(1, sizeof *q);
-    tdsa_status st;
+    ks_sql_place *place = NULL;
+    ks_sql *q = NULL;
+    tdsa_status st = ks_sql_place_make(&place, cfg, err);
 
     *out = NULL;
-    if (q == NULL) {
-        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the database");
+    if (st != TDSA_OK) {
+        return st;
     }
-    q->base.ops = &sql_ops;
-    q->driver = driver;
+    q = ks_sql_new(driver, place, err);
+    if (q == NULL) {
+        ks_sql_place_free(place);
+        return TDSA_E_NO_MEMORY;
+    }
     q->log = cfg->log;
-    st = ks_sql_connect(q, cfg, cfg->create_tables, &q->conn, err);
+    st = ks_sql_connect(q, cfg, err);
+    if (st == TDSA_OK) {
+        st = ks_sql_add_spare(q, err);
+    }
     if (st != TDSA_OK) {
         sql_close(&q->base);
         return st;
@@ -79,18 +96,25 @@ void ks_sql_forget(ks_sql *q)
     }
 }
 
-static tdsa_status sql_ping(ks_backend *b, tdsa_err *err)
+/* ---- which database ---- */
+
+static tdsa_status sql_identity(ks_backend *b, tdsa_buf *out, tdsa_err *err)
 {
-    ks_sql *q = ks_sql_of(b);
-    tdsa_status st = TDSA_OK;
+    const ks_sql *q = ks_sql_of(b);
 
-    for (ks_sql_tx tx = ks_sql_write(q); ks_sql_tx_next(&tx, &st, err);) {
-        ks_stmt ping = ks_stmt_use(q, KS_SQL_PING);
+    tdsa_buf_append(out, q->identity, strlen(q->identity));
+    return tdsa_buf_check(out, err);
+}
 
-        /* a full disk takes the lock of a writer, but no commit */
-        st = ks_stmt_run(&ping, NULL, "trying to write", err);
-    }
-    return st;
+static bool sql_moved(ks_backend *b)
+{
+    return ks_sql_of(b)->moved;
+}
+
+static void sql_settled(ks_backend *b)
+{
+    ks_sql_of(b)->moved = false;
+    ks_sql_of(b)->fenced = true;
 }
 
 /* ---- values and counters ---- */
@@ -160,7 +184,7 @@ static tdsa_status meta_put(ks_backend *b, const char *name, const uint8_t *valu
     ks_sql *q = ks_sql_of(b);
     tdsa_status st = TDSA_OK;
 
-    for (ks_sql_tx tx = ks_sql_write(q); ks_sql_tx_next(&tx, &st, err);) {
+    for (ks_sql_tx tx = ks_sql_anywhere(ks_sql_write(q)); ks_sql_tx_next(&tx, &st, err);) {
         st = put(q, KS_SQL_META_PUT, name, value, len, NULL, err);
     }
     return st;
@@ -173,7 +197,7 @@ static tdsa_status meta_create(ks_backend *b, const char *name, const uint8_t *v
     uint64_t changes = 0;
     tdsa_status st = TDSA_OK;
 
-    for (ks_sql_tx tx = ks_sql_write(q); ks_sql_tx_next(&tx, &st, err);) {
+    for (ks_sql_tx tx = ks_sql_anywhere(ks_sql_write(q)); ks_sql_tx_next(&tx, &st, err);) {
         st = put(q, KS_SQL_META_CREATE, name, value, len, &changes, err);
         if (st == TDSA_OK && changes == 0) {
             st = TDSA_FAIL(err, TDSA_E_CONFLICT, "the value %s exists already", name);
@@ -207,7 +231,7 @@ static tdsa_status meta_get(ks_backend *b, const char *name, tdsa_buf *out, tdsa
     ks_sql *q = ks_sql_of(b);
     tdsa_status st = TDSA_OK;
 
-    for (ks_sql_tx tx = ks_sql_read(q); ks_sql_tx_next(&tx, &st, err);) {
+    for (ks_sql_tx tx = ks_sql_anywhere(ks_sql_read(q)); ks_sql_tx_next(&tx, &st, err);) {
         st = get(q, name, out, err);
     }
     return st;
@@ -238,7 +262,7 @@ static tdsa_status counter_next(ks_backend *b, const char *name, uint64_t *out, 
     ks_sql *q = ks_sql_of(b);
     tdsa_status st = TDSA_OK;
 
-    for (ks_sql_tx tx = ks_sql_write(q); ks_sql_tx_next(&tx, &st, err);) {
+    for (ks_sql_tx tx = ks_sql_anywhere(ks_sql_write(q)); ks_sql_tx_next(&tx, &st, err);) {
         st = ks_sql_count(q, name, out, err);
     }
     return st;
@@ -249,7 +273,7 @@ static tdsa_status counter_get(ks_backend *b, const char *name, uint64_t *out, t
     ks_sql *q = ks_sql_of(b);
     tdsa_status st = TDSA_OK;
 
-    for (ks_sql_tx tx = ks_sql_read(q); ks_sql_tx_next(&tx, &st, err);) {
+    for (ks_sql_tx tx = ks_sql_anywhere(ks_sql_read(q)); ks_sql_tx_next(&tx, &st, err);) {
         ks_stmt get_it = ks_stmt_use(q, KS_SQL_COUNTER_GET);
         ks_sql_step rc;
 
@@ -265,7 +289,12 @@ static tdsa_status counter_get(ks_backend *b, const char *name, uint64_t *out, t
 static const ks_backend_ops sql_ops = {
     .close = sql_close,
     .abandon = sql_abandon,
-    .ping = sql_ping,
+    .hold = ks_sql_hold,
+    .release = ks_sql_release,
+    .ping = ks_sql_ping,
+    .identity = sql_identity,
+    .moved = sql_moved,
+    .settled = sql_settled,
     .change_counter = sql_change_counter,
     .key_insert = ks_sql_key_insert,
     .key_update = ks_sql_key_update,

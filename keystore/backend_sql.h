@@ -6,16 +6,35 @@
 
 /** Only for the files backend_sql*.c: each operation of ks_backend once, over a driver. */
 
-typedef struct {
+/** What a connection is made of, in memory of its own; shared by the connections of a store. */
+typedef struct ks_sql_place ks_sql_place;
+TDSA_MUST_USE tdsa_status ks_sql_place_make(ks_sql_place **out, const ks_cfg *cfg, tdsa_err *err)
+    TDSA_NONNULL;
+/** Says create_tables false. */
+const ks_cfg *ks_sql_place_cfg(const ks_sql_place *p) TDSA_NONNULL;
+void ks_sql_place_free(ks_sql_place *p);
+
+typedef struct ks_sql {
     ks_backend base;
     const ks_sql_driver *driver;
-    ks_sql_conn *conn;    /* the one in use; NULL: lost, the next call makes a new one */
+    ks_sql_place *place;
+    const tdsa_log *log;  /* may be NULL */
+    ks_sql_conn *conn;    /* NULL: lost, the next call makes a new one */
     ks_sql_step trouble;  /* of the statements since a transaction began: the last from AGAIN on */
     bool dead;            /* an fsync failed: what is on the disk is unknown */
-    const tdsa_log *log;  /* may be NULL */
     int64_t data_version; /* when key_changes was read */
     uint64_t key_changes;
     bool key_changes_known;
+    /* backend_sql_pool.c */
+    uint64_t born_ms, used_ms; /* of conn */
+    uint64_t down_since_ms;
+    bool down;
+    char identity[201]; /* as the last connection told it; "": unknown */
+    bool moved;         /* it was another one before */
+    bool fenced;        /* the store looks at `moved` */
+    bool is_spare;
+    struct ks_sql *spare;     /* NULL: there is none, pings use this one */
+    pthread_mutex_t spare_mu; /* `spare`, everything in it */
 } ks_sql;
 
 ks_sql *ks_sql_of(ks_backend *b) TDSA_NONNULL;
@@ -70,24 +89,42 @@ const uint8_t *ks_col_blob(ks_stmt *b, unsigned column, size_t *len) TDSA_NONNUL
  *     }
  *
  * A writing body stands between begin and commit: it is committed when st is TDSA_OK, else undone. It
- * runs again after a deadlock and after a connection was lost before commit was sent. A connection that
- * is lost during commit is TDSA_E_STORE: nobody knows. The body sets its results anew each time.
+ * runs again after a deadlock and after a connection was lost before commit was sent, a few times. A
+ * connection that is lost during commit is TDSA_E_STORE: nobody knows whether it happened. A reading body
+ * runs a second time, unless rows were given away already. The body sets its results anew each time.
  */
 typedef struct {
     ks_sql *q;
     bool writes, running;
-    bool given; /* a read sets it when the caller has a row: it is not repeated then */
+    bool anywhere; /* runs too where the database is not the one of before */
+    bool given;    /* a read sets it when the caller has a row: it is not repeated then */
     unsigned runs;
 } ks_sql_tx;
 
 ks_sql_tx ks_sql_write(ks_sql *q) TDSA_NONNULL;
 ks_sql_tx ks_sql_read(ks_sql *q) TDSA_NONNULL;
+ks_sql_tx ks_sql_anywhere(ks_sql_tx tx);
 bool ks_sql_tx_next(ks_sql_tx *tx, tdsa_status *st, tdsa_err *err) TDSA_NONNULL;
 
-/** Connects and prepares. Tables are made and brought forward when `create` says so. Errors: those of the
- * driver; TDSA_E_STORE when the tables are not ours or of another version. */
-TDSA_MUST_USE tdsa_status ks_sql_connect(ks_sql *q, const ks_cfg *cfg, bool create,
-                                         ks_sql_conn **out, tdsa_err *err) TDSA_NONNULL;
+/* ---- connections (backend_sql_pool.c) ---- */
+
+/** NULL: no memory. */
+ks_sql *ks_sql_new(const ks_sql_driver *driver, ks_sql_place *place, tdsa_err *err) TDSA_NONNULL;
+/** Connects and prepares q->conn, which is NULL. Tables are made and brought forward when cfg says so.
+ * Errors: those of the driver; TDSA_E_STORE when the tables are not ours or of another version. */
+TDSA_MUST_USE tdsa_status ks_sql_connect(ks_sql *q, const ks_cfg *cfg, tdsa_err *err) TDSA_NONNULL;
+/** Makes sure of q->conn: replaces one that is old or does not answer, waits for a server that is gone.
+ * Errors: those of ks_sql_connect. */
+TDSA_MUST_USE tdsa_status ks_sql_take(ks_sql *q, tdsa_err *err) TDSA_NONNULL;
+/** Closes a connection that is of no use any more. */
+void ks_sql_drop(ks_sql *q) TDSA_NONNULL;
+/** Makes q->spare where the configuration has more than one connection. Errors: TDSA_E_NO_MEMORY. */
+TDSA_MUST_USE tdsa_status ks_sql_add_spare(ks_sql *q, tdsa_err *err) TDSA_NONNULL;
+void ks_sql_pause(uint32_t ms);
+bool ks_sql_hold(ks_backend *b, bool wait);
+void ks_sql_release(ks_backend *b);
+tdsa_status ks_sql_ping(ks_backend *b, tdsa_err *err);
+
 /** Checks whose database it is and its version; makes missing tables when asked. Errors: TDSA_E_STORE. */
 TDSA_MUST_USE tdsa_status ks_sql_migrate(ks_sql *q, ks_sql_conn *c, bool create, tdsa_err *err)
     TDSA_NONNULL;

@@ -216,7 +216,7 @@ static ks_sql_step give_row(ks_sql_tx *tx, ks_stmt *b, const ks_batch_query *que
         rc = KS_SQL_ROW;
         if (!gone) {
             tx->given = true;
-            rc = fn(ctx, &row) ? KS_SQL_ROW : KS_SQL_DONE;
+            rc = fn(ctx, &row) && query->beta == NULL ? KS_SQL_ROW : KS_SQL_DONE;
         }
     }
     ks_stmt_done(&data);
@@ -476,7 +476,7 @@ tdsa_status ks_sql_purge_all(ks_backend *backend, const ks_marks *at_least, uint
     ks_sql *q = ks_sql_of(backend);
     tdsa_status st = TDSA_OK;
 
-    for (ks_sql_tx tx = ks_sql_write(q); ks_sql_tx_next(&tx, &st, err);) {
+    for (ks_sql_tx tx = ks_sql_anywhere(ks_sql_write(q)); ks_sql_tx_next(&tx, &st, err);) {
         st = purge_rows(q, at_least, dropped, err);
     }
     if (st != TDSA_OK) {

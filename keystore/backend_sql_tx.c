@@ -1,4 +1,5 @@
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "keystore/backend_sql.h"
@@ -6,6 +7,7 @@
 /* How often a body runs at most. */
 #define WRITES_MAX 5u
 #define READS_MAX  2u
+#define PAUSE_MS   5u
 
 tdsa_status ks_sql_fail_on(const ks_sql_conn *c, ks_sql_step step, const char *what, tdsa_err *err)
 {
@@ -173,6 +175,19 @@ ks_sql_tx ks_sql_read(ks_sql *q)
     return (ks_sql_tx){.q = q};
 }
 
+ks_sql_tx ks_sql_anywhere(ks_sql_tx tx)
+{
+    tx.anywhere = true;
+    return tx;
+}
+
+static void lost(ks_sql *q)
+{
+    tdsa_logf(q->log, TDSA_LOG_WARN, KS_LOGGER, "database %s: the connection is lost: %s",
+              q->conn->name, q->conn->error);
+    ks_sql_drop(q);
+}
+
 /* The end of a body that went well. */
 static ks_sql_step commit(ks_sql_tx *tx, tdsa_status *st, tdsa_err *err)
 {
@@ -195,43 +210,72 @@ static bool may_run(const ks_sql_tx *tx)
     return !tx->given && tx->runs < (tx->writes ? WRITES_MAX : READS_MAX);
 }
 
+static bool passes(ks_sql_step trouble)
+{
+    return trouble == KS_SQL_AGAIN || trouble == KS_SQL_LOST;
+}
+
 /* After a body: whether it is to run again. */
 static bool again(ks_sql_tx *tx, tdsa_status *st, tdsa_err *err)
 {
     ks_sql *q = tx->q;
+    const bool ended = *st == TDSA_OK && tx->writes;
+    bool unknown = false;
 
     if (*st == TDSA_OK && (!tx->writes || commit(tx, st, err) == KS_SQL_DONE)) {
         return false;
     }
-    if (tx->writes && q->trouble != KS_SQL_LOST) {
+    if (q->trouble == KS_SQL_LOST) {
+        unknown = ended;
+        lost(q);
+    } else if (tx->writes) {
         q->driver->rollback(q->conn);
     }
-    return q->trouble == KS_SQL_AGAIN && may_run(tx);
+    return passes(q->trouble) && !unknown && may_run(tx);
+}
+
+/* Takes a connection and begins. */
+static tdsa_status start(ks_sql_tx *tx, tdsa_err *err)
+{
+    ks_sql *q = tx->q;
+    ks_sql_step rc = KS_SQL_DONE;
+    tdsa_status st;
+
+    if (q->trouble == KS_SQL_AGAIN) { /* let the other one get on */
+        ks_sql_pause(tx->runs * tx->runs * PAUSE_MS + (uint32_t)getpid() % PAUSE_MS);
+    }
+    q->trouble = KS_SQL_DONE;
+    tx->runs++;
+    st = ks_sql_take(q, err);
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (q->moved && q->fenced && !tx->anywhere) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s is not the one of before (%.120s)",
+                         q->conn->name, q->identity);
+    }
+    if (tx->writes) {
+        rc = noted(q, q->dead ? KS_SQL_DEAD : q->driver->begin(q->conn));
+    }
+    if (rc != KS_SQL_DONE) {
+        st = ks_sql_fail(q, rc, "begin", err);
+    }
+    if (rc == KS_SQL_LOST) {
+        lost(q);
+    }
+    return st;
 }
 
 bool ks_sql_tx_next(ks_sql_tx *tx, tdsa_status *st, tdsa_err *err)
 {
-    ks_sql *q = tx->q;
-    ks_sql_step rc = KS_SQL_DONE;
-
-    if (tx->running) {
-        tx->running = false;
-        if (!again(tx, st, err)) {
-            return false;
-        }
-    }
-    do {
-        q->trouble = KS_SQL_DONE;
-        tx->runs++;
-        if (tx->writes) {
-            rc = noted(q, q->dead ? KS_SQL_DEAD : q->driver->begin(q->conn));
-        }
-    } while (rc == KS_SQL_AGAIN && may_run(tx));
-    if (rc != KS_SQL_DONE) {
-        *st = ks_sql_fail(q, rc, "begin", err);
+    if (!tx->running) {
+        tx->q->trouble = KS_SQL_DONE;
+    } else if (!again(tx, st, err)) {
         return false;
     }
-    tx->running = true;
-    *st = TDSA_OK;
-    return true;
+    do {
+        *st = start(tx, err);
+    } while (*st != TDSA_OK && passes(tx->q->trouble) && may_run(tx));
+    tx->running = *st == TDSA_OK;
+    return tx->running;
 }

@@ -237,18 +237,32 @@ void ks_close(ks *s)
     forget(s);
 }
 
+static bool hold_backend(ks *s, bool wait)
+{
+    return s->backend->ops->hold == NULL || s->backend->ops->hold(s->backend, wait);
+}
+
 void ks_fork_prepare(ks *s)
 {
     TDSA_ASSERT(pthread_mutex_lock(&s->unlock_mu) == 0);
     ks_enter(s);
+    TDSA_ASSERT(hold_backend(s, true));
     s->forking = true;
 }
 
-void ks_fork_parent(ks *s)
+static void leave_all(ks *s)
 {
     s->forking = false;
     ks_leave(s);
     TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
+}
+
+void ks_fork_parent(ks *s)
+{
+    if (s->backend->ops->release != NULL) {
+        s->backend->ops->release(s->backend);
+    }
+    leave_all(s);
 }
 
 void ks_abandon(ks *s)
@@ -266,9 +280,13 @@ void ks_abandon(ks *s)
             TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
             return;
         }
+        if (!hold_backend(s, false)) {
+            leave_all(s);
+            return;
+        }
     }
     s->backend->ops->abandon(s->backend);
-    ks_fork_parent(s);
+    leave_all(s);
     forget(s); /* memory of this process alone: the parent's copy stays */
 }
 
@@ -303,6 +321,9 @@ tdsa_status ks_ping(ks *s, tdsa_err *err)
 {
     tdsa_status st;
 
+    if (s->backend->ping_apart) { /* not behind a call that waits for the database */
+        return s->backend->ops->ping(s->backend, err);
+    }
     ks_enter(s);
     st = s->backend->ops->ping(s->backend, err);
     ks_leave(s);
