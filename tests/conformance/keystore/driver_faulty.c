@@ -7,11 +7,13 @@ typedef struct {
     ks_sql_conn base;
     ks_sql_conn *inner;
     bool gone; /* every further call is lost too */
+    unsigned generation;
 } faulty;
 
 static fault_kind armed;
 static unsigned calls_left;
-static unsigned connections;
+static unsigned connections, made, asked, refusals, generation;
+static const char *identity;
 static bool struck, struck_at_commit;
 
 static const ks_sql_driver *const sqlite = &ks_driver_sqlite;
@@ -37,6 +39,31 @@ unsigned driver_faulty_connections(void)
     return connections;
 }
 
+unsigned driver_faulty_made(void)
+{
+    return made;
+}
+
+unsigned driver_faulty_asked(void)
+{
+    return asked;
+}
+
+void driver_faulty_refuse(unsigned n)
+{
+    refusals = n;
+}
+
+void driver_faulty_lose(void)
+{
+    generation++;
+}
+
+void driver_faulty_identity(const char *text)
+{
+    identity = text;
+}
+
 static faulty *of(ks_sql_conn *c)
 {
     return (faulty *)(void *)c;
@@ -60,7 +87,8 @@ static ks_sql_step strike(faulty *f, bool commit)
     };
     ks_sql_step step = KS_SQL_DONE;
 
-    if (f->gone) {
+    if (f->gone || f->generation != generation) {
+        sqlite->rollback(f->inner);
         return KS_SQL_LOST;
     }
     if (armed == FAULT_NONE || --calls_left > 0) {
@@ -90,6 +118,11 @@ static tdsa_status faulty_connect(ks_sql_conn **out, const ks_cfg *cfg, tdsa_err
     if (f == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory");
     }
+    if (refusals > 0) {
+        refusals--;
+        free(f);
+        return TDSA_FAIL(err, TDSA_E_STORE, "the test refuses connections");
+    }
     st = sqlite->connect(&f->inner, cfg, err);
     if (st != TDSA_OK) {
         free(f);
@@ -97,7 +130,9 @@ static tdsa_status faulty_connect(ks_sql_conn **out, const ks_cfg *cfg, tdsa_err
     }
     f->base = *f->inner;
     f->base.driver = ks_driver_of_a_test;
+    f->generation = generation;
     connections++;
+    made++;
     *out = &f->base;
     return TDSA_OK;
 }
@@ -118,12 +153,14 @@ static void faulty_abandon(ks_sql_conn *c)
 {
     sqlite->abandon(of(c)->inner);
     free(of(c));
+    connections--;
 }
 
 static bool faulty_valid(ks_sql_conn *c, const char *query)
 {
     (void)query;
-    return !of(c)->gone;
+    asked++;
+    return !of(c)->gone && of(c)->generation == generation;
 }
 
 static ks_sql_step faulty_begin(ks_sql_conn *c)
@@ -193,7 +230,11 @@ static ks_sql_step faulty_data_version(ks_sql_conn *c, int64_t *out)
 
 static tdsa_status faulty_identity(ks_sql_conn *c, tdsa_buf *out, tdsa_err *err)
 {
-    return sqlite->identity(of(c)->inner, out, err);
+    if (identity == NULL) {
+        return sqlite->identity(of(c)->inner, out, err);
+    }
+    tdsa_buf_append_str(out, identity);
+    return tdsa_buf_check(out, err);
 }
 
 void driver_faulty_install(void)

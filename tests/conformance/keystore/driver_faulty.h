@@ -20,7 +20,15 @@ void driver_faulty_install(void);
 void driver_faulty_arm(fault_kind kind, unsigned k);
 /** Whether it has failed since; `at_commit` (may be NULL): the call was a commit. */
 bool driver_faulty_struck(bool *at_commit);
-/** Connections that are open. */
+/** Connections that are open; that were ever made; and how often one was asked whether it answers. */
 unsigned driver_faulty_connections(void);
+unsigned driver_faulty_made(void);
+unsigned driver_faulty_asked(void);
+/** The next `n` connections are refused. */
+void driver_faulty_refuse(unsigned n);
+/** The connections that are there are lost at their next call. */
+void driver_faulty_lose(void);
+/** What the database says that it is; NULL: what SQLite says. */
+void driver_faulty_identity(const char *text);
 
 #endif
