@@ -92,6 +92,8 @@ typedef struct {
     tdsa_status (*key_add)(ks_backend *b, const ks_key_row *row, tdsa_err *err);
     /* a RESTORED row where there is none but REGISTERED ones, which go; else TDSA_E_CONFLICT */
     tdsa_status (*key_restore)(ks_backend *b, const ks_key_row *row, tdsa_err *err);
+    /* whether any row holds a share */
+    tdsa_status (*key_has_share)(ks_backend *b, bool *out, tdsa_err *err);
     /* all rows of a key (NULL: of all) in a state (0: in any), ascending by key id and epoch */
     tdsa_status (*key_rows)(ks_backend *b, const char *key_id, ks_key_state state, ks_key_row_fn fn,
                             void *ctx, tdsa_err *err);

@@ -440,6 +440,16 @@ static tdsa_status key_each(ks_backend *b, const char *after, size_t limit, ks_k
     return TDSA_OK;
 }
 
+static tdsa_status key_has_share(ks_backend *b, bool *out, tdsa_err *err)
+{
+    (void)err;
+    *out = false;
+    for (const memory_key *k = ks_memory_of(b)->keys; k != NULL && !*out; k = k->next) {
+        *out = k->state != KS_KEY_REGISTERED && k->state != KS_KEY_DELETED;
+    }
+    return TDSA_OK;
+}
+
 static tdsa_status key_rows(ks_backend *b, const char *key_id, ks_key_state state, ks_key_row_fn fn,
                             void *ctx, tdsa_err *err)
 {
@@ -522,6 +532,7 @@ const ks_backend_ops ks_backend_memory = {
     .key_move = key_move,
     .key_add = key_add,
     .key_restore = key_restore,
+    .key_has_share = key_has_share,
     .key_rows = key_rows,
     .key_drop = key_drop,
     .key_set_attrs = key_set_attrs,

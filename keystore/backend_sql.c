@@ -303,6 +303,7 @@ static const ks_backend_ops sql_ops = {
     .key_set_limit = ks_sql_key_set_limit,
     .key_add = ks_sql_key_add,
     .key_restore = ks_sql_key_restore,
+    .key_has_share = ks_sql_key_has_share,
     .key_rows = ks_sql_key_rows,
     .key_drop = ks_sql_key_drop,
     .key_get = ks_sql_key_get,

@@ -155,6 +155,7 @@ tdsa_status ks_sql_key_move(ks_backend *b, const char *key_id, uint32_t epoch, k
                             ks_key_state to, tdsa_err *err);
 tdsa_status ks_sql_key_add(ks_backend *b, const ks_key_row *row, tdsa_err *err);
 tdsa_status ks_sql_key_restore(ks_backend *b, const ks_key_row *row, tdsa_err *err);
+tdsa_status ks_sql_key_has_share(ks_backend *b, bool *out, tdsa_err *err);
 tdsa_status ks_sql_key_rows(ks_backend *b, const char *key_id, ks_key_state state, ks_key_row_fn fn,
                             void *ctx, tdsa_err *err);
 tdsa_status ks_sql_key_drop(ks_backend *b, const char *key_id, uint32_t epoch, tdsa_err *err);

@@ -341,6 +341,23 @@ tdsa_status ks_sql_key_each(ks_backend *backend, const char *after, size_t limit
     return st;
 }
 
+tdsa_status ks_sql_key_has_share(ks_backend *backend, bool *out, tdsa_err *err)
+{
+    ks_sql *q = ks_sql_of(backend);
+    tdsa_status st = TDSA_OK;
+
+    for (ks_sql_tx tx = ks_sql_read(q); ks_sql_tx_next(&tx, &st, err);) {
+        ks_stmt b = ks_stmt_use(q, KS_SQL_KEY_HAS_SHARE);
+        const ks_sql_step rc = ks_stmt_step(&b);
+
+        *out = rc == KS_SQL_ROW;
+        ks_stmt_done(&b);
+        st = rc == KS_SQL_ROW || rc == KS_SQL_DONE ? TDSA_OK
+                                                   : ks_sql_fail(q, rc, "looking for shares", err);
+    }
+    return st;
+}
+
 tdsa_status ks_sql_key_rows(ks_backend *backend, const char *key_id, ks_key_state state,
                             ks_key_row_fn fn, void *ctx, tdsa_err *err)
 {

@@ -160,14 +160,6 @@ static tdsa_status unwrap_row(ks *s, const tdsa_buf *buf, const char *pin, size_
     return st;
 }
 
-static bool note_share(void *ctx, const ks_key_row *row)
-{
-    bool *found = ctx;
-
-    *found = row->state == KS_KEY_PENDING || ks_key_in_use(row->state);
-    return !*found;
-}
-
 /* A database with shares has lost its data key row: a new key would hide that. */
 static tdsa_status check_no_shares(ks *s, tdsa_err *err)
 {
@@ -175,7 +167,7 @@ static tdsa_status check_no_shares(ks *s, tdsa_err *err)
     tdsa_status st;
 
     ks_enter(s);
-    st = s->backend->ops->key_each(s->backend, NULL, SIZE_MAX, note_share, &found, err);
+    st = s->backend->ops->key_has_share(s->backend, &found, err);
     ks_leave(s);
     if (st == TDSA_OK && found) {
         return TDSA_FAIL(err, TDSA_E_STORE,

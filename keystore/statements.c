@@ -88,6 +88,7 @@ const ks_sql_statement ks_sql_common[KS_SQL_COUNT] = {
                               "ti"},
     [KS_SQL_KEY_STATE] = {"SELECT state FROM \"key\" WHERE key_id = ?1 AND epoch = ?2", "ti"},
     [KS_SQL_KEY_LIVE] = {"SELECT 1 FROM \"key\" WHERE key_id = ?1 AND state <> 4", "t"},
+    [KS_SQL_KEY_HAS_SHARE] = {"SELECT 1 FROM \"key\" WHERE state IN (2, 3, 5, 6, 7) LIMIT 1", ""},
     [KS_SQL_KEY_GET] = {"SELECT " KEY_COLUMNS ", sealed FROM \"key\" WHERE key_id = ?1"
                         " ORDER BY state IN (3, 6, 7) DESC, epoch DESC LIMIT 1",
                         "t"},

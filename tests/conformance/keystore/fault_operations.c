@@ -131,6 +131,15 @@ OPERATION(key_each)
     return b->ops->key_each(b, NULL, 10, note_key, out, err);
 }
 
+OPERATION(key_has_share)
+{
+    bool has = false;
+    const tdsa_status st = b->ops->key_has_share(b, &has, err);
+
+    note_number(out, has);
+    return st;
+}
+
 OPERATION(key_rows)
 {
     return b->ops->key_rows(b, "act", 0, note_key, out, err);
@@ -418,6 +427,7 @@ OPERATION(counter_next)
     }
 
 const fault_operation fault_operations[] = {
+    ONE(key_has_share),
     ONE(key_get),
     LISTS(key_each),
     LISTS(key_rows),
