@@ -115,7 +115,7 @@ ks_sql *ks_sql_new(const ks_sql_driver *driver, ks_sql_place *place, tdsa_err *e
 TDSA_MUST_USE tdsa_status ks_sql_connect(ks_sql *q, const ks_cfg *cfg, tdsa_err *err) TDSA_NONNULL;
 /** Makes sure of q->conn: replaces one that is old or does not answer, waits for a server that is gone.
  * Errors: those of ks_sql_connect. */
-TDSA_MUST_USE tdsa_status ks_sql_take(ks_sql *q, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status ks_sql_ensure(ks_sql *q, tdsa_err *err) TDSA_NONNULL;
 /** Closes a connection that is of no use any more. */
 void ks_sql_drop(ks_sql *q) TDSA_NONNULL;
 /** Makes q->spare where the configuration has more than one connection. Errors: TDSA_E_NO_MEMORY. */

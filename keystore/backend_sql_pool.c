@@ -157,7 +157,7 @@ static void let_go(ks_sql *q, uint64_t now)
     TDSA_ASSERT(pthread_mutex_unlock(&q->spare_mu) == 0);
 }
 
-tdsa_status ks_sql_take(ks_sql *q, tdsa_err *err)
+tdsa_status ks_sql_ensure(ks_sql *q, tdsa_err *err)
 {
     const uint64_t now = now_ms();
     tdsa_status st = TDSA_OK;
@@ -188,7 +188,7 @@ tdsa_status ks_sql_add_spare(ks_sql *q, tdsa_err *err)
     q->spare->log = q->log;
     TDSA_ASSERT(pthread_mutex_init(&q->spare_mu, NULL) == 0);
     q->base.ping_apart = true;
-    if (pool->initial >= 2 && ks_sql_take(q->spare, err) != TDSA_OK) {
+    if (pool->initial >= 2 && ks_sql_ensure(q->spare, err) != TDSA_OK) {
         tdsa_logf(q->log, TDSA_LOG_WARN, KS_LOGGER, "the connection for health checks: %s",
                   err->text);
     }

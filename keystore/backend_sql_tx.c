@@ -246,7 +246,7 @@ static tdsa_status start(ks_sql_tx *tx, tdsa_err *err)
     }
     q->trouble = KS_SQL_DONE;
     tx->runs++;
-    st = ks_sql_take(q, err);
+    st = ks_sql_ensure(q, err);
     if (st != TDSA_OK) {
         return st;
     }

@@ -1,6 +1,6 @@
 #include "fault_operations.h"
 
-#include <string.h>
+#include <stdio.h>
 
 #define BETA(tag) ((const uint8_t[KS_BETA_LEN]){tag})
 
@@ -39,7 +39,7 @@ static ks_deletion order(const char *key_id, uint64_t serial, ks_deletion_state 
 {
     ks_deletion d = {.serial = serial, .state = state, .due_ms = 9, .grace_ms = 4, .members = 7};
 
-    (void)strcpy(d.key_id, key_id);
+    (void)snprintf(d.key_id, sizeof d.key_id, "%s", key_id);
     return d;
 }
 
