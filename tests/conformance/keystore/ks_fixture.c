@@ -13,6 +13,7 @@ static const ks_variant memory_gcm = {"memory+aesgcm", "memory", KS_ENCRYPTOR_AE
 static const ks_variant sqlite_clear = {"sqlite+none", "sqlite", KS_ENCRYPTOR_NONE};
 static const ks_variant sqlite_gcm = {"sqlite+aesgcm", "sqlite", KS_ENCRYPTOR_AESGCM};
 static const ks_variant sqlite_token = {"sqlite+pkcs11", "sqlite", KS_ENCRYPTOR_PKCS11};
+static const ks_variant postgres_gcm = {"postgres+aesgcm", "postgres", KS_ENCRYPTOR_AESGCM};
 
 size_t ks_variants(const ks_variant *out[KS_VARIANTS_MAX])
 {
@@ -23,6 +24,9 @@ size_t ks_variants(const ks_variant *out[KS_VARIANTS_MAX])
     out[n++] = &sqlite_clear;
     out[n++] = &sqlite_gcm;
     out[n++] = &sqlite_token;
+    if (db_place_offered("postgres")) {
+        out[n++] = &postgres_gcm;
+    }
     return n;
 }
 
@@ -35,6 +39,11 @@ void ks_expect_at(ks_fixture *f, tdsa_status want, tdsa_status st, const char *w
     if (st != TDSA_OK && (f->err.status != st || f->err.text[0] == '\0')) {
         fail_msg("%s: the error is not filled in", where);
     }
+}
+
+static bool on_a_server(const ks_fixture *f)
+{
+    return strcmp(f->variant->backend, "postgres") == 0;
 }
 
 int ks_fixture_setup(void **state)
@@ -61,6 +70,12 @@ int ks_fixture_setup(void **state)
         .clock = tdsa_os_clock(),
     };
     *state = f;
+    if (on_a_server(f)) {
+        f->cfg.server = &f->place.server;
+        if (!db_place_make(&f->place, f->variant->backend)) {
+            return -1;
+        }
+    }
     if (f->variant->encryptor == KS_ENCRYPTOR_PKCS11) {
         if (softhsm_make(f->dir, "tok", KS_FIXTURE_PIN, "tdsa-wrap") != 0) {
             return -1;
@@ -96,6 +111,15 @@ void ks_fixture_reopen(ks_fixture *f)
     ks_close(f->s);
     f->s = NULL;
     OK(f, ks_open(&f->s, &f->cfg, &f->err));
+}
+
+void ks_fixture_empty_db(ks_fixture *f)
+{
+    if (on_a_server(f)) {
+        assert_true(db_place_make(&f->place, f->variant->backend));
+    } else if (strcmp(f->variant->backend, "sqlite") == 0) {
+        assert_int_equal(unlink(f->path), 0);
+    }
 }
 
 void ks_fixture_copy_db(ks_fixture *f, const char *from)

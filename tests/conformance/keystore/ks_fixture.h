@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "keystore/keystore.h"
+#include "support/db_place.h"
 
 /** One combination of backend and encryptor that the whole suite runs on. */
 typedef struct {
@@ -23,13 +24,14 @@ typedef struct {
     ks_cfg cfg;
     ks *s;
     char dir[128], path[160], uri[512];
+    db_place place; /* backends on servers */
     tdsa_err err;
 } ks_fixture;
 
-#define KS_VARIANTS_MAX 5u
+#define KS_VARIANTS_MAX 6u
 /** PIN of the token of a pkcs11 variant. */
 #define KS_FIXTURE_PIN "31415926"
-/** All combinations. */
+/** All combinations; those on servers when there is one (db_place_offered). */
 size_t ks_variants(const ks_variant *out[KS_VARIANTS_MAX]);
 
 /** cmocka set-up: *state is a ks_variant, and becomes an opened ks_fixture. */
@@ -39,6 +41,8 @@ int ks_fixture_teardown(void **state);
 void ks_fixture_uri(ks_fixture *f, const char *token, const char *object, const char *rest);
 /** Closes the store and puts a copy of another database file in its place. */
 void ks_fixture_copy_db(ks_fixture *f, const char *from);
+/** Puts an empty database in the place of that of a store that is closed. */
+void ks_fixture_empty_db(ks_fixture *f);
 void ks_fixture_reopen(ks_fixture *f);
 /** Runs every test on every variant, with ks_fixture_setup unless it has a set-up of its own; returns how many failed. */
 int ks_fixture_run(const char *group, const struct CMUnitTest *tests, size_t count);

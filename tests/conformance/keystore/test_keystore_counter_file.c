@@ -118,12 +118,8 @@ static void a_new_database_makes_it(void **state)
     ks_marks copied;
     ks_marks m;
 
-    if (outlives_its_process(f)) {
-        shut(f);
-        assert_int_equal(unlink(f->path), 0);
-    } else {
-        shut(f);
-    }
+    shut(f);
+    ks_fixture_empty_db(f);
     reopen(f);
     OK(f, ks_counter_file_read(counter_path, &file, &copied, &f->err));
     OK(f, ks_marks_read(f->s, &m, &f->err));
