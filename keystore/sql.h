@@ -114,6 +114,7 @@ tdsa_status ks_sql_fail_on(const ks_sql_conn *c, ks_sql_step step, const char *w
 
 extern const ks_sql_driver ks_driver_sqlite;
 extern const ks_sql_driver ks_driver_postgres;
+extern const ks_sql_driver ks_driver_mariadb;
 /** One more driver, under its name as backend; NULL outside tests. Set before any store is opened. */
 extern const ks_sql_driver *ks_driver_of_a_test;
 

@@ -51,6 +51,7 @@ static const ks_sql_driver *find_driver(const char *name)
     const ks_sql_driver *const all[] = {
         &ks_driver_sqlite,
         &ks_driver_postgres,
+        &ks_driver_mariadb,
         ks_driver_of_a_test,
     };
 
