@@ -89,7 +89,7 @@ bool svc_error_is_tombstone(const tdsa_err *err)
 bool svc_error_is_passing(tdsa_status status)
 {
     return status == TDSA_E_BUSY || status == TDSA_E_UNAVAILABLE || status == TDSA_E_TIMEOUT ||
-           status == TDSA_E_WRAPPING;
+           status == TDSA_E_WRAPPING || status == TDSA_E_STORE; /* they come back by themselves */
 }
 
 static void put(json_t *to, const char *name, json_t *value)

@@ -13,7 +13,7 @@ static const cfg_row database[] = {
      .help = "jdbc:sqlite:file:<path>, jdbc:sqlite:<path>, 'jdbc:sqlite::memory:' (in quotes), "
              "jdbc:h2:file:<path>, jdbc:postgresql://<host>:<port>/<name>, "
              "jdbc:mariadb://<host>:<port>/<name>; several hosts (h1:5432,h2:5432), [IPv6]; "
-             "parameters behind '?' (operations.md lists them); without jdbc: too. Without a "
+             "parameters behind '?' (databases.md lists them); without jdbc: too. Without a "
              "database section: SQLite in /var/lib/tdsa/participant<index>.db."},
     {.name = "user",
      .type = CFG_STRING,
@@ -44,8 +44,10 @@ static const cfg_row database[] = {
      .help = "Most connections; more than 2 counts as 2."},
     {.name = "maxWaitForConnection",
      .type = CFG_DURATION,
-     .fallback = "30s",
-     .help = "Longest wait for a connection."},
+     .fallback = "1s",
+     .help =
+         "How long calls wait for a connection that was lost; when it is over they fail at once "
+         "until there is one. Dropwizard waits 30s."},
     {.name = "maxConnectionAge",
      .type = CFG_DURATION,
      .help = "Age at which a connection is replaced."},

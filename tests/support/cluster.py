@@ -118,10 +118,10 @@ class Cluster:
     def softhsm_env(self, index):
         return {"SOFTHSM2_CONF": str(self.dir / f"participant{index}/softhsm/softhsm2.conf")}
 
-    def start(self, index, env=None, wait=True):
+    def start(self, index, env=None, wait=True, command="server"):
         with open(self.log_path(index), "ab") as log:
             self.process[index] = subprocess.Popen(
-                [self.build / "service/daemon/tdsa-service", "server",
+                [self.build / "service/daemon/tdsa-service", command,
                  self.dir / f"participant{index}/config.yml"],
                 env={**os.environ, **self.softhsm_env(index), **(env or {})},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)

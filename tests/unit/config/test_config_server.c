@@ -166,14 +166,14 @@ static void the_pool_is_handed_on(void **state)
         const char *define;
         uint32_t initial, max, wait, validation, age, idle;
     } cases[] = {
-        {"dw.database.user=u", 2, 2, 30000, 30000, 0, 60000},
-        {"dw.database.maxSize=1", 1, 1, 30000, 30000, 0, 60000},
-        {"dw.database.initialSize=0", 0, 2, 30000, 30000, 0, 60000},
+        {"dw.database.user=u", 2, 2, 1000, 30000, 0, 60000},
+        {"dw.database.maxSize=1", 1, 1, 1000, 30000, 0, 60000},
+        {"dw.database.initialSize=0", 0, 2, 1000, 30000, 0, 60000},
         {"dw.database.maxWaitForConnection=5s", 2, 2, 5000, 30000, 0, 60000},
-        {"dw.database.maxConnectionAge=1h", 2, 2, 30000, 30000, 3600000, 60000},
-        {"dw.database.minIdleTime=2s", 2, 2, 30000, 30000, 0, 2000},
-        {"dw.database.validationInterval=1s", 2, 2, 30000, 1000, 0, 60000},
-        {"dw.database.checkConnectionWhileIdle=false", 2, 2, 30000, UINT32_MAX, 0, 60000},
+        {"dw.database.maxConnectionAge=1h", 2, 2, 1000, 30000, 3600000, 60000},
+        {"dw.database.minIdleTime=2s", 2, 2, 1000, 30000, 0, 2000},
+        {"dw.database.validationInterval=1s", 2, 2, 1000, 1000, 0, 60000},
+        {"dw.database.checkConnectionWhileIdle=false", 2, 2, 1000, UINT32_MAX, 0, 60000},
     };
 
     (void)state;

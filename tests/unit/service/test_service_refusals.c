@@ -229,6 +229,7 @@ static void an_error_of_the_engine_keeps_its_name_and_participant(void **state)
     fake_engine_fail_next(r.engine, TDSA_E_STORE, TDSA_NOBODY, "half a letter \xc3");
     test_json(&a, r.port, "GET", "/v1/keys", NULL);
     expect_error(&a, 503, "STORE", "half a letter ?");
+    assert_non_null(strstr(a.head, "Retry-After: 1"));
     test_json(&a, r.port, "POST", "/v1/keys", "{\"keyId\":\"h\",\"curve\":\"P-256\"}");
     test_json(&a, r.port, "POST", "/v1/keys/h/sign", "{\"hash\":\"" DIGEST "\"}");
     expect_error(&a, 409, "KEY_NOT_ACTIVE", NULL);
