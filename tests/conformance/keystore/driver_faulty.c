@@ -1,5 +1,6 @@
 #include "driver_faulty.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,8 +12,8 @@ typedef struct {
 } faulty;
 
 static fault_kind armed;
-static unsigned calls_left;
-static unsigned connections, made, asked, refusals, generation;
+static unsigned calls_left, refusals;
+static atomic_uint connections, made, asked, generation; /* a ping has a thread of its own */
 static const char *identity;
 static bool struck, struck_at_commit;
 
@@ -89,6 +90,7 @@ static ks_sql_step strike(faulty *f, bool commit)
 
     if (f->gone || f->generation != generation) {
         sqlite->rollback(f->inner);
+        (void)snprintf(f->base.error, sizeof f->base.error, "the test cuts connections");
         return KS_SQL_LOST;
     }
     if (armed == FAULT_NONE || --calls_left > 0) {

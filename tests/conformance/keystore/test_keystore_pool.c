@@ -1,5 +1,6 @@
 /* Connections of a store to a server, with SQLite behind the driver of the tests: when they are made,
  * asked, replaced and closed. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -109,6 +110,45 @@ static void a_ping_does_not_wait_for_another_call(void **state)
     open_with(p, (ks_pool){.initial = 2});
     OK(p, ks_key_register(p->s, &k, &p->err));
     OK(p, ks_key_each(p->s, NULL, 10, ping_inside, p, &p->err)); /* inside its lock */
+}
+
+static void *ping_often(void *ctx)
+{
+    place *p = ctx;
+    tdsa_err err;
+
+    for (int i = 0; i < 100; i++) {
+        /* one that is cut at its commit, or each time it is tried, fails */
+        if (ks_ping(p->s, &err) != TDSA_OK && strstr(err.text, "the test cuts") == NULL) {
+            return ctx;
+        }
+    }
+    return NULL;
+}
+
+static void pings_and_calls_run_beside_each_other(void **state)
+{
+    place *p = *state;
+    pthread_t thread[2];
+    void *failed[2] = {NULL, NULL};
+
+    p->cfg.busy_timeout_ms = LONG_MS;
+    open_with(p, (ks_pool){.validation_ms = LONG_MS, .idle_ms = 1, .wait_ms = LONG_MS});
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, ping_often, p), 0);
+    }
+    for (int i = 0; i < 100; i++) {
+        OK(p, write_something(p));
+        if (i % 10 == 9) {
+            driver_faulty_lose();
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(thread[i], &failed[i]), 0);
+    }
+    assert_null(failed[0]);
+    assert_null(failed[1]);
+    OK(p, ks_ping(p->s, &p->err));
 }
 
 static void idle_connections_are_asked_before_use(void **state)
@@ -316,6 +356,7 @@ int main(void)
         TEST(initial_connections_are_there_at_start),
         TEST(one_connection_is_enough),
         TEST(a_ping_does_not_wait_for_another_call),
+        TEST(pings_and_calls_run_beside_each_other),
         TEST(idle_connections_are_asked_before_use),
         TEST(old_connections_are_replaced),
         TEST(the_spare_one_is_closed_when_idle),
