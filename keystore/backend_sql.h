@@ -27,8 +27,9 @@ typedef struct ks_sql {
     bool key_changes_known;
     /* backend_sql_pool.c */
     uint64_t born_ms, used_ms; /* of conn */
-    uint64_t down_since_ms;
     bool down;
+    uint64_t down_since_ms, quiet_until_ms;
+    tdsa_err down_because;
     char identity[201]; /* as the last connection told it; "": unknown */
     bool moved;         /* it was another one before */
     bool fenced;        /* the store looks at `moved` */

@@ -13,6 +13,7 @@
 
 #define WAIT_MS  30000u /* when the configuration says nothing */
 #define RETRY_MS 100u
+#define QUIET_MS 5000u
 
 static uint64_t now_ms(void)
 {
@@ -94,22 +95,52 @@ tdsa_status ks_sql_connect(ks_sql *q, const ks_cfg *cfg, tdsa_err *err)
     return TDSA_OK;
 }
 
+static uint64_t wait_of(const ks_sql *q)
+{
+    const ks_pool *pool = pool_of(q);
+
+    if (pool == NULL || q->is_spare) {
+        return 0;
+    }
+    return pool->wait_ms != 0 ? pool->wait_ms : WAIT_MS;
+}
+
+/* One try. A server that is silent costs the time of connecting: for as long as a try took, calls fail at
+ * once, so that they do not stand in line behind one another. */
+static tdsa_status try_once(ks_sql *q, tdsa_err *err)
+{
+    const uint64_t from = now_ms();
+    const tdsa_status st = ks_sql_connect(q, ks_sql_place_cfg(q->place), err);
+    uint64_t took;
+
+    if (st == TDSA_OK) {
+        return st;
+    }
+    took = now_ms() - from;
+    if (took < RETRY_MS) {
+        took = RETRY_MS;
+    }
+    q->quiet_until_ms = now_ms() + (took < QUIET_MS ? took : QUIET_MS);
+    q->down_because = *err;
+    return st;
+}
+
 /* Waits from the beginning of an outage, not from that of the call: when the time is over, calls fail
  * after one try each instead of one after the other using it up. */
 static tdsa_status reconnect(ks_sql *q, tdsa_err *err)
 {
-    const ks_pool *pool = pool_of(q);
-    const uint64_t wait = pool == NULL || q->is_spare ? 0
-                          : pool->wait_ms != 0        ? pool->wait_ms
-                                                      : WAIT_MS;
+    const uint64_t wait = wait_of(q);
     const bool known = q->down;
 
     if (!q->down) {
         q->down = true;
         q->down_since_ms = now_ms();
+    } else if (now_ms() - q->down_since_ms >= wait && now_ms() < q->quiet_until_ms) {
+        *err = q->down_because;
+        return err->status;
     }
     for (;;) {
-        tdsa_status st = ks_sql_connect(q, ks_sql_place_cfg(q->place), err);
+        const tdsa_status st = try_once(q, err);
 
         if (st == TDSA_OK) {
             q->down = false;

@@ -14,8 +14,8 @@ struct ks {
     pthread_mutex_t unlock_mu; /* one unlocking at a time; taken before mu */
     ks_backend *backend;
     tdsa_secret *data_key; /* NULL: locked, or rows_clear */
-    bool unlocked;
-    bool forking; /* between ks_fork_prepare and its end */
+    _Atomic bool unlocked; /* read without it too: readiness does not wait for the database */
+    bool forking;          /* between ks_fork_prepare and its end */
     ks_stats stats;
     ks_marks marks; /* the latest that this process knows */
 

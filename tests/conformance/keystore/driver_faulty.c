@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 typedef struct {
     ks_sql_conn base;
@@ -12,7 +13,7 @@ typedef struct {
 } faulty;
 
 static fault_kind armed;
-static unsigned calls_left, refusals;
+static unsigned calls_left, refusals, refused, silence_ms;
 static atomic_uint connections, made, asked, generation; /* a ping has a thread of its own */
 static const char *identity;
 static bool struck, struck_at_commit;
@@ -53,6 +54,16 @@ unsigned driver_faulty_asked(void)
 void driver_faulty_refuse(unsigned n)
 {
     refusals = n;
+}
+
+unsigned driver_faulty_refused(void)
+{
+    return refused;
+}
+
+void driver_faulty_silence(unsigned ms)
+{
+    silence_ms = ms;
 }
 
 void driver_faulty_lose(void)
@@ -122,6 +133,8 @@ static tdsa_status faulty_connect(ks_sql_conn **out, const ks_cfg *cfg, tdsa_err
     }
     if (refusals > 0) {
         refusals--;
+        refused++;
+        (void)usleep(silence_ms * 1000u);
         free(f);
         return TDSA_FAIL(err, TDSA_E_STORE, "the test refuses connections");
     }

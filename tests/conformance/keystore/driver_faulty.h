@@ -26,6 +26,9 @@ unsigned driver_faulty_made(void);
 unsigned driver_faulty_asked(void);
 /** The next `n` connections are refused. */
 void driver_faulty_refuse(unsigned n);
+/** How many were; and how long each takes for that. */
+unsigned driver_faulty_refused(void);
+void driver_faulty_silence(unsigned ms);
 /** The connections that are there are lost at their next call. */
 void driver_faulty_lose(void);
 /** What the database says that it is; NULL: what SQLite says. */

@@ -223,8 +223,29 @@ static void when_it_stays_away_calls_fail_and_later_ones_work(void **state)
         assert_int_equal(ks_ping(p->s, &p->err), TDSA_E_STORE);
     }
     driver_faulty_refuse(0);
-    OK(p, write_something(p));
-    OK(p, ks_ping(p->s, &p->err));
+    while (write_something(p) != TDSA_OK || ks_ping(p->s, &p->err) != TDSA_OK) {
+        assert_non_null(strstr(p->err.text, "refuses connections")); /* for a moment more */
+        wait_a_moment();
+    }
+}
+
+/* Not one try for each call: each may take as long as connecting to a silent host does. */
+static void calls_do_not_stand_in_line_for_a_server_that_is_silent(void **state)
+{
+    place *p = *state;
+    unsigned tries;
+
+    open_with(p, (ks_pool){.max = 1, .wait_ms = 1, .validation_ms = LONG_MS});
+    driver_faulty_lose();
+    driver_faulty_refuse(100000);
+    driver_faulty_silence(200);
+    assert_int_equal(write_something(p), TDSA_E_STORE);
+    tries = driver_faulty_refused();
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(write_something(p), TDSA_E_STORE);
+    }
+    assert_true(driver_faulty_refused() - tries < 50);
+    driver_faulty_silence(0);
 }
 
 static void a_lost_file_is_not_made_again_by_a_new_connection(void **state)
@@ -362,6 +383,7 @@ int main(void)
         TEST(the_spare_one_is_closed_when_idle),
         TEST(a_call_waits_for_a_server_that_is_gone),
         TEST(when_it_stays_away_calls_fail_and_later_ones_work),
+        TEST(calls_do_not_stand_in_line_for_a_server_that_is_silent),
         TEST(a_lost_file_is_not_made_again_by_a_new_connection),
         TEST(another_database_is_not_written_before_the_store_has_settled_it),
         TEST(a_child_leaves_both_connections_to_its_parent),
