@@ -62,7 +62,7 @@ static void *keep_cutting(void *ctx)
     killer *k = ctx;
 
     while (!atomic_load(&k->over)) {
-        const struct timespec t = {.tv_nsec = (long)(random() % 20) * 1000000};
+        const struct timespec t = {.tv_nsec = (long)(7 * atomic_load(&k->cuts) % 20) * 1000000};
 
         (void)nanosleep(&t, NULL);
         if (cut(k->f)) {
