@@ -9,12 +9,13 @@ bool db_place_postgres_sql(const db_place *p, const char *sql, char *first, size
 {
     char port[8];
     const char *const name[] = {"host", "port", "dbname", "user", "options", NULL};
-    const char *const value[] = {p->socket,
-                                 port,
-                                 "postgres",
-                                 p->admin,
-                                 "-c synchronous_commit=local -c statement_timeout=20s",
-                                 NULL};
+    const char *const value[] = {
+        p->socket,
+        port,
+        "postgres",
+        p->admin,
+        "-c client_min_messages=warning -c synchronous_commit=local -c statement_timeout=20s",
+        NULL};
     PGconn *db = NULL;
     PGresult *rows = NULL;
     bool ok;
