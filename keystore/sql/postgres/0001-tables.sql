@@ -21,8 +21,8 @@ CREATE TABLE "key" (
     sealed BYTEA,
     PRIMARY KEY (key_id, epoch)
 );
-CREATE INDEX key_by_label ON "key" (label);
-CREATE INDEX key_by_state ON "key" (state) WHERE state IN (1, 2, 5, 6);
+CREATE INDEX key_by_label ON "key" (label, key_id);
+CREATE INDEX key_by_state ON "key" (state, key_id, epoch);
 
 -- Small rows, because a lease writes one: what is large stands in batch_data.
 CREATE TABLE batch (
@@ -37,6 +37,7 @@ CREATE TABLE batch (
     members BIGINT NOT NULL              -- the committee: bit 1 << participantIndex
 ) WITH (fillfactor = 70);
 CREATE INDEX batch_by_key ON batch (key_id, lane, seq);
+CREATE INDEX batch_made ON batch (seq) WHERE state = 1;
 
 CREATE TABLE batch_data (
     beta BYTEA NOT NULL PRIMARY KEY,

@@ -1,5 +1,6 @@
-/* A process of its own for test_keystore_processes: ks_worker MODE DATABASE. Every success is
- * written to standard output at once, so that it is known even if the process is killed. */
+/* A process of its own for test_keystore_processes: ks_worker MODE FILE, or ks_worker MODE BACKEND SOCKET PORT
+ * DATABASE USER. Every success is written to standard output at once, so that it is known even if the
+ * process is killed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,11 +107,20 @@ int main(int argc, char **argv)
     ks *s = NULL;
     int rc = 2;
 
-    if (argc != 3) {
+    if (argc != 3 && argc != 7) {
         return 2;
     }
-    const ks_cfg cfg = {.backend = "sqlite",
-                        .path = argv[2],
+    const ks_server server = {
+        .host = {{.name = argc == 7 ? argv[3] : NULL,
+                  .port = argc == 7 ? (uint16_t)strtoul(argv[4], NULL, 10) : 0}},
+        .hosts = 1,
+        .database = argc == 7 ? argv[5] : NULL,
+        .user = argc == 7 ? argv[6] : NULL,
+        .tls = KS_TLS_DISABLE,
+        .statement_timeout_ms = 20000};
+    const ks_cfg cfg = {.backend = argc == 7 ? argv[2] : "sqlite",
+                        .path = argc == 7 ? NULL : argv[2],
+                        .server = argc == 7 ? &server : NULL,
                         .create_tables = true,
                         .encryptor = KS_ENCRYPTOR_AESGCM,
                         .encryption_key = "correct horse battery staple",
