@@ -301,6 +301,7 @@ static void disconnect(ma_conn *m)
     MA_QUIET(true);
 
     if (m->db != NULL) {
+        set(m, MYSQL_SERVER_PUBLIC_KEY, NULL); /* this one is not freed otherwise */
         m->f->mysql_close(m->db);
         m->db = NULL;
     }
@@ -313,15 +314,16 @@ static tdsa_status try_host(ma_conn *m, const ks_server *server, const ks_host *
 
     name_it(m, server, host);
     st = reach(m, server, host, err);
+    /* before our own settings, which it may not change */
+    if (st == TDSA_OK && server->pool.init_query != NULL &&
+        ks_mariadb_run(m, server->pool.init_query) != KS_SQL_DONE) {
+        st = failed(m, "the initialization query", err);
+    }
     if (st == TDSA_OK) {
         st = set_up(m, err);
     }
     if (st == TDSA_OK) {
         st = inspect(m, standby, err);
-    }
-    if (st == TDSA_OK && server->pool.init_query != NULL &&
-        ks_mariadb_run(m, server->pool.init_query) != KS_SQL_DONE) {
-        st = failed(m, "the initialization query", err);
     }
     if (st != TDSA_OK) {
         disconnect(m);

@@ -92,7 +92,9 @@ ks_sql_step ks_mariadb_failed(ma_conn *m, unsigned number, const char *message)
     const ks_sql_step step = step_of(number);
 
     m->number = number;
-    ks_mariadb_explain(m->base.error, sizeof m->base.error, number, message);
+    /* TLS that worked until now has nothing wrong with it: the connection broke */
+    ks_mariadb_explain(m->base.error, sizeof m->base.error,
+                       number == CR_SSL_CONNECTION_ERROR ? CR_SERVER_LOST : number, message);
     if (step == KS_SQL_LOST) {
         m->lost = true;
         m->undone = m->undone || m->in_transaction;

@@ -17,8 +17,8 @@ CREATE TABLE IF NOT EXISTS "key" (
     attrs MEDIUMBLOB,
     sealed MEDIUMBLOB,
     PRIMARY KEY (key_id, epoch),
-    INDEX key_by_label (label),
-    INDEX key_by_state (state, key_id)
+    INDEX key_by_label (label, key_id),
+    INDEX key_by_state (state, key_id, epoch)
 ) ENGINE = InnoDB;
 
 CREATE TABLE IF NOT EXISTS batch (
@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS batch (
     count BIGINT NOT NULL,
     next BIGINT NOT NULL,
     members BIGINT NOT NULL,
-    INDEX batch_by_key (key_id, lane, seq)
+    INDEX batch_by_key (key_id, lane, seq),
+    INDEX batch_made (state, seq)
 ) ENGINE = InnoDB;
 
 CREATE TABLE IF NOT EXISTS batch_data (
