@@ -50,18 +50,43 @@ bool db_place_facts(db_place *p)
     return true;
 }
 
+static bool is_mariadb(const db_place *p)
+{
+    return strcmp(p->kind, "mariadb") == 0;
+}
+
+static db_place kept; /* given back; no kind: none */
+
 bool db_place_make(db_place *p, const char *kind)
 {
     static unsigned number;
 
+    if (strcmp(kept.kind, kind) == 0) {
+        *p = kept;
+        p->server.host[0].name = p->socket; /* lent by the place itself */
+        p->server.database = p->database;
+        p->server.user = p->user;
+        p->server.password = p->password;
+        kept.kind[0] = '\0';
+        return db_place_facts(p);
+    }
     *p = (db_place){.port = 0};
     (void)snprintf(p->kind, sizeof p->kind, "%s", kind);
     (void)snprintf(p->user, sizeof p->user, "t%ld_%u", (long)getpid(), number++);
     (void)snprintf(p->password, sizeof p->password, "password of %s", p->user);
-    return db_place_facts(p) && db_place_postgres_make(p);
+    return db_place_facts(p) &&
+           (is_mariadb(p) ? db_place_mariadb_make(p) : db_place_postgres_make(p));
+}
+
+void db_place_back(const db_place *p)
+{
+    if (is_mariadb(p) && db_place_mariadb_empty(p)) {
+        kept = *p;
+    }
 }
 
 bool db_place_sql(const db_place *p, const char *sql, char *first, size_t size)
 {
-    return db_place_postgres_sql(p, sql, first, size);
+    return is_mariadb(p) ? db_place_mariadb_sql(p, sql, first, size)
+                         : db_place_postgres_sql(p, sql, first, size);
 }

@@ -33,9 +33,17 @@ bool db_place_facts(db_place *p);
  * first column of the first row (may be NULL) is cut at `size`. */
 bool db_place_sql(const db_place *p, const char *sql, char *first, size_t size);
 
-/* ---- one of each for each kind: db_place_postgres.c ---- */
+/** Nobody uses it any more. MariaDB, which takes long to make tables: it is emptied, tables stay, and the next
+ * db_place_make of this process gives it again. */
+void db_place_back(const db_place *p);
+
+/* ---- one of each for each kind: db_place_postgres.c, db_place_mariadb.c ---- */
 
 bool db_place_postgres_make(db_place *p);
 bool db_place_postgres_sql(const db_place *p, const char *sql, char *first, size_t size);
+bool db_place_mariadb_make(db_place *p);
+bool db_place_mariadb_sql(const db_place *p, const char *sql, char *first, size_t size);
+/** False: it cannot be used again. */
+bool db_place_mariadb_empty(const db_place *p);
 
 #endif

@@ -14,6 +14,7 @@ static const ks_variant sqlite_clear = {"sqlite+none", "sqlite", KS_ENCRYPTOR_NO
 static const ks_variant sqlite_gcm = {"sqlite+aesgcm", "sqlite", KS_ENCRYPTOR_AESGCM};
 static const ks_variant sqlite_token = {"sqlite+pkcs11", "sqlite", KS_ENCRYPTOR_PKCS11};
 static const ks_variant postgres_gcm = {"postgres+aesgcm", "postgres", KS_ENCRYPTOR_AESGCM};
+static const ks_variant mariadb_gcm = {"mariadb+aesgcm", "mariadb", KS_ENCRYPTOR_AESGCM};
 
 size_t ks_variants(const ks_variant *out[KS_VARIANTS_MAX])
 {
@@ -26,6 +27,9 @@ size_t ks_variants(const ks_variant *out[KS_VARIANTS_MAX])
     out[n++] = &sqlite_token;
     if (db_place_offered("postgres")) {
         out[n++] = &postgres_gcm;
+    }
+    if (db_place_offered("mariadb")) {
+        out[n++] = &mariadb_gcm;
     }
     return n;
 }
@@ -43,7 +47,8 @@ void ks_expect_at(ks_fixture *f, tdsa_status want, tdsa_status st, const char *w
 
 static bool on_a_server(const ks_fixture *f)
 {
-    return strcmp(f->variant->backend, "postgres") == 0;
+    return strcmp(f->variant->backend, "postgres") == 0 ||
+           strcmp(f->variant->backend, "mariadb") == 0;
 }
 
 int ks_fixture_setup(void **state)
@@ -94,6 +99,9 @@ int ks_fixture_teardown(void **state)
     ks_fixture *f = *state;
 
     ks_close(f->s);
+    if (on_a_server(f)) {
+        db_place_back(&f->place);
+    }
     ks_tempdir_remove(f->dir);
     free(f);
     return 0;

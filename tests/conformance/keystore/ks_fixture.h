@@ -28,7 +28,7 @@ typedef struct {
     tdsa_err err;
 } ks_fixture;
 
-#define KS_VARIANTS_MAX 6u
+#define KS_VARIANTS_MAX 7u
 /** PIN of the token of a pkcs11 variant. */
 #define KS_FIXTURE_PIN "31415926"
 /** All combinations; those on servers when there is one (db_place_offered). */

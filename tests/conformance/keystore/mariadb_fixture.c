@@ -1,97 +1,53 @@
 #include "mariadb_fixture.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "keystore/driver_mariadb.h"
 
-static void take(char *out, size_t room, const char *line, const char *name)
-{
-    const size_t n = strlen(name);
-
-    if (strncmp(line, name, n) == 0 && line[n] == '=') {
-        (void)snprintf(out, room, "%.*s", (int)strcspn(line + n + 1, "\n"), line + n + 1);
-    }
-}
-
 void ma_find_server(ma_fixture *f)
 {
-    const char *file = getenv("TDSA_TEST_MARIADB");
-    char line[256], port[16] = "", pid[16] = "";
-    FILE *in = NULL;
-
-    assert_non_null(file); /* see support/db_server.py */
-    (void)snprintf(f->file, sizeof f->file, "%s", file);
-    in = fopen(file, "r");
-    assert_non_null(in);
-    while (fgets(line, sizeof line, in) != NULL) {
-        take(f->socket, sizeof f->socket, line, "socket");
-        take(f->ca, sizeof f->ca, line, "ca");
-        take(f->admin_user, sizeof f->admin_user, line, "user");
-        take(f->admin_password, sizeof f->admin_password, line, "password");
-        take(port, sizeof port, line, "port");
-        take(pid, sizeof pid, line, "pid");
-    }
-    (void)fclose(in);
-    f->server.host[0].port = (uint16_t)strtoul(port, NULL, 10);
-    f->pid = (int)strtol(pid, NULL, 10);
+    assert_true(db_place_facts(&f->place));
+    f->server.host[0].port = (uint16_t)f->place.port;
 }
 
-/* Not through the driver, which would refuse a server that a test has set wrongly. */
 void ma_admin(ma_fixture *f, const char *sql)
 {
-    const ma_library *lib = NULL;
-    MYSQL *db = NULL;
     char text[512];
     size_t n = 0;
 
-    if (ks_mariadb_library(&lib, &f->err) != TDSA_OK) {
-        fail_msg("%s", f->err.text);
-    }
     for (const char *in = sql; *in != '\0'; in++) {
         const char one[] = {*in, '\0'};
 
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s", *in == '@' ? f->database : one);
+        n +=
+            (size_t)snprintf(text + n, sizeof text - n, "%s", *in == '@' ? f->place.database : one);
         assert_true(n < sizeof text);
     }
-    db = lib->mysql_init(NULL);
-    assert_non_null(db);
-    if (lib->mysql_real_connect(db, NULL, f->admin_user, f->admin_password, NULL, 0, f->socket,
-                                0) == NULL ||
-        lib->mysql_real_query(db, text, (unsigned long)strlen(text)) != 0) {
-        fail_msg("%s: %s", text, lib->mysql_error(db));
-    }
-    lib->mysql_close(db);
+    assert_true(db_place_sql(&f->place, text, NULL, 0));
 }
 
 int ma_setup(void **state)
 {
-    static unsigned number;
     ma_fixture *f = calloc(1, sizeof *f);
 
-    if (f == NULL) {
+    if (f == NULL || !db_place_make(&f->place, "mariadb")) {
+        free(f);
         return -1;
     }
     *state = f;
-    (void)snprintf(f->database, sizeof f->database, "driver_%d_%u", (int)getpid(), number++);
-    f->server = (ks_server){.host = {{"localhost", 0}},
-                            .hosts = 1,
-                            .database = f->database,
-                            .user = f->database,
-                            .password = MA_USER_PASSWORD,
-                            .connect_timeout_ms = 1000,
-                            .statement_timeout_ms = 1000};
+    f->server = f->place.server;
+    f->server.host[0] = (ks_host){"localhost", (uint16_t)f->place.port};
+    f->server.connect_timeout_ms = 3000; /* this machine may be slow */
+    f->server.statement_timeout_ms = 1000;
     f->cfg = (ks_cfg){.backend = "mariadb",
                       .server = &f->server,
                       .create_tables = true,
                       .rng = tdsa_os_rng(),
                       .clock = tdsa_os_clock()};
-    ma_find_server(f);
-    ma_admin(f, "CREATE DATABASE @");
-    ma_admin(f, "CREATE USER @ IDENTIFIED BY 'a pass''word'");
-    ma_admin(f, "GRANT ALL ON @.* TO @");
     return 0;
 }
 
@@ -99,8 +55,7 @@ int ma_teardown(void **state)
 {
     ma_fixture *f = *state;
 
-    ma_admin(f, "DROP DATABASE IF EXISTS @");
-    ma_admin(f, "DROP USER @");
+    (void)kill(f->place.pid, SIGCONT); /* a test that stopped it may have failed */
     free(f);
     return 0;
 }
@@ -178,4 +133,24 @@ long ma_get(ks_sql_conn *c, const char *name)
     }
     ks_driver_mariadb.finish(c, KS_SQL_META_GET);
     return len;
+}
+
+void ma_abandon_in_child(ks_sql_conn *c)
+{
+    const ks_sql_driver *d = &ks_driver_mariadb;
+    int status = -1;
+    pid_t child;
+
+    assert_int_equal(d->begin(c), KS_SQL_DONE);
+    assert_int_equal(ma_put(c, "x", "v", 1), KS_SQL_DONE);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        d->abandon(c);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(d->commit(c), KS_SQL_DONE);
+    assert_int_equal(ma_get(c, "x"), 1);
 }

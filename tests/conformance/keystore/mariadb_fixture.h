@@ -8,21 +8,16 @@
 
 #include <cmocka.h>
 
-#include "keystore/server.h"
 #include "keystore/sql.h"
+#include "support/db_place.h"
 
-/** The driver on a database of its own, of the server that TDSA_TEST_MARIADB names (support/db_server.py).
- * Its user may do everything there and nothing elsewhere. */
+/** The driver on a database of its own, whose user may do everything there and nothing elsewhere. */
 typedef struct {
-    ks_server server; /* by TCP */
+    db_place place;
+    ks_server server; /* by TCP; waits of a second at most */
     ks_cfg cfg;
-    char socket[160], ca[160], file[160], database[32];
-    int pid; /* of the server */
-    char admin_user[32], admin_password[64];
     tdsa_err err;
 } ma_fixture;
-
-#define MA_USER_PASSWORD "a pass'word"
 
 int ma_setup(void **state);
 int ma_teardown(void **state);
@@ -38,8 +33,9 @@ ks_sql_conn *ma_open(ma_fixture *f);
 void ma_migrate(ks_sql_conn *c);
 /** Expects that connecting fails with this in the text, and without the password. */
 void ma_refused(ma_fixture *f, tdsa_status want, const char *text);
+/** A child abandons a connection inside a transaction; the parent commits. */
+void ma_abandon_in_child(ks_sql_conn *c);
 
-/** One statement with a name and bytes (NULL: none); how often it found or changed a row. */
 ks_sql_step ma_put(ks_sql_conn *c, const char *name, const void *bytes, size_t len);
 /** Length of a stored value, -1: none. */
 long ma_get(ks_sql_conn *c, const char *name);

@@ -63,11 +63,11 @@ static void hosts_are_tried_in_order(void **state)
     ma_fixture *f = *state;
     ks_sql_conn *c = NULL;
 
-    f->server.host[1] = (ks_host){f->socket, 0};
+    f->server.host[1] = (ks_host){f->place.socket, 0};
     f->server.host[0].port = 1;
     f->server.hosts = 2;
     c = ma_connect(f);
-    assert_non_null(strstr(c->name, f->socket));
+    assert_non_null(strstr(c->name, f->place.socket));
     d->close(c);
     f->server.host[1].port = 1;
     f->server.host[1].name = "127.0.0.1";
@@ -246,23 +246,9 @@ static void a_connection_that_is_killed_is_lost_for_good(void **state)
 
 static void a_child_leaves_the_connection_alone(void **state)
 {
-    ma_fixture *f = *state;
-    ks_sql_conn *c = ma_open(f);
-    int status = -1;
-    pid_t child;
+    ks_sql_conn *c = ma_open(*state);
 
-    assert_int_equal(d->begin(c), KS_SQL_DONE);
-    assert_int_equal(ma_put(c, "x", "v", 1), KS_SQL_DONE);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        d->abandon(c);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    assert_int_equal(d->commit(c), KS_SQL_DONE);
-    assert_int_equal(ma_get(c, "x"), 1);
+    ma_abandon_in_child(c);
     d->close(c);
 }
 
@@ -351,10 +337,9 @@ static void several_processes_make_tables_at_once(void **state)
         child[i] = fork();
         assert_true(child[i] >= 0);
         if (child[i] == 0) {
-            bool ok = d->connect(&c, &f->cfg, &f->err) == TDSA_OK && d->begin(c) == KS_SQL_DONE;
-
-            ok = ok && d->migrate(c, 1) == KS_SQL_DONE && d->commit(c) == KS_SQL_DONE;
-            _exit(ok && d->prepare(c, &f->err) == TDSA_OK ? 0 : 1);
+            c = ma_connect(f);
+            ma_migrate(c);
+            _exit(d->prepare(c, &f->err) == TDSA_OK ? 0 : 1);
         }
     }
     for (size_t i = 0; i < 3; i++) {

@@ -1,6 +1,6 @@
 /* The driver, and what happens to the server: it hangs, stops, comes back, is set another way. Runs under
  * `support/db_server.py run mariadb --tls`, because no other test can use that server meanwhile. */
-#include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -21,19 +21,57 @@ static const ks_sql_driver *const d = &ks_driver_mariadb;
 static void tell_server(ma_fixture *f, const char *what)
 {
     char python[] = "python3";
-    char program[] = TDSA_TESTS_DIR "/support/db_server.py";
+    char program[] = DB_SERVER_PROGRAM;
     char how[8];
-    char file[sizeof f->file];
+    char file[256];
     char *argv[] = {python, program, how, file, NULL};
     int status = -1;
     pid_t pid = 0;
 
     (void)snprintf(how, sizeof how, "%s", what);
-    memcpy(file, f->file, sizeof file);
+    (void)snprintf(file, sizeof file, "%s", getenv("TDSA_TEST_MARIADB"));
     assert_int_equal(posix_spawnp(&pid, python, NULL, NULL, argv, environ), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     ma_find_server(f);
+}
+
+static bool is_stopped(const char *task)
+{
+    char path[300], line[512] = "";
+    FILE *in = NULL;
+    const char *state = NULL;
+
+    (void)snprintf(path, sizeof path, "%s/stat", task);
+    in = fopen(path, "r");
+    if (in != NULL) {
+        (void)fgets(line, sizeof line, in);
+        (void)fclose(in);
+    }
+    state = strrchr(line, ')');
+    return state == NULL || state[2] == 'T';
+}
+
+/* Until every thread of it stands still: the signal alone does not wait for that. */
+static void stop_all_threads(const ma_fixture *f)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    bool all = false;
+
+    assert_int_equal(kill(f->place.pid, SIGSTOP), 0);
+    while (!all) {
+        char pattern[64];
+        glob_t tasks;
+
+        (void)snprintf(pattern, sizeof pattern, "/proc/%d/task/*", f->place.pid);
+        assert_int_equal(glob(pattern, 0, NULL, &tasks), 0);
+        all = true;
+        for (size_t i = 0; i < tasks.gl_pathc; i++) {
+            all = all && is_stopped(tasks.gl_pathv[i]);
+        }
+        globfree(&tasks);
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 /* ---- TLS ---- */
@@ -49,7 +87,7 @@ static void tls_is_used_as_it_was_asked_for(void **state)
 {
     ma_fixture *f = *state;
 
-    f->server.tls_ca = f->ca;
+    f->server.tls_ca = f->place.ca;
     for (int mode = KS_TLS_PREFER; mode <= KS_TLS_VERIFY_FULL; mode++) {
         ks_sql_conn *c = NULL;
 
@@ -70,15 +108,15 @@ static void a_certificate_of_somebody_else_is_refused(void **state)
     ma_fixture *f = *state;
     char other[200];
 
-    f->server.tls_ca = f->ca;
+    f->server.tls_ca = f->place.ca;
     f->server.host[0].name = "127.0.0.1"; /* it is for localhost */
     f->server.tls = KS_TLS_VERIFY_CA;
     d->close(ma_connect(f));
     f->server.tls = KS_TLS_VERIFY_FULL;
     ma_refused(f, TDSA_E_STORE, told);
     f->server.host[0].name = "localhost";
-    (void)snprintf(other, sizeof other, "%.*sserver.pem", (int)(strlen(f->ca) - strlen("ca.pem")),
-                   f->ca);
+    (void)snprintf(other, sizeof other, "%.*sserver.pem",
+                   (int)(strlen(f->place.ca) - strlen("ca.pem")), f->place.ca);
     for (int mode = KS_TLS_VERIFY_CA; mode <= KS_TLS_VERIFY_FULL; mode++) {
         f->server.tls = (ks_tls_mode)mode;
         f->server.tls_ca = other;
@@ -92,23 +130,10 @@ static void a_child_leaves_the_connection_alone_over_tls(void **state)
 {
     ma_fixture *f = *state;
     ks_sql_conn *c = NULL;
-    int status = -1;
-    pid_t child;
 
     f->server.tls = KS_TLS_REQUIRE;
     c = ma_open(f);
-    assert_int_equal(d->begin(c), KS_SQL_DONE);
-    assert_int_equal(ma_put(c, "x", "v", 1), KS_SQL_DONE);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        d->abandon(c);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    assert_int_equal(d->commit(c), KS_SQL_DONE);
-    assert_int_equal(ma_get(c, "x"), 1);
+    ma_abandon_in_child(c);
     d->close(c);
 }
 
@@ -172,11 +197,11 @@ static void hang(ma_fixture *f, ks_tls_mode mode)
 
     f->server.tls = mode;
     c = ma_open(f);
-    assert_int_equal(kill(f->pid, SIGSTOP), 0);
+    stop_all_threads(f);
     assert_int_equal(d->begin(c), KS_SQL_LOST); /* or the test hangs, and CTest ends it */
     assert_false(d->valid(c, NULL));
     ma_refused(f, TDSA_E_STORE, "does not answer in time");
-    assert_int_equal(kill(f->pid, SIGCONT), 0);
+    assert_int_equal(kill(f->place.pid, SIGCONT), 0);
     d->close(c);
     c = ma_connect(f);
     assert_int_equal(d->begin(c), KS_SQL_DONE);
