@@ -2,6 +2,7 @@
 #define KS_BACKEND_H
 
 #include "keystore/keystore.h"
+#include "keystore/seal.h"
 
 /**
  * A database under the encryption. It sees sealed rows and public columns only, and never a key.
@@ -39,6 +40,57 @@ typedef struct {
 
 typedef bool (*ks_key_row_fn)(void *ctx, const ks_key_row *row);
 typedef bool (*ks_batch_row_fn)(void *ctx, const ks_batch_row *row);
+
+#define KS_DATA_KEYS_MAX 2u
+
+/** A data key, wrapped. Number 0 is that of a store without encryption. */
+typedef enum {
+    KS_DATA_KEY_CURRENT = 1, /* what is stored is sealed under it; one row */
+    KS_DATA_KEY_OLD = 2      /* some rows may still be; at most one row */
+} ks_data_key_state;
+
+typedef struct {
+    uint32_t number;
+    ks_data_key_state state;
+    const uint8_t *wrapped, *chained; /* chained: sealed under the key before it; NULL: not */
+    size_t wrapped_len, chained_len;
+} ks_data_key_row;
+typedef bool (*ks_data_key_row_fn)(void *ctx, const ks_data_key_row *row);
+
+/** Columns that hold sealed records, in the order in which they are sealed again. */
+typedef enum { KS_SEALED_KEY = 1, KS_SEALED_BATCH = 2, KS_SEALED_META = 3 } ks_sealed_table;
+
+/** A row with a sealed record, with what names the row and what is bound to the record. Of meta it may be a
+ * value that is not sealed. */
+typedef struct {
+    ks_sealed_table table;
+    ks_key_row key;     /* KEY: key_id, epoch, public part */
+    ks_batch_row batch; /* BATCH: the public columns */
+    const char *name;   /* META */
+    const uint8_t *sealed;
+    size_t sealed_len;
+} ks_sealed_row;
+typedef bool (*ks_sealed_row_fn)(void *ctx, const ks_sealed_row *row);
+
+/** Rows of one table that do not begin with `head`, behind a row, in the order of their primary keys. */
+typedef struct {
+    ks_sealed_table table;
+    const uint8_t *head;  /* KS_SEAL_HEAD_LEN */
+    const char *after;    /* key id or name; "": from the start */
+    uint32_t after_epoch; /* of key id `after` */
+    const uint8_t *after_beta;
+    size_t limit;
+} ks_sealed_query;
+
+/** A record in place of another one; of a key_id and epoch, a beta, or a name. */
+typedef struct {
+    ks_sealed_table table;
+    const char *id; /* key id or name */
+    uint32_t epoch;
+    const uint8_t *beta;
+    const uint8_t *was, *now; /* `was` goes, or nothing happens */
+    size_t was_len, now_len;
+} ks_reseal;
 
 /** Which batches a query is about. */
 typedef struct {
@@ -163,12 +215,37 @@ typedef struct {
     /* adds 1 to a counter that starts at 0 and gives the new value; atomic over processes */
     tdsa_status (*counter_next)(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err);
     tdsa_status (*counter_get)(ks_backend *b, const char *name, uint64_t *out, tdsa_err *err);
+
+    /* ascending by number */
+    tdsa_status (*data_key_each)(ks_backend *b, ks_data_key_row_fn fn, void *ctx, tdsa_err *err);
+    /* the first one, or that after row->number - 1, which becomes OLD: TDSA_E_CONFLICT when that is not CURRENT,
+     * or an OLD one is there */
+    tdsa_status (*data_key_add)(ks_backend *b, const ks_data_key_row *row, tdsa_err *err);
+    /* new wrapped forms of `count` keys, all or none: TDSA_E_CONFLICT when one is not as in `was` */
+    tdsa_status (*data_key_wrap)(ks_backend *b, const ks_data_key_row *now,
+                                 const ks_data_key_row *was, size_t count, tdsa_err *err);
+    /* deletes an OLD one: TDSA_E_CONFLICT when a row of key or batch does not begin with `head` */
+    tdsa_status (*data_key_drop)(ks_backend *b, uint32_t number, const uint8_t *head,
+                                 tdsa_err *err);
+    tdsa_status (*data_key_unchain)(ks_backend *b, uint32_t number, tdsa_err *err);
+    tdsa_status (*sealed_each)(ks_backend *b, const ks_sealed_query *q, ks_sealed_row_fn fn,
+                               void *ctx, tdsa_err *err);
+    /* rows of key and batch that do not begin with `head` */
+    tdsa_status (*sealed_count)(ks_backend *b, const uint8_t *head, uint64_t *out, tdsa_err *err);
+    /* in one commit, while data key `number` is CURRENT: else TDSA_E_CONFLICT */
+    tdsa_status (*reseal)(ks_backend *b, uint32_t number, const ks_reseal *rows, size_t count,
+                          tdsa_err *err);
 } ks_backend_ops;
 
 /** Every backend object starts with this. */
 struct ks_backend {
     const ks_backend_ops *ops;
     bool ping_apart; /* ping may run beside another call; set at open */
+    /* What is stored is sealed under data key `fence`. A backend that others write to checks, in each
+     * transaction that begins while fencing is set, that this is the CURRENT one; else it sets fenced, and the
+     * call ends in TDSA_E_CONFLICT. */
+    bool fencing, fenced;
+    uint32_t fence;
 };
 
 extern const ks_backend_ops ks_backend_memory;

@@ -88,6 +88,9 @@ static void memory_close(ks_backend *b)
         drop_bytes(&v->value, &v->len);
         free(v);
     }
+    for (size_t i = 0; i < m->data_key_count; i++) {
+        ks_memory_drop_data_key(&m->data_keys[i]);
+    }
     free(m);
 }
 
@@ -563,4 +566,12 @@ const ks_backend_ops ks_backend_memory = {
     .meta_get = ks_memory_meta_get,
     .counter_next = ks_memory_counter_next,
     .counter_get = ks_memory_counter_get,
+    .data_key_each = ks_memory_data_key_each,
+    .data_key_add = ks_memory_data_key_add,
+    .data_key_wrap = ks_memory_data_key_wrap,
+    .data_key_drop = ks_memory_data_key_drop,
+    .data_key_unchain = ks_memory_data_key_unchain,
+    .sealed_each = ks_memory_sealed_each,
+    .sealed_count = ks_memory_sealed_count,
+    .reseal = ks_memory_reseal,
 };

@@ -60,7 +60,16 @@ struct memory_meta {
 };
 
 typedef struct {
+    uint32_t number;
+    ks_data_key_state state;
+    uint8_t *wrapped, *chained;
+    size_t wrapped_len, chained_len;
+} memory_data_key;
+
+typedef struct {
     ks_backend base;
+    memory_data_key data_keys[KS_DATA_KEYS_MAX]; /* ascending */
+    size_t data_key_count;
     memory_key *keys;
     memory_batch *batches;
     memory_lane *lanes;
@@ -134,5 +143,20 @@ tdsa_status ks_memory_partial_fail(ks_backend *b, const uint8_t *beta, uint32_t 
                                    tdsa_err *err);
 tdsa_status ks_memory_partial_collect(ks_backend *b, uint64_t before_ms, uint64_t *left,
                                       tdsa_err *err);
+/** Wipes what it holds. */
+void ks_memory_drop_data_key(memory_data_key *k) TDSA_NONNULL;
+tdsa_status ks_memory_data_key_each(ks_backend *b, ks_data_key_row_fn fn, void *ctx, tdsa_err *err);
+tdsa_status ks_memory_data_key_add(ks_backend *b, const ks_data_key_row *row, tdsa_err *err);
+tdsa_status ks_memory_data_key_wrap(ks_backend *b, const ks_data_key_row *now,
+                                    const ks_data_key_row *was, size_t count, tdsa_err *err);
+tdsa_status ks_memory_data_key_drop(ks_backend *b, uint32_t number, const uint8_t *head,
+                                    tdsa_err *err);
+tdsa_status ks_memory_data_key_unchain(ks_backend *b, uint32_t number, tdsa_err *err);
+tdsa_status ks_memory_sealed_each(ks_backend *b, const ks_sealed_query *query, ks_sealed_row_fn fn,
+                                  void *ctx, tdsa_err *err);
+tdsa_status ks_memory_sealed_count(ks_backend *b, const uint8_t *head, uint64_t *out,
+                                   tdsa_err *err);
+tdsa_status ks_memory_reseal(ks_backend *b, uint32_t number, const ks_reseal *rows, size_t count,
+                             tdsa_err *err);
 
 #endif

@@ -332,4 +332,12 @@ static const ks_backend_ops sql_ops = {
     .meta_get = meta_get,
     .counter_next = counter_next,
     .counter_get = counter_get,
+    .data_key_each = ks_sql_data_key_each,
+    .data_key_add = ks_sql_data_key_add,
+    .data_key_wrap = ks_sql_data_key_wrap,
+    .data_key_drop = ks_sql_data_key_drop,
+    .data_key_unchain = ks_sql_data_key_unchain,
+    .sealed_each = ks_sql_sealed_each,
+    .sealed_count = ks_sql_sealed_count,
+    .reseal = ks_sql_reseal,
 };

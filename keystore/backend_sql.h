@@ -144,6 +144,12 @@ TDSA_MUST_USE tdsa_status ks_sql_key_live(ks_sql *q, const char *key_id, tdsa_er
 TDSA_MUST_USE tdsa_status ks_sql_purge(ks_sql *q, const char *key_id, bool only_spent,
                                        uint64_t *dropped, tdsa_err *err) TDSA_NONNULL;
 
+/** The data key that a sealed row is about to be stored under is the current one. Errors: TDSA_E_CONFLICT (and
+ * q->base.fenced), TDSA_E_STORE. */
+TDSA_MUST_USE tdsa_status ks_sql_fence(ks_sql *q, tdsa_err *err) TDSA_NONNULL;
+/** The public columns of a batch, KS_SQL_BATCH_COLUMNS; lent like the row. */
+void ks_sql_batch_columns(ks_stmt *b, ks_batch_row *row) TDSA_NONNULL;
+
 /** After a commit that deleted secrets: they leave the disk where the driver can do something for it. */
 void ks_sql_forget(ks_sql *q) TDSA_NONNULL;
 
@@ -206,5 +212,17 @@ tdsa_status ks_sql_partial_get(ks_backend *b, const uint8_t *beta, uint32_t inde
 tdsa_status ks_sql_partial_fail(ks_backend *b, const uint8_t *beta, uint32_t index, tdsa_err *err);
 tdsa_status ks_sql_partial_collect(ks_backend *b, uint64_t before_ms, uint64_t *left,
                                    tdsa_err *err);
+tdsa_status ks_sql_data_key_each(ks_backend *b, ks_data_key_row_fn fn, void *ctx, tdsa_err *err);
+tdsa_status ks_sql_data_key_add(ks_backend *b, const ks_data_key_row *row, tdsa_err *err);
+tdsa_status ks_sql_data_key_wrap(ks_backend *b, const ks_data_key_row *now,
+                                 const ks_data_key_row *was, size_t count, tdsa_err *err);
+tdsa_status ks_sql_data_key_drop(ks_backend *b, uint32_t number, const uint8_t *head,
+                                 tdsa_err *err);
+tdsa_status ks_sql_data_key_unchain(ks_backend *b, uint32_t number, tdsa_err *err);
+tdsa_status ks_sql_sealed_each(ks_backend *b, const ks_sealed_query *query, ks_sealed_row_fn fn,
+                               void *ctx, tdsa_err *err);
+tdsa_status ks_sql_sealed_count(ks_backend *b, const uint8_t *head, uint64_t *out, tdsa_err *err);
+tdsa_status ks_sql_reseal(ks_backend *b, uint32_t number, const ks_reseal *rows, size_t count,
+                          tdsa_err *err);
 
 #endif

@@ -157,7 +157,7 @@ static ks_sql_step read_burnt(ks_sql *q, const uint8_t *beta, uint64_t masks[BLO
     return rc;
 }
 
-static void columns_of(ks_batch_row *row, ks_stmt *b)
+void ks_sql_batch_columns(ks_stmt *b, ks_batch_row *row)
 {
     static const uint8_t no_beta[KS_BETA_LEN] = {0};
     const int64_t state = ks_col_int(b, 3);
@@ -205,7 +205,7 @@ static ks_sql_step give_row(ks_sql_tx *tx, ks_stmt *b, const ks_batch_query *que
     ks_sql_step rc = KS_SQL_DONE;
     bool gone = false;
 
-    columns_of(&row, b);
+    ks_sql_batch_columns(b, &row);
     if (query->with_burnt) {
         rc = read_burnt(tx->q, row.beta, masks);
     }

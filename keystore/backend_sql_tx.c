@@ -234,6 +234,19 @@ static bool again(ks_sql_tx *tx, tdsa_status *st, tdsa_err *err)
     return passes(q->trouble) && !unknown && may_run(tx);
 }
 
+/* In a transaction that has begun, which ends when it is of no use. */
+static tdsa_status check_fence(ks_sql *q, tdsa_err *err)
+{
+    const tdsa_status st = ks_sql_fence(q, err);
+
+    if (st != TDSA_OK && q->trouble == KS_SQL_LOST) {
+        lost(q);
+    } else if (st != TDSA_OK) {
+        q->driver->rollback(q->conn);
+    }
+    return st;
+}
+
 /* Takes a connection and begins. */
 static tdsa_status start(ks_sql_tx *tx, tdsa_err *err)
 {
@@ -263,7 +276,7 @@ static tdsa_status start(ks_sql_tx *tx, tdsa_err *err)
     if (rc == KS_SQL_LOST) {
         lost(q);
     }
-    return st;
+    return st == TDSA_OK && tx->writes && q->base.fencing ? check_fence(q, err) : st;
 }
 
 bool ks_sql_tx_next(ks_sql_tx *tx, tdsa_status *st, tdsa_err *err)

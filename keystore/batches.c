@@ -37,10 +37,14 @@ static tdsa_status bind_columns(tdsa_buf *out, const ks_batch_row *row, tdsa_err
     return tdsa_buf_check(out, err);
 }
 
-static ks_seal_place batch_place(const ks_batch_row *row, const tdsa_buf *bound)
+tdsa_status ks_batch_place(ks_seal_place *out, tdsa_buf *bound, const ks_batch_row *row,
+                           tdsa_err *err)
 {
-    return (ks_seal_place){BATCH_TABLE, row->beta,   KS_BETA_LEN,
-                           row->epoch,  bound->data, bound->len};
+    tdsa_status st = bind_columns(bound, row, err);
+
+    *out =
+        (ks_seal_place){BATCH_TABLE, row->beta, KS_BETA_LEN, row->epoch, bound->data, bound->len};
+    return st;
 }
 
 static tdsa_status check_batch(const ks_batch *b, tdsa_err *err)
@@ -84,18 +88,19 @@ tdsa_status ks_batch_insert(ks *s, const ks_batch *b, tdsa_err *err)
     tdsa_status st = check_batch(b, err);
 
     if (st == TDSA_OK) {
-        st = bind_columns(&bound, &row, err);
+        st = ks_batch_place(&place, &bound, &row, err);
     }
     if (st != TDSA_OK) {
         return st;
     }
-    place = batch_place(&row, &bound);
-    ks_enter_keyed(s);
-    st = ks_seal_row(s, &sealed, &place, b->data, b->data_len, err);
-    if (st == TDSA_OK) {
+    for (ks_keyed k = ks_keyed_of(s); ks_keyed_next(&k, &st, err);) {
+        tdsa_buf_clear(&sealed);
+        st = ks_seal_row(s, &sealed, &place, b->data, b->data_len, err);
         row.sealed = sealed.data;
         row.sealed_len = sealed.len;
-        st = s->backend->ops->batch_insert(s->backend, &row, err);
+        if (st == TDSA_OK) {
+            st = s->backend->ops->batch_insert(s->backend, &row, err);
+        }
     }
     return ks_leave_commit(s, st);
 }
@@ -129,12 +134,11 @@ static tdsa_status open_row(ks *s, ks_batch *b, const ks_batch_row *row, tdsa_er
     TDSA_SCOPED_BUF bound = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
     ks_seal_place place;
-    tdsa_status st = bind_columns(&bound, row, err);
+    tdsa_status st = ks_batch_place(&place, &bound, row, err);
 
     if (st != TDSA_OK) {
         return st;
     }
-    place = batch_place(row, &bound);
     st = ks_unseal_row(s, &plain, &place, row->sealed, row->sealed_len, err);
     if (st != TDSA_OK || plain.len == 0) {
         return st;
@@ -190,10 +194,14 @@ static tdsa_status first_batch(take_one *t, const ks_batch_query *q, const char 
 {
     tdsa_status st;
 
-    ks_enter_keyed(t->s);
-    st = ks_need_key(t->s, t->err); /* before a row: one that cannot be opened now is not damaged */
-    if (st == TDSA_OK) {
-        st = t->s->backend->ops->batch_each(t->s->backend, q, take_batch, t, t->err);
+    for (ks_keyed k = ks_keyed_of(t->s); ks_keyed_next(&k, &st, t->err);) {
+        ks_batch_free(t->batch);
+        *t = (take_one){.s = t->s, .err = t->err};
+        st = ks_need_key(t->s,
+                         t->err); /* before a row: one that cannot be opened now is not damaged */
+        if (st == TDSA_OK) {
+            st = t->s->backend->ops->batch_each(t->s->backend, q, take_batch, t, t->err);
+        }
     }
     ks_leave(t->s);
     if (st == TDSA_OK) {

@@ -6,157 +6,92 @@
 #include "base/assert.h"
 #include "base/encode.h"
 #include "base/hash.h"
-#include "base/statement.h"
-#include "keystore/kcv.h"
 
-#define NAME_NONE       "none"
-#define NAME_LEN_MAX    (KS_PLUGIN_NAME_MAX + 1u)
-#define WRAPPED_LEN_MAX 1024u
-
-/* The meta row KS_META_DATA_KEY: stmt("data-key", encryptor, wrapped form). */
-typedef struct {
-    char encryptor[NAME_LEN_MAX];
-    const uint8_t *wrapped; /* lent */
-    size_t wrapped_len;
-} data_key_row;
+/* Data keys from the encryptor: made at the first unlock, unwrapped, checked at open. */
 
 static const char *encryptor_name(const ks *s)
 {
-    return s->encryptor != NULL ? s->encryptor->name : NAME_NONE;
+    return s->encryptor != NULL ? s->encryptor->name : KS_ENCRYPTOR_NAME_NONE;
 }
 
-static tdsa_status parse_row(data_key_row *out, const tdsa_buf *row, tdsa_err *err)
+/* The check values of what is stored and of what is configured, as far as it is known before a login. */
+static void check_values(char out[2][2 * KS_KCV_LEN + 1], const ks *s, const ks_wrapped_key *k)
 {
-    tdsa_reader r = tdsa_reader_of(row->data, row->len);
-
-    tdsa_stmt_expect(&r, "data-key");
-    tdsa_stmt_read_text(&r, out->encryptor, sizeof out->encryptor);
-    out->wrapped = tdsa_stmt_read_octets(&r, &out->wrapped_len, WRAPPED_LEN_MAX);
-    if (tdsa_reader_finish(&r, "data key row", err) != TDSA_OK) {
-        return TDSA_FAIL(err, TDSA_E_STORE,
-                         "the data key row of the database is damaged; restore a backup");
-    }
-    return TDSA_OK;
-}
-
-static tdsa_status get_row(ks *s, tdsa_buf *out, tdsa_err *err)
-{
-    tdsa_status st;
-
-    ks_enter(s);
-    st = s->backend->ops->meta_get(s->backend, KS_META_DATA_KEY, out, err);
-    ks_leave(s);
-    return st;
-}
-
-/* Inserts the row; TDSA_E_CONFLICT when another process was first. */
-static tdsa_status create_row(ks *s, const tdsa_buf *wrapped, tdsa_err *err)
-{
-    TDSA_SCOPED_BUF row = TDSA_BUF_EMPTY;
-    tdsa_status st;
-
-    tdsa_stmt_begin(&row, "data-key");
-    tdsa_stmt_text(&row, encryptor_name(s));
-    tdsa_stmt_octets(&row, wrapped->data, wrapped->len);
-    st = tdsa_buf_check(&row, err);
-    if (st != TDSA_OK) {
-        return st;
-    }
-    ks_enter(s);
-    st = s->backend->ops->meta_create(s->backend, KS_META_DATA_KEY, row.data, row.len, err);
-    return ks_leave_commit(s, st);
-}
-
-/* The check value that each encryptor puts at the head of what it wraps, for people. */
-static void stored_check_value(char out[2 * KS_KCV_LEN + 1], const data_key_row *row)
-{
-    tdsa_reader r = tdsa_reader_of(row->wrapped, row->wrapped_len);
-    char label[NAME_LEN_MAX];
     uint8_t kcv[KS_KCV_LEN];
 
-    tdsa_stmt_read_text(&r, label, sizeof label);
-    tdsa_stmt_read_exact(&r, kcv, sizeof kcv);
-    tdsa_hex(out, kcv, sizeof kcv);
-}
-
-/* That of the configured one, as far as it is known before a login. */
-static void own_check_value(char out[2 * KS_KCV_LEN + 1], const ks *s)
-{
-    (void)snprintf(out, 2 * KS_KCV_LEN + 1, "?");
+    (void)snprintf(out[0], sizeof out[0], "?");
+    (void)snprintf(out[1], sizeof out[1], "?");
+    if (ks_wrapped_key_kcv(kcv, k)) {
+        tdsa_hex(out[0], kcv, sizeof kcv);
+    }
     if (s->encryptor != NULL && s->encryptor->kcv != NULL) {
-        tdsa_hex(out, s->encryptor->kcv, KS_KCV_LEN);
+        tdsa_hex(out[1], s->encryptor->kcv, KS_KCV_LEN);
     }
 }
 
 /* A store that was made with one encryptor never opens with another: rows would be refused one by
  * one later, or worse, new ones stored in clear beside the old. */
-static tdsa_status check_encryptor(const ks *s, const data_key_row *row, tdsa_err *err)
+static tdsa_status check_encryptor(const ks *s, const ks_wrapped_key *k, tdsa_err *err)
 {
     const char *now = encryptor_name(s);
-    char stored[2 * KS_KCV_LEN + 1];
-    char own[2 * KS_KCV_LEN + 1];
+    char kcv[2][2 * KS_KCV_LEN + 1];
 
-    if (strcmp(row->encryptor, now) == 0) {
+    if (strcmp(k->encryptor, now) == 0) {
         return TDSA_OK;
     }
-    if (strcmp(now, NAME_NONE) == 0) {
+    if (strcmp(now, KS_ENCRYPTOR_NAME_NONE) == 0) {
         return TDSA_FAIL(err, TDSA_E_WRAPPING,
                          "the rows are sealed with encryptor '%s', but no encryption key is "
                          "configured: set it again",
-                         row->encryptor);
+                         k->encryptor);
     }
-    if (strcmp(row->encryptor, NAME_NONE) == 0) {
+    if (strcmp(k->encryptor, KS_ENCRYPTOR_NAME_NONE) == 0) {
         return TDSA_FAIL(err, TDSA_E_WRAPPING,
                          "the rows are stored without encryption, but encryptor '%s' is "
-                         "configured: open it without a key, or start an empty database",
+                         "configured: open it without a key, or use tdsa keystore "
+                         "change-encryptor",
                          now);
     }
-    stored_check_value(stored, row);
-    own_check_value(own, s);
+    check_values(kcv, s, k);
     return TDSA_FAIL(
         err, TDSA_E_WRAPPING,
         "the rows are sealed with encryptor '%s', but '%s' is configured (check values "
         "%s and %s): use the old one, or tdsa keystore change-encryptor",
-        row->encryptor, now, stored, own);
+        k->encryptor, now, kcv[0], kcv[1]);
+}
+
+/* What stands in a row, for the encryptor of this store. Rows in clear beside a data key are there while
+ * they are being sealed, which is for one process to do. */
+static tdsa_status look_at(const ks *s, const ks_stored_key *row, ks_wrapped_key *out,
+                           tdsa_err *err)
+{
+    tdsa_status st = ks_wrapped_key_parse(out, row->wrapped.data, row->wrapped.len, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (row->state == KS_DATA_KEY_OLD && row->number == KS_SEAL_CLEAR) {
+        return s->ring.takes_clear ? TDSA_OK
+                                   : TDSA_FAIL(err, TDSA_E_WRAPPING,
+                                               "some rows are not encrypted yet: run tdsa keystore "
+                                               "change-encryptor again, to its end");
+    }
+    return check_encryptor(s, out, err);
 }
 
 tdsa_status ks_data_key_check(ks *s, tdsa_err *err)
 {
-    TDSA_SCOPED_BUF buf = TDSA_BUF_EMPTY;
-    data_key_row row = {0};
-    tdsa_status st = get_row(s, &buf, err);
+    ks_stored_keys rows = {.count = 0};
+    ks_wrapped_key k;
+    tdsa_status st;
 
-    if (st == TDSA_E_NOT_FOUND) {
-        return TDSA_OK;
+    ks_enter(s);
+    st = ks_stored_keys_read(s, &rows, err);
+    ks_leave(s);
+    for (size_t i = 0; st == TDSA_OK && i < rows.count; i++) {
+        st = look_at(s, &rows.row[i], &k, err);
     }
-    if (st == TDSA_OK) {
-        st = parse_row(&row, &buf, err);
-    }
-    if (st == TDSA_OK) {
-        st = check_encryptor(s, &row, err);
-    }
-    return st;
-}
-
-static tdsa_status unwrap_row(ks *s, const tdsa_buf *buf, const char *pin, size_t pin_len,
-                              tdsa_secret **key, tdsa_err *err)
-{
-    data_key_row row = {0};
-    tdsa_status st = parse_row(&row, buf, err);
-
-    if (st == TDSA_OK) {
-        st = check_encryptor(s, &row, err);
-    }
-    if (st != TDSA_OK || s->rows_clear) {
-        return st;
-    }
-    st = s->encryptor->ops->unwrap(s->encryptor, pin, pin_len, row.wrapped, row.wrapped_len, key,
-                                   err);
-    if (st == TDSA_OK && tdsa_secret_len(*key) != TDSA_KEY_LEN) {
-        tdsa_secret_free(*key);
-        *key = NULL;
-        return TDSA_FAIL(err, TDSA_E_WRAPPING, "the unwrapped data key has the wrong length");
-    }
+    ks_stored_keys_clear(&rows);
     return st;
 }
 
@@ -176,42 +111,96 @@ static tdsa_status check_no_shares(ks *s, tdsa_err *err)
     return st;
 }
 
-static tdsa_status make_data_key(ks *s, tdsa_secret **out, tdsa_err *err)
+tdsa_status ks_data_key_wrap(const ks_encryptor_use *use, const ks_data_key *key, tdsa_buf *out,
+                             tdsa_err *err)
 {
-    tdsa_status st = tdsa_secret_new(out, TDSA_KEY_LEN, err);
+    TDSA_SCOPED_BUF wrapped = TDSA_BUF_EMPTY;
+    tdsa_status st = TDSA_OK;
 
-    return st == TDSA_OK ? tdsa_rng_fill(&s->rng, tdsa_secret_bytes(*out), TDSA_KEY_LEN, err) : st;
+    if (use->e != NULL) {
+        st = use->e->ops->wrap(use->e, use->pin, use->pin_len, key->secret, &wrapped, err);
+    }
+    return st == TDSA_OK
+               ? ks_wrapped_key_put(out, use->e != NULL ? use->e->name : KS_ENCRYPTOR_NAME_NONE,
+                                    &wrapped, err)
+               : st;
 }
 
 /* The first unlock of an empty database makes the data key. */
-static tdsa_status create_data_key(ks *s, const char *pin, size_t pin_len, tdsa_secret **key,
-                                   tdsa_err *err)
+static tdsa_status create(ks *s, const ks_encryptor_use *use, ks_ring *out, tdsa_err *err)
 {
     TDSA_SCOPED_BUF wrapped = TDSA_BUF_EMPTY;
+    ks_data_key_row row = {.state = KS_DATA_KEY_CURRENT};
     tdsa_status st = check_no_shares(s, err);
 
     if (st == TDSA_OK && !s->rows_clear) {
-        st = make_data_key(s, key, err);
-    }
-    if (st == TDSA_OK && !s->rows_clear) {
-        st = s->encryptor->ops->wrap(s->encryptor, pin, pin_len, *key, &wrapped, err);
+        st = ks_data_key_make(s, &out->current, 1, err);
     }
     if (st == TDSA_OK) {
-        st = create_row(s, &wrapped, err);
+        st = ks_data_key_wrap(use, &out->current, &wrapped, err);
     }
-    if (st != TDSA_OK) {
-        tdsa_secret_free(*key);
-        *key = NULL;
+    if (st == TDSA_OK) {
+        row.number = out->current.number;
+        row.wrapped = wrapped.data;
+        row.wrapped_len = wrapped.len;
+        ks_enter(s);
+        st = ks_leave_commit(s, s->backend->ops->data_key_add(s->backend, &row, err));
     }
     return st;
 }
 
-static tdsa_status keep(ks *s, const char *pin, size_t pin_len, tdsa_secret **key, tdsa_err *err)
+static tdsa_status unwrap(ks *s, const ks_encryptor_use *use, const ks_stored_key *row,
+                          ks_ring *out, tdsa_err *err)
+{
+    ks_data_key *to = row->state == KS_DATA_KEY_CURRENT ? &out->current : &out->old;
+    ks_wrapped_key k;
+    tdsa_status st = look_at(s, row, &k, err);
+
+    to->number = row->number;
+    if (st != TDSA_OK || s->rows_clear || row->number == KS_SEAL_CLEAR) {
+        return st;
+    }
+    st = use->e->ops->unwrap(use->e, use->pin, use->pin_len, k.wrapped, k.wrapped_len, &to->secret,
+                             err);
+    if (st == TDSA_OK && tdsa_secret_len(to->secret) != TDSA_KEY_LEN) {
+        return TDSA_FAIL(err, TDSA_E_WRAPPING, "the unwrapped data key has the wrong length");
+    }
+    return st;
+}
+
+tdsa_status ks_data_key_get(ks *s, const char *pin, size_t pin_len, ks_ring *out, tdsa_err *err)
+{
+    const ks_encryptor_use use = {s->encryptor, pin, pin_len};
+    ks_stored_keys rows = {.count = 0};
+    tdsa_status st = TDSA_E_CONFLICT;
+
+    ks_ring_clear(out);
+    out->takes_clear = s->ring.takes_clear;
+    for (int i = 0; st == TDSA_E_CONFLICT && i < 2;
+         i++) { /* another process was first: its key counts */
+        ks_enter(s);
+        st = ks_stored_keys_read(s, &rows, err);
+        ks_leave(s);
+        if (st == TDSA_OK && rows.count == 0) {
+            st = create(s, &use, out, err);
+        }
+    }
+    for (size_t i = 0; st == TDSA_OK && i < rows.count; i++) {
+        st = unwrap(s, &use, &rows.row[i], out, err);
+    }
+    ks_stored_keys_clear(&rows);
+    if (st != TDSA_OK) {
+        ks_ring_clear(out);
+    }
+    return st;
+}
+
+static tdsa_status keep(ks *s, const char *pin, size_t pin_len, ks_ring *ring, tdsa_err *err)
 {
     tdsa_status st;
 
     ks_enter(s);
-    st = ks_key_keep(s, key, err);
+    st = ks_key_keep(s, ring, err);
     if (st == TDSA_OK) {
         st = ks_key_keep_pin(s, pin, pin_len, err);
     }
@@ -220,56 +209,17 @@ static tdsa_status keep(ks *s, const char *pin, size_t pin_len, tdsa_secret **ke
     return st;
 }
 
-tdsa_status ks_data_key_get(ks *s, const char *pin, size_t pin_len, tdsa_secret **key,
-                            tdsa_err *err)
-{
-    TDSA_SCOPED_BUF row = TDSA_BUF_EMPTY;
-    tdsa_status st = get_row(s, &row, err);
-
-    if (st == TDSA_E_NOT_FOUND) {
-        st = create_data_key(s, pin, pin_len, key, err);
-        if (st == TDSA_E_CONFLICT) { /* another process was first: its key counts */
-            st = get_row(s, &row, err);
-        }
-    }
-    if (st == TDSA_OK && row.len > 0) {
-        st = unwrap_row(s, &row, pin, pin_len, key, err);
-    }
-    return st;
-}
-
 tdsa_status ks_data_key_load(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
 {
-    TDSA_SCOPED_SECRET key = NULL;
+    ks_ring ring = {.takes_clear = false};
     tdsa_status st;
 
     TDSA_ASSERT(pthread_mutex_lock(&s->unlock_mu) == 0);
-    st = ks_data_key_get(s, pin, pin_len, &key, err);
+    st = ks_data_key_get(s, pin, pin_len, &ring, err);
     if (st == TDSA_OK) {
-        st = keep(s, pin, pin_len, &key, err);
+        st = keep(s, pin, pin_len, &ring, err);
     }
+    ks_ring_clear(&ring);
     TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
     return st;
-}
-
-tdsa_status ks_seal_row(ks *s, tdsa_buf *out, const ks_seal_place *place, const uint8_t *plain,
-                        size_t len, tdsa_err *err)
-{
-    tdsa_status st = ks_need_key(s, err);
-
-    if (st == TDSA_OK) {
-        st = ks_seal(out, s->data_key, &s->rng, place, plain, len, err);
-    }
-    return st;
-}
-
-tdsa_status ks_unseal_row(ks *s, tdsa_buf *out, const ks_seal_place *place, const uint8_t *record,
-                          size_t len, tdsa_err *err)
-{
-    tdsa_status st = ks_need_key(s, err);
-
-    if (st != TDSA_OK) {
-        return st;
-    }
-    return ks_refused(s, ks_unseal(out, s->data_key, place, record, len, err), err);
 }

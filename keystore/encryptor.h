@@ -1,6 +1,7 @@
 #ifndef KS_ENCRYPTOR_H
 #define KS_ENCRYPTOR_H
 
+#include "keystore/kcv.h"
 #include "keystore/keystore.h"
 
 /**
@@ -21,6 +22,13 @@ typedef struct {
      * value found and the one expected). */
     tdsa_status (*unwrap)(ks_encryptor *e, const char *pin, size_t pin_len, const uint8_t *wrapped,
                           size_t wrapped_len, tdsa_secret **data_key, tdsa_err *err);
+    /** Makes a new wrapping key of the same name, with which wrap works from now on, and gives its check value.
+     * NULL: there is no such thing. */
+    tdsa_status (*renew)(ks_encryptor *e, const char *pin, size_t pin_len, uint8_t kcv[KS_KCV_LEN],
+                         tdsa_err *err);
+    /** Destroys the wrapping key with this check value, if it is there. NULL: there is no such thing. */
+    tdsa_status (*destroy)(ks_encryptor *e, const char *pin, size_t pin_len,
+                           const uint8_t kcv[KS_KCV_LEN], tdsa_err *err);
 } ks_encryptor_ops;
 
 struct ks_encryptor {

@@ -20,10 +20,18 @@ typedef struct {
     char what[128]; /* for errors */
 } guarded;
 
+typedef enum { WRAP, UNWRAP, RENEW, DESTROY } call_kind;
+
+typedef struct {
+    const char *pin;
+    size_t pin_len;
+} login;
+
 /* A call, with copies of all that it uses: it may go on when its caller has given it up. */
 typedef struct {
     ks_encryptor *inner;
-    bool wrap;        /* data_key is there; else it comes back */
+    call_kind what; /* WRAP: data_key is there; UNWRAP: it comes back */
+    uint8_t kcv[KS_KCV_LEN];
     tdsa_secret *pin; /* with a NUL; NULL: none given */
     size_t pin_len;
     tdsa_buf wrapped;
@@ -50,11 +58,18 @@ static tdsa_status run(void *ctx, tdsa_err *err)
     call *c = ctx;
     const char *pin = c->pin != NULL ? (const char *)tdsa_secret_view(c->pin) : NULL;
 
-    if (c->wrap) {
+    switch (c->what) {
+    case WRAP:
         return c->inner->ops->wrap(c->inner, pin, c->pin_len, c->data_key, &c->wrapped, err);
+    case UNWRAP:
+        return c->inner->ops->unwrap(c->inner, pin, c->pin_len, c->wrapped.data, c->wrapped.len,
+                                     &c->data_key, err);
+    case RENEW:
+        return c->inner->ops->renew(c->inner, pin, c->pin_len, c->kcv, err);
+    case DESTROY:
+        return c->inner->ops->destroy(c->inner, pin, c->pin_len, c->kcv, err);
     }
-    return c->inner->ops->unwrap(c->inner, pin, c->pin_len, c->wrapped.data, c->wrapped.len,
-                                 &c->data_key, err);
+    return TDSA_FAIL(err, TDSA_E_INTERNAL, "no such call of an encryptor");
 }
 
 static tdsa_status new_call(call **out, ks_encryptor *inner, const char *pin, size_t pin_len,
@@ -103,7 +118,7 @@ static tdsa_status guarded_wrap(ks_encryptor *base, const char *pin, size_t pin_
     if (st != TDSA_OK) {
         return st;
     }
-    c->wrap = true;
+    c->what = WRAP;
     st = tdsa_secret_copy(&c->data_key, tdsa_secret_view(data_key), tdsa_secret_len(data_key), err);
     if (st == TDSA_OK && !make(e, c, &st, err)) {
         return st;
@@ -128,6 +143,7 @@ static tdsa_status guarded_unwrap(ks_encryptor *base, const char *pin, size_t pi
     if (st != TDSA_OK) {
         return st;
     }
+    c->what = UNWRAP;
     tdsa_buf_append(&c->wrapped, wrapped, wrapped_len);
     st = tdsa_buf_check(&c->wrapped, err);
     if (st == TDSA_OK && !make(e, c, &st, err)) {
@@ -139,6 +155,43 @@ static tdsa_status guarded_unwrap(ks_encryptor *base, const char *pin, size_t pi
     }
     drop(c);
     return st;
+}
+
+/* Calls that are about a wrapping key alone. */
+static tdsa_status about_key(ks_encryptor *base, call_kind kind, const login *with,
+                             uint8_t kcv[KS_KCV_LEN], tdsa_err *err)
+{
+    guarded *e = self(base);
+    call *c = NULL;
+    tdsa_status st = new_call(&c, e->inner, with->pin, with->pin_len, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    c->what = kind;
+    memcpy(c->kcv, kcv, KS_KCV_LEN);
+    if (!make(e, c, &st, err)) {
+        return st;
+    }
+    memcpy(kcv, c->kcv, KS_KCV_LEN);
+    drop(c);
+    return st;
+}
+
+static tdsa_status guarded_renew(ks_encryptor *base, const char *pin, size_t pin_len,
+                                 uint8_t kcv[KS_KCV_LEN], tdsa_err *err)
+{
+    memset(kcv, 0, KS_KCV_LEN);
+    return about_key(base, RENEW, &(login){pin, pin_len}, kcv, err);
+}
+
+static tdsa_status guarded_destroy(ks_encryptor *base, const char *pin, size_t pin_len,
+                                   const uint8_t kcv[KS_KCV_LEN], tdsa_err *err)
+{
+    uint8_t copy[KS_KCV_LEN];
+
+    memcpy(copy, kcv, KS_KCV_LEN);
+    return about_key(base, DESTROY, &(login){pin, pin_len}, copy, err);
 }
 
 static void close_inner(void *ctx)
@@ -175,6 +228,8 @@ tdsa_status ks_encryptor_guard(ks_encryptor **e, const ks_cfg *cfg, tdsa_err *er
     g->ops = *g->inner->ops;
     g->ops.wrap = guarded_wrap;
     g->ops.unwrap = guarded_unwrap;
+    g->ops.renew = g->ops.renew != NULL ? guarded_renew : NULL;
+    g->ops.destroy = g->ops.destroy != NULL ? guarded_destroy : NULL;
     g->ops.close = guarded_close;
     g->base = **e;
     g->base.ops = &g->ops;

@@ -22,9 +22,11 @@ typedef struct {
     bool create_key;
     tdsa_rng rng;
     ks_wrap_memory memory;
+    bool chosen, renewed; /* of several keys of one name wrap takes that with this check value */
+    uint8_t kcv[KS_KCV_LEN];
 } pkcs11;
 
-#define KEYS_MAX   8u
+#define KEYS_MAX   64u
 #define CT_LEN     (TDSA_KEY_LEN + TDSA_GCM_TAG_LEN)
 #define BLOCK_LEN  16u
 #define ATTEMPTS   3
@@ -237,25 +239,60 @@ static tdsa_status decrypt(ks_wrap *w, CK_OBJECT_HANDLE key, wrapped_key *k, tds
     return tdsa_secret_copy(data_key, tdsa_secret_view(room), TDSA_KEY_LEN, err);
 }
 
+/* The key of the list with a check value; false: it is not there. */
+static tdsa_status find_kcv(ks_wrap *w, const key_list *keys, const uint8_t kcv[KS_KCV_LEN],
+                            bool *found, CK_OBJECT_HANDLE *key, tdsa_err *err)
+{
+    uint8_t has[KS_KCV_LEN];
+    tdsa_status st = TDSA_OK;
+
+    *found = false;
+    for (CK_ULONG i = 0; st == TDSA_OK && !*found && i < keys->count; i++) {
+        st = key_kcv(w, keys->handle[i], has, err);
+        *found = st == TDSA_OK && tdsa_ct_equal(has, kcv, KS_KCV_LEN);
+        *key = keys->handle[i];
+    }
+    return st;
+}
+
+/* The key that wraps: the one that did, or the first. */
+static tdsa_status choose_key(ks_wrap *w, const pkcs11 *e, const key_list *keys,
+                              CK_OBJECT_HANDLE *key, tdsa_err *err)
+{
+    bool found = false;
+    tdsa_status st = TDSA_OK;
+
+    if (e->chosen) {
+        st = find_kcv(w, keys, e->kcv, &found, key, err);
+    }
+    if (st == TDSA_OK && !found) {
+        *key = keys->handle[0];
+    }
+    return st;
+}
+
 /* Wraps with the key of the URI, which is made when it is missing and may be made. */
 static tdsa_status wrap_in_session(ks_wrap *w, const pkcs11 *e, wrapped_key *k,
                                    tdsa_secret *data_key, tdsa_err *err)
 {
     TDSA_SCOPED_SECRET again = NULL;
+    CK_OBJECT_HANDLE key = 0;
     key_list keys;
     tdsa_status st = find_keys(w, &keys, err);
 
     if (st == TDSA_OK && keys.count == 0) {
-        st = e->create_key ? generate_key(w, &keys.handle[0], err) : no_key(w, err);
+        st = e->create_key ? generate_key(w, &key, err) : no_key(w, err);
+    } else if (st == TDSA_OK) {
+        st = choose_key(w, e, &keys, &key, err);
     }
     if (st == TDSA_OK) {
-        st = key_kcv(w, keys.handle[0], k->kcv, err);
+        st = key_kcv(w, key, k->kcv, err);
     }
     if (st == TDSA_OK) {
-        st = encrypt(w, keys.handle[0], k, data_key, err);
+        st = encrypt(w, key, k, data_key, err);
     }
     if (st == TDSA_OK) { /* never store what the token cannot give back */
-        st = decrypt(w, keys.handle[0], k, &again, err);
+        st = decrypt(w, key, k, &again, err);
     }
     if (st == TDSA_OK && !tdsa_secret_equal(again, data_key)) {
         st = TDSA_FAIL(err, TDSA_E_WRAPPING, "wrapping token %s does not give back what it wrapped",
@@ -284,6 +321,57 @@ static tdsa_status unwrap_in_session(ks_wrap *w, wrapped_key *k, tdsa_secret **d
     return st != TDSA_OK ? st : ks_kcv_compare(k->kcv, found, w->uri->key_name, err);
 }
 
+/* One more key of the name, whose check value none of the others has. */
+static tdsa_status renew_in_session(ks_wrap *w, wrapped_key *k, tdsa_err *err)
+{
+    CK_OBJECT_HANDLE key = 0;
+    CK_OBJECT_HANDLE same = 0;
+    key_list keys;
+    bool found = false;
+    tdsa_status st = find_keys(w, &keys, err);
+
+    if (st == TDSA_OK && keys.count == KEYS_MAX) {
+        return TDSA_FAIL(
+            err, TDSA_E_WRAPPING,
+            "wrapping token %s has %u keys %s: delete those that nothing is wrapped with",
+            w->uri->token_name, KEYS_MAX, w->uri->key_name);
+    }
+    if (st == TDSA_OK) {
+        st = generate_key(w, &key, err);
+    }
+    if (st == TDSA_OK) {
+        st = key_kcv(w, key, k->kcv, err);
+    }
+    if (st == TDSA_OK) {
+        st = find_kcv(w, &keys, k->kcv, &found, &same, err);
+    }
+    if (st == TDSA_OK && found) {
+        (void)w->f->C_DestroyObject(w->session, key);
+        return TDSA_FAIL(
+            err, TDSA_E_CONFLICT,
+            "the new wrapping key has the check value of another one by chance: try again");
+    }
+    return st;
+}
+
+static tdsa_status destroy_in_session(ks_wrap *w, const wrapped_key *k, tdsa_err *err)
+{
+    CK_OBJECT_HANDLE key = 0;
+    key_list keys;
+    bool found = false;
+    tdsa_status st = find_keys(w, &keys, err);
+
+    if (st == TDSA_OK) {
+        st = find_kcv(w, &keys, k->kcv, &found, &key, err);
+    }
+    if (st == TDSA_OK && found) {
+        const CK_RV rv = w->f->C_DestroyObject(w->session, key);
+
+        st = rv == CKR_OK ? TDSA_OK : ks_wrap_fail(w, rv, "destroying a wrapping key", err);
+    }
+    return st;
+}
+
 /* Somebody else in the process finalised the module while it was used here. */
 static bool was_pulled_away(CK_RV rv)
 {
@@ -291,23 +379,41 @@ static bool was_pulled_away(CK_RV rv)
            rv == CKR_SESSION_CLOSED;
 }
 
-/* What is to be done in a session: wrap (data_key is there) or unwrap (it is not). */
+/* What is to be done in a session. */
+typedef enum { WRAP, UNWRAP, RENEW, DESTROY } work_kind;
+
 typedef struct {
     pkcs11 *e;
-    bool wrap;
-    wrapped_key k;
+    work_kind what;
+    wrapped_key k; /* RENEW, DESTROY: its check value alone */
     tdsa_secret *data_key;
 } job;
+
+static tdsa_status work(ks_wrap *w, job *j, tdsa_err *err)
+{
+    switch (j->what) {
+    case WRAP:
+        return wrap_in_session(w, j->e, &j->k, j->data_key, err);
+    case UNWRAP:
+        return unwrap_in_session(w, &j->k, &j->data_key, err);
+    case RENEW:
+        return renew_in_session(w, &j->k, err);
+    case DESTROY:
+        return destroy_in_session(w, &j->k, err);
+    }
+    return TDSA_FAIL(err, TDSA_E_INTERNAL, "no such work for a token");
+}
 
 static tdsa_status run_once(job *j, const ks_wrap_pin *pin, bool *again, tdsa_err *err)
 {
     ks_wrap w;
-    const ks_wrap_way way = {j->e->uri, *pin, &j->e->memory, j->wrap && j->e->create_key};
+    const bool write =
+        j->what == RENEW || j->what == DESTROY || (j->what == WRAP && j->e->create_key);
+    const ks_wrap_way way = {j->e->uri, *pin, &j->e->memory, write};
     tdsa_status st = ks_wrap_begin(&w, &way, err);
 
     if (st == TDSA_OK) {
-        st = j->wrap ? wrap_in_session(&w, j->e, &j->k, j->data_key, err)
-                     : unwrap_in_session(&w, &j->k, &j->data_key, err);
+        st = work(&w, j, err);
     }
     ks_wrap_end(&w);
     *again = st != TDSA_OK && was_pulled_away(w.rv) && !w.login_failed;
@@ -337,7 +443,7 @@ static tdsa_status run(job *j, const char *pin, size_t pin_len, tdsa_err *err)
 static tdsa_status pkcs11_wrap(ks_encryptor *base, const char *pin, size_t pin_len,
                                const tdsa_secret *data_key, tdsa_buf *wrapped, tdsa_err *err)
 {
-    job j = {.e = self(base), .wrap = true};
+    job j = {.e = self(base), .what = WRAP};
     tdsa_status st = tdsa_secret_copy(&j.data_key, tdsa_secret_view(data_key), TDSA_KEY_LEN, err);
 
     if (st == TDSA_OK) {
@@ -356,11 +462,17 @@ static tdsa_status pkcs11_wrap(ks_encryptor *base, const char *pin, size_t pin_l
     return st;
 }
 
+static void choose(pkcs11 *e, const uint8_t kcv[KS_KCV_LEN])
+{
+    memcpy(e->kcv, kcv, KS_KCV_LEN);
+    e->chosen = true;
+}
+
 static tdsa_status pkcs11_unwrap(ks_encryptor *base, const char *pin, size_t pin_len,
                                  const uint8_t *wrapped, size_t wrapped_len, tdsa_secret **data_key,
                                  tdsa_err *err)
 {
-    job j = {.e = self(base), .wrap = false};
+    job j = {.e = self(base), .what = UNWRAP};
     tdsa_reader r = tdsa_reader_of(wrapped, wrapped_len);
     tdsa_status st;
 
@@ -375,8 +487,34 @@ static tdsa_status pkcs11_unwrap(ks_encryptor *base, const char *pin, size_t pin
     st = run(&j, pin, pin_len, err);
     if (st == TDSA_OK) {
         *data_key = j.data_key;
+        if (!j.e->renewed) {
+            choose(j.e, j.k.kcv);
+        }
     }
     return st;
+}
+
+static tdsa_status pkcs11_renew(ks_encryptor *base, const char *pin, size_t pin_len,
+                                uint8_t kcv[KS_KCV_LEN], tdsa_err *err)
+{
+    job j = {.e = self(base), .what = RENEW};
+    tdsa_status st = run(&j, pin, pin_len, err);
+
+    memcpy(kcv, j.k.kcv, KS_KCV_LEN);
+    if (st == TDSA_OK) {
+        choose(j.e, kcv);
+        j.e->renewed = true;
+    }
+    return st;
+}
+
+static tdsa_status pkcs11_destroy(ks_encryptor *base, const char *pin, size_t pin_len,
+                                  const uint8_t kcv[KS_KCV_LEN], tdsa_err *err)
+{
+    job j = {.e = self(base), .what = DESTROY};
+
+    memcpy(j.k.kcv, kcv, KS_KCV_LEN);
+    return run(&j, pin, pin_len, err);
 }
 
 const ks_encryptor_ops ks_encryptor_pkcs11 = {
@@ -385,4 +523,6 @@ const ks_encryptor_ops ks_encryptor_pkcs11 = {
     .close = pkcs11_close,
     .wrap = pkcs11_wrap,
     .unwrap = pkcs11_unwrap,
+    .renew = pkcs11_renew,
+    .destroy = pkcs11_destroy,
 };

@@ -7,9 +7,23 @@
 
 /* Epochs of a key: the one in use, one in the making beside it, one that is on its way out. */
 
+/* Into the row, over `record`; in the body of ks_keyed_next. */
+static tdsa_status seal_share(ks *s, tdsa_buf *record, ks_key_row *row, const tdsa_secret *share,
+                              tdsa_err *err)
+{
+    const ks_seal_place place =
+        ks_key_place(row->key_id, row->epoch, row->public_part, row->public_len);
+    tdsa_status st;
+
+    tdsa_buf_clear(record);
+    st = ks_seal_row(s, record, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
+    row->sealed = record->data;
+    row->sealed_len = record->len;
+    return st;
+}
+
 tdsa_status ks_key_add_epoch(ks *s, const ks_key *k, const tdsa_secret *share, tdsa_err *err)
 {
-    const ks_seal_place place = ks_key_place(k->key_id, k->epoch, k->public_part, k->public_len);
     TDSA_SCOPED_BUF sealed = TDSA_BUF_EMPTY;
     ks_key_row row;
     tdsa_status st = ks_key_to_row(&row, k, KS_KEY_PENDING, err);
@@ -17,21 +31,17 @@ tdsa_status ks_key_add_epoch(ks *s, const ks_key *k, const tdsa_secret *share, t
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter_keyed(s);
-    if (share != NULL) {
-        st = ks_seal_row(s, &sealed, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
-        row.sealed = sealed.data;
-        row.sealed_len = sealed.len;
-    }
-    if (st == TDSA_OK) {
-        st = s->backend->ops->key_add(s->backend, &row, err);
+    for (ks_keyed r = ks_keyed_of(s); ks_keyed_next(&r, &st, err);) {
+        st = share != NULL ? seal_share(s, &sealed, &row, share, err) : TDSA_OK;
+        if (st == TDSA_OK) {
+            st = s->backend->ops->key_add(s->backend, &row, err);
+        }
     }
     return ks_leave_commit(s, st);
 }
 
 tdsa_status ks_key_restore(ks *s, const ks_key *k, const tdsa_secret *share, tdsa_err *err)
 {
-    const ks_seal_place place = ks_key_place(k->key_id, k->epoch, k->public_part, k->public_len);
     TDSA_SCOPED_BUF sealed = TDSA_BUF_EMPTY;
     ks_key_row row;
     tdsa_status st = ks_key_to_row(&row, k, KS_KEY_RESTORED, err);
@@ -39,12 +49,11 @@ tdsa_status ks_key_restore(ks *s, const ks_key *k, const tdsa_secret *share, tds
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter_keyed(s);
-    st = ks_seal_row(s, &sealed, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
-    if (st == TDSA_OK) {
-        row.sealed = sealed.data;
-        row.sealed_len = sealed.len;
-        st = s->backend->ops->key_restore(s->backend, &row, err);
+    for (ks_keyed r = ks_keyed_of(s); ks_keyed_next(&r, &st, err);) {
+        st = seal_share(s, &sealed, &row, share, err);
+        if (st == TDSA_OK) {
+            st = s->backend->ops->key_restore(s->backend, &row, err);
+        }
     }
     return ks_leave_commit(s, st);
 }
@@ -206,10 +215,14 @@ tdsa_status ks_key_open(ks *s, const char *key_id, uint32_t epoch, tdsa_secret *
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter_keyed(s);
-    st = s->backend->ops->key_get(s->backend, key_id, open_share, &o, err);
-    if (st == TDSA_OK && o.other) {
-        st = s->backend->ops->key_rows(s->backend, key_id, (ks_key_state)0, open_share, &o, err);
+    for (ks_keyed r = ks_keyed_of(s); ks_keyed_next(&r, &st, err);) {
+        tdsa_buf_clear(&plain);
+        o = (open_one){s, epoch, &plain, err, TDSA_OK, false};
+        st = s->backend->ops->key_get(s->backend, key_id, open_share, &o, err);
+        if (st == TDSA_OK && o.other) {
+            st =
+                s->backend->ops->key_rows(s->backend, key_id, (ks_key_state)0, open_share, &o, err);
+        }
     }
     ks_leave(s);
     if (st == TDSA_OK) {

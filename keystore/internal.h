@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "keystore/backend.h"
+#include "keystore/data_key.h"
 #include "keystore/encryptor.h"
 #include "keystore/seal.h"
 
@@ -13,7 +14,7 @@ struct ks {
     pthread_mutex_t mu;        /* everything below it */
     pthread_mutex_t unlock_mu; /* one unlocking at a time; taken before mu */
     ks_backend *backend;
-    tdsa_secret *data_key; /* NULL: locked, or rows_clear */
+    ks_ring ring;          /* empty: locked, its time is over, or rows_clear */
     _Atomic bool unlocked; /* read without it too: readiness does not wait for the database */
     bool forking;          /* between ks_fork_prepare and its end */
     ks_stats stats;
@@ -22,16 +23,23 @@ struct ks {
     /* key_life.c */
     tdsa_secret
         *pin; /* of the last ks_unlock, for unwrapping again; NULL: that of the configuration */
-    uint64_t key_until_ms;            /* when data_key is wiped */
+    uint64_t key_until_ms;            /* when the ring is wiped */
     uint64_t key_tries, key_tried_ms; /* calls of the encryptor that ended; the last of them */
     tdsa_err key_error;               /* why it failed; status TDSA_OK: it did not */
     bool key_down;                    /* the log has said so */
     bool key_marked;
-    uint8_t key_mark[TDSA_DIGEST_LEN_MAX]; /* hash of the data key */
+    uint32_t key_mark_number;
+    uint8_t key_mark[TDSA_DIGEST_LEN_MAX]; /* hash of the data key of that number */
 
-    /* set at open, never changed */
+    /* key_ring.c */
+    bool stale;          /* the database has other data keys than the ring */
+    unsigned keyed_runs; /* of the body that runs */
+
+    /* set at open, and changed by ks_rewrap alone, with both locks */
     ks_encryptor *encryptor; /* NULL: rows_clear */
     bool rows_clear;
+
+    /* set at open, never changed */
     bool key_expires;
     uint64_t key_lifetime_ms;
     tdsa_rng rng;
@@ -47,7 +55,6 @@ struct ks {
 /** Longest name of a meta value. Names that start with KS_META_OWN belong to the keystore. */
 #define KS_META_NAME_MAX 64u
 #define KS_META_OWN      "ks."
-#define KS_META_DATA_KEY KS_META_OWN "data-key"
 #define KS_META_STORE_ID KS_META_OWN "store-id"
 #define KS_COUNTER_START "starts"
 #define KS_COUNTER_BURN  "burns"
@@ -95,29 +102,49 @@ TDSA_MUST_USE tdsa_status ks_check_deletion(const ks_deletion *d, tdsa_err *err)
 /** Counts and logs a row that is refused (TDSA_E_STORE); gives st back; call inside. */
 tdsa_status ks_refused(ks *s, tdsa_status st, const tdsa_err *err) TDSA_NONNULL;
 
-/** As ks_enter, for calls that seal or open rows: first has the data key unwrapped again where its time was
- * over. Where that fails, ks_need_key says so. */
+/** As ks_enter, for ks_keyed_next: first has the data keys unwrapped again where their time was over or they
+ * are stale. Where that fails, ks_need_key says so. */
 void ks_enter_keyed(ks *s) TDSA_NONNULL;
+/**
+ * The part of a call that seals or opens rows:
+ *     for (ks_keyed k = ks_keyed_of(s); ks_keyed_next(&k, &st, err);) {
+ *         st = ...;
+ *     }
+ *     ks_leave(s);
+ * It runs inside, again when the data keys in memory were not those of the database, and sets its results anew
+ * each time. What follows the loop is inside too.
+ */
+typedef struct {
+    ks *s;
+    unsigned runs;
+} ks_keyed;
+ks_keyed ks_keyed_of(ks *s) TDSA_NONNULL;
+bool ks_keyed_next(ks_keyed *k, tdsa_status *st, tdsa_err *err) TDSA_NONNULL;
+/** Inside, with unlock_mu held: makes stale keys those of the database without the encryptor; false: that
+ * must be asked. */
+bool ks_ring_follow(ks *s) TDSA_NONNULL;
+/** Inside: follows while the way is open, so that an idle process does too. */
+void ks_ring_watch(ks *s) TDSA_NONNULL;
 /** Inside. Errors: TDSA_E_LOGIN when locked, and why the data key was not unwrapped. */
 TDSA_MUST_USE tdsa_status ks_need_key(const ks *s, tdsa_err *err) TDSA_NONNULL;
 /** Inside: wipes the data key when its time is over. */
 void ks_key_expire(ks *s) TDSA_NONNULL;
 /** Inside: wipes it, and the PIN that is kept for it, and locks the store. */
 void ks_key_forget(ks *s) TDSA_NONNULL;
-/** Inside: takes a data key (NULL inside: rows_clear) and unlocks the store. Errors: TDSA_E_WRAPPING (it is
- * not the one of before). */
-TDSA_MUST_USE tdsa_status ks_key_keep(ks *s, tdsa_secret **key, tdsa_err *err) TDSA_NONNULL;
+/** Inside: takes the keys out of `ring` and unlocks the store. Errors: TDSA_E_WRAPPING (a key is not the one that
+ * its number had before). */
+TDSA_MUST_USE tdsa_status ks_key_keep(ks *s, ks_ring *ring, tdsa_err *err) TDSA_NONNULL;
 /** Inside: keeps the PIN of a login where the data key will be unwrapped again. */
 TDSA_MUST_USE tdsa_status ks_key_keep_pin(ks *s, const char *pin, size_t len, tdsa_err *err)
     __attribute__((nonnull(1, 4)));
 /** Inside: notes how a call of the encryptor ended. */
 void ks_key_note(ks *s, tdsa_status st, const tdsa_err *err) TDSA_NONNULL;
 
-/** Seals with the store's data key; call inside ks_enter_keyed. Errors: those of ks_need_key. */
+/** Seals with the store's data key; call in the body of ks_keyed_next. Errors: those of ks_need_key. */
 TDSA_MUST_USE tdsa_status ks_seal_row(ks *s, tdsa_buf *out, const ks_seal_place *place,
                                       const uint8_t *plain, size_t len, tdsa_err *err)
     __attribute__((nonnull(1, 2, 3, 6)));
-/** Opens a row, counts and logs one that is refused; call inside ks_enter_keyed. Errors: those of
+/** Opens a row, counts and logs one that is refused; call in the body of ks_keyed_next. Errors: those of
  * ks_need_key, TDSA_E_STORE. */
 TDSA_MUST_USE tdsa_status ks_unseal_row(ks *s, tdsa_buf *out, const ks_seal_place *place,
                                         const uint8_t *record, size_t len, tdsa_err *err)
@@ -126,9 +153,28 @@ TDSA_MUST_USE tdsa_status ks_unseal_row(ks *s, tdsa_buf *out, const ks_seal_plac
 /** The data key: made or unwrapped, checked against the one in use, kept. Call outside. */
 TDSA_MUST_USE tdsa_status ks_data_key_load(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
     __attribute__((nonnull(1, 4)));
-/** The data key: made or unwrapped. Call outside with unlock_mu held. */
-TDSA_MUST_USE tdsa_status ks_data_key_get(ks *s, const char *pin, size_t pin_len, tdsa_secret **key,
+/** The data keys: made or unwrapped; `out` is cleared with ks_ring_clear. Call outside with unlock_mu held. */
+TDSA_MUST_USE tdsa_status ks_data_key_get(ks *s, const char *pin, size_t pin_len, ks_ring *out,
                                           tdsa_err *err) __attribute__((nonnull(1, 4, 5)));
+/** An encryptor (NULL: none) and the PIN for it. */
+typedef struct {
+    ks_encryptor *e;
+    const char *pin;
+    size_t pin_len;
+} ks_encryptor_use;
+/** Appends the wrapped form of a key, as it is stored. Call outside with unlock_mu held. */
+TDSA_MUST_USE tdsa_status ks_data_key_wrap(const ks_encryptor_use *use, const ks_data_key *key,
+                                           tdsa_buf *out, tdsa_err *err) TDSA_NONNULL;
+/** Stores a new key, and makes keys->current the old one in it. Call outside with unlock_mu held. */
+TDSA_MUST_USE tdsa_status ks_rotation_begin(ks *s, const ks_encryptor_use *use, ks_ring *keys,
+                                            tdsa_err *err) TDSA_NONNULL;
+/** The rest of a rotation from keys->old (no secret: rows in clear) to keys->current. Call outside. */
+TDSA_MUST_USE tdsa_status ks_seal_all(ks *s, ks_rotation *r, const ks_ring *keys, tdsa_err *err)
+    TDSA_NONNULL;
+/** Where batches and sealed values belong; `bound` is filled and must live as long. */
+TDSA_MUST_USE tdsa_status ks_batch_place(ks_seal_place *out, tdsa_buf *bound,
+                                         const ks_batch_row *row, tdsa_err *err) TDSA_NONNULL;
+ks_seal_place ks_meta_place(const char *name) TDSA_NONNULL;
 /** Fails when the stored data key belongs to another encryptor than the configured one. */
 TDSA_MUST_USE tdsa_status ks_data_key_check(ks *s, tdsa_err *err) TDSA_NONNULL;
 

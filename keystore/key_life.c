@@ -18,9 +18,8 @@ static uint64_t now_of(const ks *s)
 
 void ks_key_expire(ks *s)
 {
-    if (s->key_expires && s->data_key != NULL && now_of(s) >= s->key_until_ms) {
-        tdsa_secret_free(s->data_key);
-        s->data_key = NULL;
+    if (s->key_expires && s->ring.current.secret != NULL && now_of(s) >= s->key_until_ms) {
+        ks_ring_clear(&s->ring);
     }
 }
 
@@ -32,8 +31,8 @@ static void forget_pin(ks *s)
 
 void ks_key_forget(ks *s)
 {
-    tdsa_secret_free(s->data_key);
-    s->data_key = NULL;
+    ks_ring_clear(&s->ring);
+    s->stale = false;
     s->unlocked = false;
     forget_pin(s);
 }
@@ -43,24 +42,28 @@ static tdsa_status mark_of(uint8_t out[TDSA_DIGEST_LEN_MAX], const tdsa_secret *
     return tdsa_hash(out, TDSA_HASH_SHA512, tdsa_secret_view(key), tdsa_secret_len(key), err);
 }
 
-tdsa_status ks_key_keep(ks *s, tdsa_secret **key, tdsa_err *err)
+tdsa_status ks_key_keep(ks *s, ks_ring *ring, tdsa_err *err)
 {
+    const ks_data_key *key = &ring->current;
     uint8_t mark[TDSA_DIGEST_LEN_MAX] = {0};
-    tdsa_status st = *key == NULL ? TDSA_OK : mark_of(mark, *key, err);
+    tdsa_status st = key->secret == NULL ? TDSA_OK : mark_of(mark, key->secret, err);
 
     if (st != TDSA_OK) {
         return st;
     }
-    if (s->key_marked && !tdsa_ct_equal(s->key_mark, mark, sizeof mark)) {
+    if (s->key_marked && s->key_mark_number == key->number &&
+        !tdsa_ct_equal(s->key_mark, mark, sizeof mark)) {
         return TDSA_FAIL(err, TDSA_E_WRAPPING,
                          "the data key of the database changed while it was open; restart");
     }
     memcpy(s->key_mark, mark, sizeof mark);
     s->key_marked = true;
-    tdsa_secret_free(s->data_key);
-    s->data_key = *key;
-    *key = NULL;
+    s->key_mark_number = key->number;
+    ks_ring_clear(&s->ring);
+    s->ring = *ring;
+    *ring = (ks_ring){.takes_clear = false};
     s->unlocked = true;
+    s->stale = false;
     if (s->key_expires) {
         s->key_until_ms = now_of(s) + s->key_lifetime_ms;
     }
@@ -106,14 +109,14 @@ void ks_key_note(ks *s, tdsa_status st, const tdsa_err *err)
 
 static bool wanted(const ks *s)
 {
-    return s->unlocked && !s->rows_clear && s->data_key == NULL;
+    return s->unlocked && (s->stale || (!s->rows_clear && s->ring.current.secret == NULL));
 }
 
 /* Asks the encryptor; unlock_mu is held, and mu at the end. */
 static void unwrap_again(ks *s)
 {
     TDSA_SCOPED_SECRET pin = NULL;
-    TDSA_SCOPED_SECRET key = NULL;
+    ks_ring ring = {.takes_clear = false};
     tdsa_err err = {0};
     tdsa_status st = TDSA_OK;
 
@@ -123,12 +126,13 @@ static void unwrap_again(ks *s)
     ks_leave(s);
     if (st == TDSA_OK) {
         st = ks_data_key_get(s, pin != NULL ? (const char *)tdsa_secret_view(pin) : NULL,
-                             pin != NULL ? tdsa_secret_len(pin) : 0, &key, &err);
+                             pin != NULL ? tdsa_secret_len(pin) : 0, &ring, &err);
     }
     ks_enter(s);
     if (st == TDSA_OK && s->unlocked) { /* nobody locked it meanwhile */
-        st = ks_key_keep(s, &key, &err);
+        st = ks_key_keep(s, &ring, &err);
     }
+    ks_ring_clear(&ring);
     ks_key_note(s, st, &err);
     tell(s, st, &err);
     if (st == TDSA_E_LOGIN && s->pin != NULL) {
@@ -142,7 +146,9 @@ static void enter_and_unwrap(ks *s, uint64_t tries)
     TDSA_ASSERT(pthread_mutex_lock(&s->unlock_mu) == 0);
     ks_enter(s);
     if (wanted(s) && (s->key_tries == tries || s->key_error.status == TDSA_OK)) {
-        unwrap_again(s);
+        if (!ks_ring_follow(s)) {
+            unwrap_again(s);
+        }
     }
     TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
 }
@@ -164,7 +170,8 @@ tdsa_status ks_need_key(const ks *s, tdsa_err *err)
     if (!s->unlocked) {
         return TDSA_FAIL(err, TDSA_E_LOGIN, "the keystore is locked: log in first");
     }
-    if (s->data_key == NULL && !s->rows_clear) {
+    if ((s->ring.current.secret == NULL && !s->rows_clear) ||
+        (s->stale && s->key_error.status != TDSA_OK)) {
         TDSA_ASSERT(s->key_error.status != TDSA_OK);
         *err = s->key_error;
         return err->status;

@@ -159,17 +159,19 @@ tdsa_status ks_key_store(ks *s, const char *key_id, uint32_t epoch, const uint8_
     if (st != TDSA_OK) {
         return st;
     }
-    ks_enter_keyed(s);
-    st = ks_seal_row(s, &sealed, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
-    if (st == TDSA_OK) {
-        row.key_id = key_id;
-        row.epoch = epoch;
-        row.state = KS_KEY_PENDING;
-        row.public_part = public_part;
-        row.public_len = public_len;
+    row.key_id = key_id;
+    row.epoch = epoch;
+    row.state = KS_KEY_PENDING;
+    row.public_part = public_part;
+    row.public_len = public_len;
+    for (ks_keyed k = ks_keyed_of(s); ks_keyed_next(&k, &st, err);) {
+        tdsa_buf_clear(&sealed);
+        st = ks_seal_row(s, &sealed, &place, tdsa_secret_view(share), tdsa_secret_len(share), err);
         row.sealed = sealed.data;
         row.sealed_len = sealed.len;
-        st = s->backend->ops->key_update(s->backend, &row, KS_KEY_REGISTERED, err);
+        if (st == TDSA_OK) {
+            st = s->backend->ops->key_update(s->backend, &row, KS_KEY_REGISTERED, err);
+        }
     }
     return ks_leave_commit(s, st);
 }

@@ -87,6 +87,8 @@ typedef struct {
      * when it is needed; else it stays until ks_lock. A PIN given to ks_unlock is then kept until that. */
     bool data_key_expires;
     uint64_t data_key_lifetime_ms;
+    /* open a database of which some rows are not encrypted yet, to seal them (ks_rotate_data_key) */
+    bool takes_clear;
     /* a second copy of the counters, on another volume than the database; NULL: none */
     const char *counter_file;
     bool unlock_at_open;      /* daemon: true; module: false, C_Login unlocks with the PIN */
@@ -412,6 +414,85 @@ TDSA_MUST_USE tdsa_status ks_meta_create(ks *s, const char *name, bool sealed, c
 /** Errors: TDSA_E_NOT_FOUND. */
 TDSA_MUST_USE tdsa_status ks_meta_get(ks *s, const char *name, bool sealed, tdsa_buf *out,
                                       tdsa_err *err) TDSA_NONNULL;
+
+/* ---- the keys of the rows ---- */
+
+/** What is known without a login. */
+typedef struct {
+    uint32_t number; /* of the current data key; 0: rows are not encrypted, or there is none yet */
+    char encryptor[KS_PLUGIN_NAME_MAX + 1]; /* that wrapped it; "none" */
+    char check_value[16];                   /* of the wrapping key, in hex; "" for none */
+    bool rotating;                          /* some rows may still be sealed under old_number */
+    uint32_t old_number;
+    uint64_t rows_left; /* shares and batches that are not under the current key */
+    bool chained; /* who has the key before this one can come to it: a rotation has not ended */
+} ks_data_key_info;
+TDSA_MUST_USE tdsa_status ks_data_key_status(ks *s, ks_data_key_info *out, tdsa_err *err)
+    TDSA_NONNULL;
+
+/** How to seal all rows under a new data key, and what came of it. */
+typedef struct {
+    const char *pin; /* for the encryptor; NULL: that of the configuration */
+    size_t pin_len;
+    uint32_t rows_per_commit; /* 0: 32; at most 64 */
+    /* how long, at the end, processes on this database may still come to the new key by the one before; one that
+     * was idle for longer asks its encryptor, and one that has no PIN for that wants a login */
+    uint32_t follow_ms;
+    void (*progress)(void *ctx, uint64_t done,
+                     uint64_t total); /* outside of all locks; may be NULL */
+    void *ctx;
+    /* set by the call */
+    bool resumed; /* it ended an earlier rotation, and began none */
+    uint32_t number;
+    uint64_t rows, damaged; /* sealed again; batches that did not open and hold nothing any more */
+} ks_rotation;
+
+/**
+ * A new data key, and every row sealed under it; then the old key's row is deleted. Other processes work on
+ * meanwhile and follow without a login. Where an earlier call did not end (it was killed, the database or the
+ * token was away) this one goes on with that, and makes no key of its own: r->resumed. Any process may do so.
+ * Errors: TDSA_E_STORE (a share does not open: it is named, and the old key is kept; the database failed),
+ * TDSA_E_CONFLICT (somebody else rotates), TDSA_E_LOGIN, TDSA_E_WRAPPING, TDSA_E_BAD_INPUT (rows are not
+ * encrypted: ks_rewrap).
+ */
+TDSA_MUST_USE tdsa_status ks_rotate_data_key(ks *s, ks_rotation *r, tdsa_err *err) TDSA_NONNULL;
+
+/** What wraps the data keys from now on. */
+typedef struct {
+    const ks_cfg *cfg; /* the encryptor fields, rng and log of it */
+    const char *pin;   /* for it; NULL: that of its configuration */
+    size_t pin_len;
+    const char *old_pin; /* for the encryptor that the store has now; the same */
+    size_t old_pin_len;
+    ks_rotation *rotation; /* for a store without encryption, whose rows are sealed; never NULL */
+} ks_rewrapping;
+
+/**
+ * Another encryptor, or the same with another key, for the data keys; the rows stay as they are, except that a
+ * store without encryption gets a data key and every row is sealed (go on with ks_rotate_data_key when that did
+ * not end, and takes_clear). In one commit. This ks uses the new encryptor afterwards; processes that run keep
+ * the data key that they have, and must be restarted with the new configuration before they need it again.
+ * Errors: TDSA_E_CONFLICT (somebody else changed the keys), TDSA_E_BAD_INPUT (to no encryption), those of
+ * ks_open.
+ */
+TDSA_MUST_USE tdsa_status ks_rewrap(ks *s, const ks_rewrapping *w, tdsa_err *err) TDSA_NONNULL;
+
+/** How to take a new wrapping key, and what came of it. */
+typedef struct {
+    const char *pin; /* NULL: that of the configuration */
+    size_t pin_len;
+    bool destroy_old;
+    char old_check_value[16], check_value[16]; /* set by the call, in hex */
+} ks_new_wrapping_key;
+
+/**
+ * Makes a new wrapping key of the same name in the token, and wraps the data keys with it; the old one stays
+ * in the token, or is destroyed at the end. A database that was copied before needs the old one.
+ * Errors: TDSA_E_BAD_INPUT (the encryptor has no keys that it could make), TDSA_E_CONFLICT, TDSA_E_LOGIN,
+ * TDSA_E_WRAPPING.
+ */
+TDSA_MUST_USE tdsa_status ks_rotate_wrapping_key(ks *s, ks_new_wrapping_key *w, tdsa_err *err)
+    TDSA_NONNULL;
 
 /* ---- rollback ---- */
 

@@ -20,7 +20,7 @@ static tdsa_status check_name(const char *name, tdsa_err *err)
     return TDSA_OK;
 }
 
-static ks_seal_place meta_place(const char *name)
+ks_seal_place ks_meta_place(const char *name)
 {
     return (ks_seal_place){META_TABLE, name, strlen(name), 0, NULL, 0};
 }
@@ -41,25 +41,41 @@ static tdsa_status check_value(const named_value *v, tdsa_err *err)
     return check_name(v->name, err);
 }
 
-static void enter(ks *s, bool sealed)
-{
-    if (sealed) {
-        ks_enter_keyed(s);
-    } else {
-        ks_enter(s);
-    }
-}
-
 /* The row of a value; inside. */
 static tdsa_status make_record(ks *s, tdsa_buf *out, const named_value *v, tdsa_err *err)
 {
-    const ks_seal_place place = meta_place(v->name);
+    const ks_seal_place place = ks_meta_place(v->name);
 
+    tdsa_buf_clear(out);
     if (v->sealed) {
         return ks_seal_row(s, out, &place, v->value, v->len, err);
     }
     tdsa_buf_append(out, v->value, v->len);
     return tdsa_buf_check(out, err);
+}
+
+static tdsa_status open_record(ks *s, tdsa_buf *out, const named_value *v, tdsa_err *err)
+{
+    const ks_seal_place place = ks_meta_place(v->name);
+
+    if (v->sealed) {
+        return ks_unseal_row(s, out, &place, v->value, v->len, err);
+    }
+    tdsa_buf_append(out, v->value, v->len);
+    return tdsa_buf_check(out, err);
+}
+
+/* ks_keyed_next, and for what is not sealed one run that needs no data key. */
+static bool next(ks_keyed *k, bool sealed, tdsa_status *st, tdsa_err *err)
+{
+    if (sealed) {
+        return ks_keyed_next(k, st, err);
+    }
+    if (k->runs++ == 0) {
+        ks_enter(k->s);
+        return true;
+    }
+    return false;
 }
 
 tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *value, size_t len,
@@ -72,10 +88,11 @@ tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *val
     if (st != TDSA_OK) {
         return st;
     }
-    enter(s, sealed);
-    st = make_record(s, &record, &v, err);
-    if (st == TDSA_OK) {
-        st = s->backend->ops->meta_put(s->backend, name, record.data, record.len, err);
+    for (ks_keyed k = ks_keyed_of(s); next(&k, sealed, &st, err);) {
+        st = make_record(s, &record, &v, err);
+        if (st == TDSA_OK) {
+            st = s->backend->ops->meta_put(s->backend, name, record.data, record.len, err);
+        }
     }
     return ks_leave_commit(s, st);
 }
@@ -90,10 +107,11 @@ tdsa_status ks_meta_create(ks *s, const char *name, bool sealed, const uint8_t *
     if (st != TDSA_OK) {
         return st;
     }
-    enter(s, sealed);
-    st = make_record(s, &record, &v, err);
-    if (st == TDSA_OK) {
-        st = s->backend->ops->meta_create(s->backend, name, record.data, record.len, err);
+    for (ks_keyed k = ks_keyed_of(s); next(&k, sealed, &st, err);) {
+        st = make_record(s, &record, &v, err);
+        if (st == TDSA_OK) {
+            st = s->backend->ops->meta_create(s->backend, name, record.data, record.len, err);
+        }
     }
     return ks_leave_commit(s, st);
 }
@@ -106,15 +124,12 @@ tdsa_status ks_meta_get(ks *s, const char *name, bool sealed, tdsa_buf *out, tds
     if (st != TDSA_OK) {
         return st;
     }
-    enter(s, sealed);
-    st = s->backend->ops->meta_get(s->backend, name, &record, err);
-    if (st == TDSA_OK && sealed) {
-        const ks_seal_place place = meta_place(name);
-
-        st = ks_unseal_row(s, out, &place, record.data, record.len, err);
-    } else if (st == TDSA_OK) {
-        tdsa_buf_append(out, record.data, record.len);
-        st = tdsa_buf_check(out, err);
+    for (ks_keyed k = ks_keyed_of(s); next(&k, sealed, &st, err);) {
+        tdsa_buf_clear(&record);
+        st = s->backend->ops->meta_get(s->backend, name, &record, err);
+        if (st == TDSA_OK) {
+            st = open_record(s, out, &(named_value){name, record.data, record.len, sealed}, err);
+        }
     }
     ks_leave(s);
     return st;

@@ -27,6 +27,8 @@
 #define COUNT_UP(name)                                       \
     "INSERT INTO counter (name, value) VALUES (" name ", 1)" \
     " ON CONFLICT (name) DO UPDATE SET value = counter.value + 1"
+/* a sealed record that does not begin with ?1: it is under another data key */
+#define NOT_UNDER(column) "length(" column ") > 0 AND substr(" column ", 1, 5) <> ?1"
 /* ?4 is the highest index that is burnt */
 #define BURN(condition)                                                                         \
     "INSERT INTO block (beta, block, mask) SELECT ?1, ?2, ?3"                                   \
@@ -200,4 +202,43 @@ const ks_sql_statement ks_sql_common[KS_SQL_COUNT] = {
     [KS_SQL_CLEAR_DATA] = {"DELETE FROM batch_data", ""},
     [KS_SQL_CLEAR_BATCH] = {"DELETE FROM batch", ""},
     [KS_SQL_PING] = {COUNT_UP("'pings'"), ""},
+
+    /* Data keys: the number of the current one; all. */
+    [KS_SQL_DATA_KEY_CURRENT] = {"SELECT number FROM data_key WHERE state = 1", ""},
+    [KS_SQL_DATA_KEY_ALL] = {"SELECT number, state, wrapped, chained FROM data_key ORDER BY number",
+                             ""},
+    [KS_SQL_DATA_KEY_INSERT] = {"INSERT INTO data_key (number, state, wrapped, chained)"
+                                " VALUES (?1, 1, ?2, ?3)",
+                                "ibb"},
+    [KS_SQL_DATA_KEY_AGE] = {"UPDATE data_key SET state = 2 WHERE number = ?1", "i"},
+    [KS_SQL_DATA_KEY_WRAP] = {"UPDATE data_key SET wrapped = ?2 WHERE number = ?1 AND wrapped = ?3",
+                              "ibb"},
+    [KS_SQL_DATA_KEY_UNCHAIN] = {"UPDATE data_key SET chained = NULL WHERE number = ?1", "i"},
+    [KS_SQL_DATA_KEY_DELETE] = {"DELETE FROM data_key WHERE number = ?1 AND state = 2", "i"},
+    /* Sealed records that do not begin with ?1, behind the primary key ?2 (?3). */
+    [KS_SQL_SEALED_KEYS] =
+        {"SELECT key_id, epoch, public_part, sealed FROM \"key\""
+         " WHERE " NOT_UNDER(
+             "sealed") " AND (key_id > ?2"
+                       " OR (key_id = ?2 AND epoch > ?3)) ORDER BY key_id, epoch LIMIT ?4",
+         "btii"},
+    [KS_SQL_SEALED_BATCHES] = {"SELECT batch.beta, key_id, epoch, state, lane, seq, count, next,"
+                               " members, sealed FROM batch_data"
+                               " JOIN batch ON batch.beta = batch_data.beta"
+                               " WHERE " NOT_UNDER("sealed") " AND batch_data.beta > ?2"
+                                                             " ORDER BY batch_data.beta LIMIT ?3",
+                               "bbi"},
+    [KS_SQL_SEALED_METAS] = {"SELECT name, value FROM meta WHERE " NOT_UNDER(
+                                 "value") " AND name > ?2 ORDER BY name LIMIT ?3",
+                             "bti"},
+    [KS_SQL_SEALED_KEY_COUNT] = {"SELECT count(*) FROM \"key\" WHERE " NOT_UNDER("sealed"), "b"},
+    [KS_SQL_SEALED_BATCH_COUNT] = {"SELECT count(*) FROM batch_data JOIN batch"
+                                   " ON batch.beta = batch_data.beta WHERE " NOT_UNDER("sealed"),
+                                   "b"},
+    [KS_SQL_RESEAL_KEY] = {"UPDATE \"key\" SET sealed = ?3"
+                           " WHERE key_id = ?1 AND epoch = ?2 AND sealed = ?4",
+                           "tibb"},
+    [KS_SQL_RESEAL_BATCH] = {"UPDATE batch_data SET sealed = ?2 WHERE beta = ?1 AND sealed = ?3",
+                             "bbb"},
+    [KS_SQL_RESEAL_META] = {"UPDATE meta SET value = ?2 WHERE name = ?1 AND value = ?3", "tbb"},
 };

@@ -15,6 +15,9 @@ void ks_enter(ks *s)
 void ks_leave(ks *s)
 {
     ks_key_expire(s);
+    if (s->backend != NULL) {
+        s->backend->fencing = false;
+    }
     TDSA_ASSERT(pthread_mutex_unlock(&s->mu) == 0);
 }
 
@@ -172,6 +175,7 @@ tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err)
     s->rng = cfg->rng;
     s->clock = cfg->clock.mono_ms != NULL ? cfg->clock : tdsa_os_clock();
     s->log = cfg->log;
+    s->ring.takes_clear = cfg->takes_clear;
     s->key_expires = cfg->data_key_expires && cfg->encryptor != KS_ENCRYPTOR_NONE;
     s->key_lifetime_ms = cfg->data_key_lifetime_ms;
     if (cfg->counter_file != NULL) {
@@ -288,6 +292,7 @@ void ks_abandon(ks *s)
         }
     }
     s->backend->ops->abandon(s->backend);
+    s->backend = NULL;
     leave_all(s);
     forget(s); /* memory of this process alone: the parent's copy stays */
 }
@@ -319,10 +324,18 @@ tdsa_status ks_ping(ks *s, tdsa_err *err)
     tdsa_status st;
 
     if (s->backend->ping_apart) { /* not behind a call that waits for the database */
-        return s->backend->ops->ping(s->backend, err);
+        st = s->backend->ops->ping(s->backend, err);
+        if (st == TDSA_OK && pthread_mutex_trylock(&s->mu) == 0) {
+            ks_ring_watch(s);
+            ks_leave(s);
+        }
+        return st;
     }
     ks_enter(s);
     st = s->backend->ops->ping(s->backend, err);
+    if (st == TDSA_OK) {
+        ks_ring_watch(s);
+    }
     ks_leave(s);
     return st;
 }

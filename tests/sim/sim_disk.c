@@ -411,6 +411,17 @@ static tdsa_status counter_get(ks_backend *b, const char *name, uint64_t *out, t
     return READ(counter_get, b, err, name, out);
 }
 
+static tdsa_status data_key_each(ks_backend *b, ks_data_key_row_fn fn, void *ctx, tdsa_err *err)
+{
+    return READ(data_key_each, b, err, fn, ctx);
+}
+
+static tdsa_status data_key_add(ks_backend *b, const ks_data_key_row *row, tdsa_err *err)
+{
+    CHANGE(st, f, data_key_add, b, err, row);
+    return heard(f, st, err);
+}
+
 static const ks_backend_ops disk_ops = {
     .name = "memory",
     .open = disk_open,
@@ -451,6 +462,8 @@ static const ks_backend_ops disk_ops = {
     .meta_get = meta_get,
     .counter_next = counter_next,
     .counter_get = counter_get,
+    .data_key_each = data_key_each,
+    .data_key_add = data_key_add,
     .batch_void_with = batch_void_with,
     .purge_all = purge_all,
 };

@@ -67,6 +67,14 @@ CREATE TABLE meta (
     value BYTEA NOT NULL
 );
 
+-- Data keys, wrapped: sql/sqlite/0004-data-key.sql.
+CREATE TABLE data_key (
+    number BIGINT NOT NULL PRIMARY KEY,
+    state SMALLINT NOT NULL,
+    wrapped BYTEA NOT NULL,
+    chained BYTEA
+);
+
 -- Each transaction that writes locks the row 'writer', and most raise another.
 CREATE TABLE counter (
     name TEXT COLLATE "C" NOT NULL PRIMARY KEY,

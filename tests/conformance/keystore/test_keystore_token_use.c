@@ -409,10 +409,10 @@ static void a_data_key_is_wiped_when_its_time_is_over(void **state)
     fake_ms = 600000;
     OK(f, use(f));
     assert_int_equal(unwraps(f), 1);
-    assert_non_null(f->s->data_key);
+    assert_non_null(f->s->ring.current.secret);
     fake_ms = 600001;
     OK(f, ks_ping(f->s, &f->err)); /* whatever comes next */
-    assert_null(f->s->data_key);
+    assert_null(f->s->ring.current.secret);
     assert_true(ks_is_unlocked(f->s));
     OK(f, use(f));
     OK(f, use(f));
@@ -420,7 +420,7 @@ static void a_data_key_is_wiped_when_its_time_is_over(void **state)
     f->cfg.data_key_lifetime_ms = 0;
     ks_fixture_reopen(f);
     OK(f, use(f));
-    assert_null(f->s->data_key);
+    assert_null(f->s->ring.current.secret);
     OK(f, use(f));
     assert_int_equal(unwraps(f), 3);
     ks_lock(f->s);

@@ -124,9 +124,7 @@ static void a_lost_data_key_row_is_not_replaced(void **state)
     ks_fixture_active(f, "k", "the share");
     shut(f);
     assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_exec(db, "DELETE FROM meta WHERE name = 'ks.data-key'", NULL, NULL, NULL),
-        SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DELETE FROM data_key", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     refused(f, TDSA_E_STORE, "data key row of the database is gone");
 }
@@ -142,17 +140,14 @@ static void an_edited_data_key_row_is_refused(void **state)
     /* the last byte belongs to the tag of the wrapped key */
     assert_int_equal(
         sqlite3_exec(db,
-                     "UPDATE meta SET value = CAST(substr(value, 1, length(value) - 1)"
-                     " || CASE substr(value, -1) WHEN x'00' THEN x'01' ELSE x'00' END AS BLOB)"
-                     " WHERE name = 'ks.data-key'",
+                     "UPDATE data_key SET wrapped = CAST(substr(wrapped, 1, length(wrapped) - 1)"
+                     " || CASE substr(wrapped, -1) WHEN x'00' THEN x'01' ELSE x'00' END AS BLOB)",
                      NULL, NULL, NULL),
         SQLITE_OK);
     refused(f, TDSA_E_WRAPPING, "edited");
-    assert_int_equal(sqlite3_exec(db,
-                                  "UPDATE meta SET value = substr(value, 1, 40)"
-                                  " WHERE name = 'ks.data-key'",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "UPDATE data_key SET wrapped = substr(wrapped, 1, 40)", NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
     refused(f, TDSA_E_STORE, "damaged");
 }

@@ -114,7 +114,29 @@ static tdsa_status hostile_move(ks_backend *b, const uint8_t *beta, ks_batch_sta
     return TDSA_OK;
 }
 
+static tdsa_status hostile_data_keys(ks_backend *b, ks_data_key_row_fn fn, void *ctx, tdsa_err *err)
+{
+    hostile *h = (hostile *)(void *)b;
+    uint8_t rows = tdsa_read_u8(&h->in) % 4;
+    bool more = true;
+
+    (void)err;
+    for (; more && rows > 0; rows--) {
+        ks_data_key_row row = {.number = tdsa_read_u8(&h->in)};
+        const uint8_t state = tdsa_read_u8(&h->in);
+
+        row.state = (ks_data_key_state)(state % 4);
+        row.wrapped = any_blob(&h->in, &row.wrapped_len);
+        row.chained = any_blob(&h->in, &row.chained_len);
+        row.wrapped_len = row.wrapped == NULL ? 0 : row.wrapped_len;
+        row.chained_len = row.chained == NULL ? 0 : row.chained_len;
+        more = fn(ctx, &row);
+    }
+    return TDSA_OK;
+}
+
 static const ks_backend_ops ops = {.name = "hostile",
+                                   .data_key_each = hostile_data_keys,
                                    .key_get = hostile_key,
                                    .key_rows = hostile_keys,
                                    .batch_each = hostile_batch,
@@ -144,6 +166,34 @@ static void use_store(ks *s, tdsa_err *err)
     require(st == TDSA_OK && count <= KS_BATCH_COUNT_MAX);
 }
 
+/* A wrapped data key, and the check value at its head. */
+static void wrapped_key(const uint8_t *data, size_t size)
+{
+    uint8_t kcv[KS_KCV_LEN];
+    ks_wrapped_key k;
+    tdsa_err err;
+
+    if (ks_wrapped_key_parse(&k, data, size, &err) == TDSA_OK) {
+        require(k.wrapped_len <= size && strlen(k.encryptor) <= KS_PLUGIN_NAME_MAX);
+        (void)ks_wrapped_key_kcv(kcv, &k);
+    }
+}
+
+/* A chained data key that nobody sealed never opens. */
+static void chained_key(const uint8_t *data, size_t size)
+{
+    ks_stored_key stored = {1, KS_DATA_KEY_CURRENT, TDSA_BUF_EMPTY, TDSA_BUF_EMPTY};
+    ks_data_key before = {1, NULL};
+    ks_data_key out;
+    tdsa_err err;
+
+    require(tdsa_secret_new(&before.secret, 32, &err) == TDSA_OK);
+    tdsa_buf_append(&stored.chained, data, size);
+    require(ks_chain_take(&out, &before, &stored, &err) != TDSA_OK && out.secret == NULL);
+    tdsa_buf_clear(&stored.chained);
+    tdsa_secret_free(before.secret);
+}
+
 /* A line of the counter file has one spelling: any change of a byte makes it none. */
 static void counter_line(const uint8_t *data, size_t size)
 {
@@ -164,19 +214,22 @@ static void counter_line(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    hostile h = {{&ops}, tdsa_reader_of(data, size), "", "", {0}};
+    hostile h = {.base = {.ops = &ops}, .in = tdsa_reader_of(data, size)};
     ks s = {.backend = &h.base, .unlocked = true, .rng = tdsa_os_rng()};
     tdsa_err err;
 
     counter_line(data, size);
+    wrapped_key(data, size);
+    chained_key(data, size);
     require(pthread_mutex_init(&s.mu, NULL) == 0);
     require(pthread_mutex_init(&s.unlock_mu, NULL) == 0);
     s.rows_clear = true;
     use_store(&s, &err);
     s.rows_clear = false;
-    require(tdsa_secret_new(&s.data_key, 32, &err) == TDSA_OK);
+    s.ring.current.number = 1;
+    require(tdsa_secret_new(&s.ring.current.secret, 32, &err) == TDSA_OK);
     use_store(&s, &err);
-    tdsa_secret_free(s.data_key);
+    ks_ring_clear(&s.ring);
     (void)pthread_mutex_destroy(&s.unlock_mu);
     (void)pthread_mutex_destroy(&s.mu);
     return 0;

@@ -20,12 +20,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     TDSA_SCOPED_SECRET key = NULL;
     TDSA_SCOPED_BUF out = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF text = TDSA_BUF_EMPTY;
+    ks_data_key numbered;
     ks_wrap_uri *uri = NULL;
     tdsa_err err;
     tdsa_status st;
 
     require(tdsa_secret_new(&key, 32, &err) == TDSA_OK);
-    st = ks_unseal(&out, key, &place, data, size, &err);
+    numbered = (ks_data_key){ks_seal_number(data, size), key};
+    numbered.number = numbered.number == KS_SEAL_CLEAR ? 1 : numbered.number;
+    st = ks_unseal(&out, &numbered, &place, data, size, &err);
     require(st == TDSA_E_STORE && out.len == 0); /* a forgery */
     st = ks_unseal(&out, NULL, &place, data, size, &err);
     require(st == TDSA_E_STORE && out.len == 0);

@@ -13,17 +13,33 @@ static const uint8_t plain[] = "what is sealed";
 
 static const ks_seal_place place = {"key", "id", 2, 3, "public", 6};
 
-static tdsa_secret *key_of(uint8_t fill)
+/* Data key 7, whose bytes are all `fill`. */
+static const ks_data_key *key_of(uint8_t fill)
 {
-    tdsa_secret *key = NULL;
+    static ks_data_key keys[256];
+    ks_data_key *key = &keys[fill];
     tdsa_err err;
 
-    assert_int_equal(tdsa_secret_new(&key, 32, &err), TDSA_OK);
-    memset(tdsa_secret_bytes(key), fill, 32);
+    if (key->secret == NULL) {
+        *key = (ks_data_key){7, NULL};
+        assert_int_equal(tdsa_secret_new(&key->secret, 32, &err), TDSA_OK);
+        memset(tdsa_secret_bytes(key->secret), fill, 32);
+    }
     return key;
 }
 
-static tdsa_buf sealed_with(const tdsa_secret *key)
+static int free_keys(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i <= 2; i++) {
+        const ks_data_key *key = key_of((uint8_t)i);
+
+        tdsa_secret_free(key->secret);
+    }
+    return 0;
+}
+
+static tdsa_buf sealed_with(const ks_data_key *key)
 {
     const tdsa_rng rng = tdsa_os_rng();
     tdsa_buf out = TDSA_BUF_EMPTY;
@@ -35,11 +51,11 @@ static tdsa_buf sealed_with(const tdsa_secret *key)
 
 static void a_record_opens_in_its_place(void **state)
 {
-    TDSA_SCOPED_SECRET key = key_of(1);
+    const ks_data_key *key = key_of(1);
 
     (void)state;
     for (int encrypted = 0; encrypted < 2; encrypted++) {
-        const tdsa_secret *k = encrypted != 0 ? key : NULL;
+        const ks_data_key *k = encrypted != 0 ? key : NULL;
         TDSA_SCOPED_BUF record = sealed_with(k);
         TDSA_SCOPED_BUF out = TDSA_BUF_EMPTY;
         tdsa_err err;
@@ -53,7 +69,7 @@ static void a_record_opens_in_its_place(void **state)
 
 static void two_records_of_one_text_differ(void **state)
 {
-    TDSA_SCOPED_SECRET key = key_of(1);
+    const ks_data_key *key = key_of(1);
     TDSA_SCOPED_BUF a = sealed_with(key);
     TDSA_SCOPED_BUF b = sealed_with(key);
 
@@ -63,7 +79,7 @@ static void two_records_of_one_text_differ(void **state)
     assert_memory_not_equal(a.data, b.data, a.len);
 }
 
-static void refuse(const tdsa_secret *key, const ks_seal_place *where, const uint8_t *record,
+static void refuse(const ks_data_key *key, const ks_seal_place *where, const uint8_t *record,
                    size_t len)
 {
     tdsa_buf out = TDSA_BUF_EMPTY;
@@ -82,11 +98,11 @@ static void a_record_opens_nowhere_else(void **state)
         {"key", "id", 2, 3, "publik", 6},   {"key", "id", 2, 3, "public", 5},
         {"key", "id", 2, 3, NULL, 0},
     };
-    TDSA_SCOPED_SECRET key = key_of(1);
+    const ks_data_key *key = key_of(1);
 
     (void)state;
     for (int encrypted = 0; encrypted < 2; encrypted++) {
-        const tdsa_secret *k = encrypted != 0 ? key : NULL;
+        const ks_data_key *k = encrypted != 0 ? key : NULL;
         TDSA_SCOPED_BUF record = sealed_with(k);
 
         for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++) {
@@ -97,11 +113,11 @@ static void a_record_opens_nowhere_else(void **state)
 
 static void every_changed_bit_is_noticed(void **state)
 {
-    TDSA_SCOPED_SECRET key = key_of(1);
+    const ks_data_key *key = key_of(1);
 
     (void)state;
     for (int encrypted = 0; encrypted < 2; encrypted++) {
-        const tdsa_secret *k = encrypted != 0 ? key : NULL;
+        const ks_data_key *k = encrypted != 0 ? key : NULL;
         TDSA_SCOPED_BUF record = sealed_with(k);
 
         for (size_t bit = 0; bit < 8 * record.len; bit++) {
@@ -118,8 +134,8 @@ static void every_changed_bit_is_noticed(void **state)
 
 static void another_key_or_kind_of_store_does_not_open_it(void **state)
 {
-    TDSA_SCOPED_SECRET key = key_of(1);
-    TDSA_SCOPED_SECRET other = key_of(2);
+    const ks_data_key *key = key_of(1);
+    const ks_data_key *other = key_of(2);
     TDSA_SCOPED_BUF record = sealed_with(key);
     TDSA_SCOPED_BUF clear = sealed_with(NULL);
 
@@ -127,6 +143,49 @@ static void another_key_or_kind_of_store_does_not_open_it(void **state)
     refuse(other, &place, record.data, record.len);
     refuse(NULL, &place, record.data, record.len);
     refuse(key, &place, clear.data, clear.len);
+}
+
+static void a_record_says_the_number_of_its_key(void **state)
+{
+    const ks_data_key *key = key_of(1);
+    const ks_data_key renamed = {8, key->secret};
+    TDSA_SCOPED_BUF record = sealed_with(key);
+    TDSA_SCOPED_BUF clear = sealed_with(NULL);
+    const uint8_t huge[] = {2, 0xff, 0xff, 0xff, 0xfe, 0};
+    uint8_t head[KS_SEAL_HEAD_LEN];
+
+    (void)state;
+    assert_int_equal(ks_seal_number(record.data, record.len), 7);
+    ks_seal_head(head, 7);
+    assert_memory_equal(record.data, head, sizeof head);
+    refuse(&renamed, &place, record.data, record.len);
+    record.data[4] = 8; /* bound: not by editing the number either */
+    assert_int_equal(ks_seal_number(record.data, record.len), 8);
+    refuse(&renamed, &place, record.data, record.len);
+    assert_int_equal(ks_seal_number(clear.data, clear.len), KS_SEAL_CLEAR);
+    assert_int_equal(ks_seal_number(huge, sizeof huge), 0xfffffffe);
+    assert_int_equal(ks_seal_number(huge, 4), KS_SEAL_CLEAR);
+    assert_int_equal(ks_seal_number(NULL, 0), KS_SEAL_CLEAR);
+}
+
+/* Record version 1, as programs before wrote it: the key of 32 times 1, "what is sealed" with its NUL. */
+static void a_record_of_version_1_opens_under_key_1(void **state)
+{
+    static const uint8_t old[] = {0x01, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09,
+                                  0x0a, 0x0b, 0xcc, 0xce, 0xf4, 0x52, 0x00, 0x97, 0x75, 0x59, 0x8d,
+                                  0x0f, 0x86, 0xa8, 0x45, 0x0d, 0xc8, 0xa4, 0x21, 0xbf, 0x02, 0xfd,
+                                  0x06, 0xfb, 0x33, 0x7e, 0xb8, 0x98, 0x80, 0xd6, 0x4d, 0xef, 0x86};
+    const ks_data_key first = {1, key_of(1)->secret};
+    const ks_data_key second = {2, key_of(1)->secret};
+    TDSA_SCOPED_BUF out = TDSA_BUF_EMPTY;
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(ks_seal_number(old, sizeof old), 1);
+    assert_int_equal(ks_unseal(&out, &first, &place, old, sizeof old, &err), TDSA_OK);
+    assert_int_equal(out.len, sizeof plain);
+    assert_memory_equal(out.data, plain, sizeof plain);
+    refuse(&second, &place, old, sizeof old);
 }
 
 static tdsa_status no_random(void *ctx, uint8_t *out, size_t len, tdsa_err *err)
@@ -140,7 +199,7 @@ static tdsa_status no_random(void *ctx, uint8_t *out, size_t len, tdsa_err *err)
 static void without_randomness_nothing_is_sealed(void **state)
 {
     const tdsa_rng rng = {no_random, NULL};
-    TDSA_SCOPED_SECRET key = key_of(1);
+    const ks_data_key *key = key_of(1);
     TDSA_SCOPED_BUF out = TDSA_BUF_EMPTY;
     tdsa_err err;
 
@@ -173,10 +232,12 @@ int main(void)
         cmocka_unit_test(two_records_of_one_text_differ),
         cmocka_unit_test(a_record_opens_nowhere_else),
         cmocka_unit_test(every_changed_bit_is_noticed),
+        cmocka_unit_test(a_record_says_the_number_of_its_key),
+        cmocka_unit_test(a_record_of_version_1_opens_under_key_1),
         cmocka_unit_test(another_key_or_kind_of_store_does_not_open_it),
         cmocka_unit_test(without_randomness_nothing_is_sealed),
         cmocka_unit_test(check_values_tell_keys_apart),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, free_keys);
 }
