@@ -111,6 +111,10 @@ CLI_HANDLER(recovery_recover);
 CLI_HANDLER(backup);
 CLI_HANDLER(restore);
 CLI_HANDLER(audit_verify);
+CLI_HANDLER(keystore_status);
+CLI_HANDLER(keystore_rotate_data_key);
+CLI_HANDLER(keystore_rotate_wrapping_key);
+CLI_HANDLER(keystore_change_encryptor);
 CLI_HANDLER(help);
 CLI_HANDLER(completion);
 

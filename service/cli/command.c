@@ -153,6 +153,34 @@ const cli_command cli_commands[] = {
      "that "
      "was noted elsewhere (--noted).",
      "tdsa audit verify /var/log/tdsa/audit.log", cli_do_audit_verify},
+    {"keystore status", "", 0, 0, CLI_OFFLINE,
+     "show the data key of a participant's database, and what wraps it",
+     "Like all keystore commands on the machine of the participant, with its configuration; needs "
+     "no "
+     "PIN. Not finished: tdsa keystore rotate-data-key goes on.",
+     "tdsa keystore status --config /etc/tdsa/config.yml", cli_do_keystore_status},
+    {"keystore rotate-data-key", "", O(FOLLOW), 0, CLI_OFFLINE,
+     "seal every row of a participant's database under a new data key",
+     "Its processes go on meanwhile, and follow without a restart and without a PIN; one that was "
+     "idle for longer than --follow unwraps the new key, and wants a login where its configuration "
+     "has no PIN. What was interrupted is ended by the same command. Copies of the database made "
+     "before keep the old key.",
+     "tdsa keystore rotate-data-key --config /etc/tdsa/config.yml",
+     cli_do_keystore_rotate_data_key},
+    {"keystore rotate-wrapping-key", "", O(DESTROY_OLD) | O(YES), 0, CLI_OFFLINE,
+     "make a new wrapping key in the token, and wrap the data key with it",
+     "The new key has the name of the old one; which of them is needed is told by its check value. "
+     "The old one stays in the token for copies of the database made before, or is destroyed.",
+     "tdsa keystore rotate-wrapping-key --config /etc/tdsa/config.yml",
+     cli_do_keystore_rotate_wrapping_key},
+    {"keystore change-encryptor", "", O(TO) | O(NEW_PIN_FILE) | O(FOLLOW), O(TO), CLI_OFFLINE,
+     "wrap the data key with another encryptor, or encrypt a database that was not",
+     "The file of --to becomes the configuration afterwards. Processes that run keep the data key "
+     "that they have; restart them with the new configuration. A database without encryption is "
+     "sealed row by row: stop its processes first. The same command again ends what was "
+     "interrupted.",
+     "tdsa keystore change-encryptor --config /etc/tdsa/config.yml --to /etc/tdsa/new.yml",
+     cli_do_keystore_change_encryptor},
     {"help", "[COMMAND] [COMMAND]", 0, 0, CLI_OFFLINE, "say how a command is used", NULL,
      "tdsa help key sign", cli_do_help},
     {"completion", "SHELL", 0, 0, CLI_OFFLINE,

@@ -116,6 +116,15 @@ typedef enum {
       "absent")                                                                                    \
     X(VALID, "valid", 0, CLI_INTEGER, "SECONDS", NULL, "validSeconds",                             \
       "how long the approval holds; 900 when absent")                                              \
+    X(TO, "to", 0, CLI_FILE, "FILE", NULL, NULL,                                                   \
+      "the configuration whose storageConfiguration names the new encryptor (needed)")             \
+    X(NEW_PIN_FILE, "new-pin-file", 0, CLI_FILE, "FILE", NULL, NULL,                               \
+      "first line: the PIN of the new token; that of its configuration, or asked for, when "       \
+      "absent")                                                                                    \
+    X(DESTROY_OLD, "destroy-old", 0, CLI_FLAG, NULL, NULL, NULL,                                   \
+      "destroy the old wrapping key in the token; copies of the database made before are lost")    \
+    X(FOLLOW, "follow", 0, CLI_INTEGER, "SECONDS", NULL, NULL,                                     \
+      "time for processes that run to follow to the new data key; 10 when absent")                 \
     X(YES, "yes", 0, CLI_FLAG, NULL, NULL, NULL, "do not ask whether it is meant")                 \
     X(OUT, "out", 0, CLI_FILE, "FILE", NULL, NULL, "write it there, whole or not at all")
 

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """What shares are kept under: a plugin, a token, an encryption key. usage: test_at_rest.py BUILD"""
+import json
 import os
 import pathlib
+import sqlite3
 import subprocess
 import sys
+import threading
 
 import rig
 from rig import expect, make_key, sign, verify
@@ -44,6 +47,7 @@ def main(build):
                              "encryptionKey: the second secret of participant 0"])
         token = cluster.dir / "participant1"
         rig.change(cluster, 1, f"pin-source=file:{token}/pin", "pin-source=env:TDSA_TEST_PIN")
+        rig.change(cluster, 1, "tdsaLibrary:\n", f"tdsaLibrary:\n  auditLog: {token}/audit.log\n")
         rig.use_aesgcm(cluster, 2, "secret of 2")
         os.environ["TDSA_TEST_PIN"] = (token / "pin").read_text().strip()
         cluster.start_all()
@@ -99,7 +103,91 @@ def facts_of(cluster):
         cluster.wait_ready(1)
         signs(1)
 
-    return [a_plugin_of_the_folder_keeps_the_shares, a_wrong_argument_is_named_by_check_values,
+    def tdsa(index, *arguments, code=0, config="config.yml"):
+        """A command on the machine of a participant, with its configuration."""
+        command = [cluster.build / "service/cli/tdsa", "keystore", *arguments, "--json", "--config",
+                   cluster.dir / f"participant{index}" / config]
+        done = subprocess.run(list(map(str, command)), env={**os.environ, **cluster.softhsm_env(index)}, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+        need(done.returncode == code, f"{arguments}: exit {done.returncode}: {done.stdout}{done.stderr}")
+        need("secret of" not in done.stdout + done.stderr, "a secret is shown")
+        return json.loads(done.stdout if code == 0 else done.stderr.splitlines()[-1])
+
+    def records(index, number):
+        """Every sealed record of a participant's database is under this data key."""
+        head = bytes([2]) + number.to_bytes(4, "big")
+        with sqlite3.connect(cluster.dir / f"participant{index}/tdsa.db") as db:
+            for query in ("SELECT sealed FROM key WHERE length(sealed) > 0", "SELECT sealed FROM batch_data"):
+                need(all(row[0][:5] == head for row in db.execute(query)), f"not under data key {number}: {query}")
+            need([row[0] for row in db.execute("SELECT number FROM data_key")] == [number], "data keys that are left")
+
+    class Signing:
+        """Signs through all participants, all the time; no request may fail."""
+
+        def __init__(self):
+            self.end, self.failed, self.done = threading.Event(), [], [0, 0, 0]
+            self.threads = [threading.Thread(target=self.work, args=(index,)) for index in cluster.servers]
+
+        def work(self, index):
+            while not self.end.is_set():
+                status, answer = sign(cluster, index, "k")
+                if status != 200:
+                    self.failed.append((index, status, answer))
+                self.done[index] += 1
+
+        def __enter__(self):
+            for thread in self.threads:
+                thread.start()
+
+        def __exit__(self, *error):
+            self.end.set()
+            for thread in self.threads:
+                thread.join()
+            need(not self.failed and min(self.done) > 0, f"{self.done} signatures, failed: {self.failed[:3]}")
+
+    def keys_are_rotated_while_everybody_signs():
+        before = tdsa(1, "status")
+        need(before["dataKey"] == 1 and before["encryptor"] == "pkcs11" and before["finished"], str(before))
+        with Signing():
+            done = tdsa(1, "rotate-data-key", "--follow", "1")
+            need(done["dataKey"] == 2 and done["rows"] > 0 and not done["resumed"] and done["finished"], str(done))
+            new = tdsa(1, "rotate-wrapping-key", "--destroy-old", "--yes")
+            need(new["oldCheckValue"] == before["checkValue"] != new["checkValue"], f"{before} {new}")
+            need(new["oldKey"] == "destroyed", str(new))
+            done = tdsa(1, "rotate-data-key", "--follow", "1")
+            need(done["dataKey"] == 3 and done["checkValue"] == new["checkValue"], str(done))
+            tdsa(2, "rotate-wrapping-key", "--destroy-old", "--yes", code=2)  # a secret text is no key of a token
+            tdsa(0, "rotate-data-key", "--follow", "0")
+        cluster.stop(1)
+        records(1, 3)
+        cluster.start(1)
+        cluster.wait_ready(1)
+        signs(1)
+        signs(0)
+        log = (cluster.dir / "participant1/audit.log").read_text()
+        need(log.count("keystore.rotate-data-key") == 4 and log.count("keystore.rotate-wrapping-key") == 2, log)
+        need("check value " + new["checkValue"] in log, "the new wrapping key is not in the log")
+
+    def an_encryptor_is_changed_by_one_command():
+        folder = cluster.dir / "participant2"
+        text = (folder / "config.yml").read_text()
+        uri = "pkcs11:token=wrap2;object=tdsa-wrap;type=secret-key?module-path=" + cluster.shell("softhsm_module").strip()
+        storage(cluster, 2, ["encryptor: pkcs11", f"encryptorArguments: ['{uri}&pin-source=file:{folder}/pin']"])
+        (folder / "new.yml").write_text((folder / "config.yml").read_text())
+        (folder / "config.yml").write_text(text)
+        with Signing():
+            done = tdsa(2, "change-encryptor", "--to", folder / "new.yml")
+            need(done["changed"] and done["oldEncryptor"] == "aesgcm" and done["encryptor"] == "pkcs11", str(done))
+        need(not tdsa(2, "change-encryptor", "--to", folder / "new.yml")["changed"], "it was changed twice")
+        cluster.stop(2)
+        refused(2, "'pkcs11', but 'aesgcm' is configured")
+        (folder / "new.yml").replace(folder / "config.yml")
+        cluster.start(2)
+        cluster.wait_ready(2)
+        signs(2)
+
+    return [keys_are_rotated_while_everybody_signs, an_encryptor_is_changed_by_one_command,
+            a_plugin_of_the_folder_keeps_the_shares, a_wrong_argument_is_named_by_check_values,
             a_plugin_that_is_not_there_ends_the_start, a_pin_that_is_gone_from_the_environment_is_named]
 
 
