@@ -107,6 +107,12 @@ typedef struct {
     size_t limit;               /* 0: no limit; oldest (lane, seq) first */
 } ks_batch_query;
 
+/** Keys after this one (NULL: from the start), ascending, so many at most. */
+typedef struct {
+    const char *after;
+    size_t limit;
+} ks_key_page;
+
 /** Whether a query leaves the lane open. */
 static inline bool ks_any_lane(const ks_batch_query *q)
 {
@@ -158,6 +164,9 @@ typedef struct {
                            tdsa_err *err); /* in use, else newest epoch; TDSA_E_NOT_FOUND */
     tdsa_status (*key_each)(ks_backend *b, const char *after, size_t limit, ks_key_row_fn fn,
                             void *ctx, tdsa_err *err);
+    /* the same of keys with this label */
+    tdsa_status (*key_labelled)(ks_backend *b, const char *label, const ks_key_page *page,
+                                ks_key_row_fn fn, void *ctx, tdsa_err *err);
     /* without a tombstone the order about the key goes too */
     tdsa_status (*key_delete)(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err);
 

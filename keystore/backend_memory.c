@@ -443,6 +443,26 @@ static tdsa_status key_each(ks_backend *b, const char *after, size_t limit, ks_k
     return TDSA_OK;
 }
 
+static tdsa_status key_labelled(ks_backend *b, const char *label, const ks_key_page *page,
+                                ks_key_row_fn fn, void *ctx, tdsa_err *err)
+{
+    ks_memory *m = ks_memory_of(b);
+    size_t given = 0;
+
+    (void)err;
+    for (const memory_key *k = m->keys; k != NULL && given < page->limit; k = k->next) {
+        if ((page->after != NULL && strcmp(k->key_id, page->after) <= 0) ||
+            strcmp(k->label, label) != 0 || ks_memory_find_key(m, k->key_id) != k) {
+            continue;
+        }
+        given++;
+        if (!give_key(k, fn, ctx)) {
+            break;
+        }
+    }
+    return TDSA_OK;
+}
+
 static tdsa_status key_has_share(ks_backend *b, bool *out, tdsa_err *err)
 {
     (void)err;
@@ -542,6 +562,7 @@ const ks_backend_ops ks_backend_memory = {
     .key_set_limit = key_set_limit,
     .key_get = key_get,
     .key_each = key_each,
+    .key_labelled = key_labelled,
     .key_delete = key_delete,
     .deletion_put = ks_memory_deletion_put,
     .deletion_told = ks_memory_deletion_told,

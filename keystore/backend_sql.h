@@ -171,6 +171,8 @@ tdsa_status ks_sql_key_set_attrs(ks_backend *b, const char *key_id, const char *
 tdsa_status ks_sql_key_set_limit(ks_backend *b, const char *key_id, int64_t limit, tdsa_err *err);
 tdsa_status ks_sql_key_get(ks_backend *b, const char *key_id, ks_key_row_fn fn, void *ctx,
                            tdsa_err *err);
+tdsa_status ks_sql_key_labelled(ks_backend *backend, const char *label, const ks_key_page *page,
+                                ks_key_row_fn fn, void *ctx, tdsa_err *err);
 tdsa_status ks_sql_key_each(ks_backend *b, const char *after, size_t limit, ks_key_row_fn fn,
                             void *ctx, tdsa_err *err);
 tdsa_status ks_sql_key_delete(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err);

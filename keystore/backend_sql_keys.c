@@ -341,6 +341,23 @@ tdsa_status ks_sql_key_each(ks_backend *backend, const char *after, size_t limit
     return st;
 }
 
+tdsa_status ks_sql_key_labelled(ks_backend *backend, const char *label, const ks_key_page *page,
+                                ks_key_row_fn fn, void *ctx, tdsa_err *err)
+{
+    ks_sql *q = ks_sql_of(backend);
+    tdsa_status st = TDSA_OK;
+
+    for (ks_sql_tx tx = ks_sql_read(q); ks_sql_tx_next(&tx, &st, err);) {
+        ks_stmt b = ks_stmt_use(q, KS_SQL_KEY_LABELLED);
+
+        ks_arg_text(&b, page->after != NULL ? page->after : "");
+        ks_arg_int(&b, page->limit > INT32_MAX ? INT32_MAX : (int64_t)page->limit);
+        ks_arg_text(&b, label);
+        st = give_rows(&tx, &b, fn, ctx, "listing keys", err);
+    }
+    return st;
+}
+
 tdsa_status ks_sql_key_has_share(ks_backend *backend, bool *out, tdsa_err *err)
 {
     ks_sql *q = ks_sql_of(backend);
@@ -358,6 +375,24 @@ tdsa_status ks_sql_key_has_share(ks_backend *backend, bool *out, tdsa_err *err)
     return st;
 }
 
+/* A statement that reads no more than it gives. */
+static ks_stmt rows_of(ks_sql *q, const char *key_id, ks_key_state state)
+{
+    const bool by_state = key_id == NULL && state != 0;
+    ks_stmt b = ks_stmt_use(q, by_state         ? KS_SQL_KEY_IN_STATE
+                               : key_id != NULL ? KS_SQL_KEY_OF
+                                                : KS_SQL_KEY_ROWS);
+
+    if (key_id != NULL) {
+        ks_arg_text(&b, key_id);
+    }
+    if (!by_state && key_id == NULL) {
+        return b;
+    }
+    ks_arg_int(&b, state);
+    return b;
+}
+
 tdsa_status ks_sql_key_rows(ks_backend *backend, const char *key_id, ks_key_state state,
                             ks_key_row_fn fn, void *ctx, tdsa_err *err)
 {
@@ -365,14 +400,8 @@ tdsa_status ks_sql_key_rows(ks_backend *backend, const char *key_id, ks_key_stat
     tdsa_status st = TDSA_OK;
 
     for (ks_sql_tx tx = ks_sql_read(q); ks_sql_tx_next(&tx, &st, err);) {
-        ks_stmt b = ks_stmt_use(q, KS_SQL_KEY_ROWS);
+        ks_stmt b = rows_of(q, key_id, state);
 
-        if (key_id == NULL) {
-            ks_arg_null(&b); /* any */
-        } else {
-            ks_arg_text(&b, key_id);
-        }
-        ks_arg_int(&b, state);
         st = give_rows(&tx, &b, fn, ctx, "reading the epochs of a key", err);
     }
     return st;

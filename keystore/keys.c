@@ -292,13 +292,20 @@ static bool take_page_row(void *ctx, const ks_key_row *row)
     return true;
 }
 
-static tdsa_status fetch_page(ks *s, page *p, const char *after, size_t limit, tdsa_err *err)
+/* label NULL: any */
+static tdsa_status fetch_page(ks *s, page *p, const char *label, const ks_key_page *which,
+                              tdsa_err *err)
 {
+    const ks_backend_ops *ops = s->backend->ops;
     tdsa_status st;
 
     *p = (page){s, {NULL}, 0, err, TDSA_OK};
     ks_enter(s);
-    st = s->backend->ops->key_each(s->backend, after, limit, take_page_row, p, err);
+    if (label != NULL) {
+        st = ops->key_labelled(s->backend, label, which, take_page_row, p, err);
+    } else {
+        st = ops->key_each(s->backend, which->after, which->limit, take_page_row, p, err);
+    }
     ks_leave(s);
     return st == TDSA_OK ? p->st : st;
 }
@@ -315,30 +322,46 @@ static bool give_page(page *p, bool ok, ks_key_fn fn, void *ctx)
     return more;
 }
 
-tdsa_status ks_key_each(ks *s, const char *after, size_t limit, ks_key_fn fn, void *ctx,
+static tdsa_status each(ks *s, const char *label, const ks_key_page *which, ks_key_fn fn, void *ctx,
                         tdsa_err *err)
 {
     char last[KS_KEY_ID_MAX + 1] = "";
     tdsa_status st = TDSA_OK;
-    size_t left = limit;
+    size_t left = which->limit;
     bool more = true;
 
-    if (after != NULL) {
-        (void)strncpy(last, after, KS_KEY_ID_MAX);
+    if (which->after != NULL) {
+        (void)strncpy(last, which->after, KS_KEY_ID_MAX);
     }
     while (more && left > 0) {
-        const size_t want = left < PAGE_ROWS ? left : PAGE_ROWS;
+        const ks_key_page next = {last, left < PAGE_ROWS ? left : PAGE_ROWS};
         page p;
 
-        st = fetch_page(s, &p, last, want, err);
+        st = fetch_page(s, &p, label, &next, err);
         left -= p.count < left ? p.count : left;
-        more = st == TDSA_OK && p.count == want;
+        more = st == TDSA_OK && p.count == next.limit;
         if (p.count > 0) {
             memcpy(last, p.rows[p.count - 1]->key_id, sizeof last);
         }
         more = give_page(&p, st == TDSA_OK, fn, ctx) && more;
     }
     return st;
+}
+
+tdsa_status ks_key_each(ks *s, const char *after, size_t limit, ks_key_fn fn, void *ctx,
+                        tdsa_err *err)
+{
+    const ks_key_page which = {after, limit};
+
+    return each(s, NULL, &which, fn, ctx, err);
+}
+
+tdsa_status ks_key_each_labelled(ks *s, const char *label, const char *after, size_t limit,
+                                 ks_key_fn fn, void *ctx, tdsa_err *err)
+{
+    const ks_key_page which = {after, limit};
+
+    return each(s, label, &which, fn, ctx, err);
 }
 
 tdsa_status ks_key_delete(ks *s, const char *key_id, bool tombstone, tdsa_err *err)

@@ -228,6 +228,10 @@ typedef bool (*ks_key_fn)(void *ctx, const ks_key *k);
  * one that ks_key_get gives. All states. */
 TDSA_MUST_USE tdsa_status ks_key_each(ks *s, const char *after, size_t limit, ks_key_fn fn,
                                       void *ctx, tdsa_err *err) __attribute__((nonnull(1, 4, 6)));
+/** The same of keys with exactly this label. */
+TDSA_MUST_USE tdsa_status ks_key_each_labelled(ks *s, const char *label, const char *after,
+                                               size_t limit, ks_key_fn fn, void *ctx, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 5, 7)));
 /** All rows in one state, of every epoch; a few at most: PENDING and OLD ones. */
 TDSA_MUST_USE tdsa_status ks_key_each_in(ks *s, ks_key_state state, ks_key_fn fn, void *ctx,
                                          tdsa_err *err) __attribute__((nonnull(1, 3, 5)));

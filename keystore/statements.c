@@ -35,6 +35,11 @@
     " WHERE EXISTS (SELECT 1 FROM batch WHERE beta = ?1 AND state = 2 AND ?4 < count" condition \
     ") ON CONFLICT (beta, block) DO UPDATE SET mask = block.mask | excluded.mask"               \
     " WHERE (block.mask & excluded.mask) = 0"
+/* The row of a key `this` that is shown: that in use, else of the newest epoch. */
+#define SHOWN                                                                           \
+    "NOT EXISTS (SELECT 1 FROM \"key\" other WHERE other.key_id = this.key_id"          \
+    " AND (" IN_USE("other") " > " IN_USE("this") " OR (" IN_USE("other") " = " IN_USE( \
+        "this") " AND other.epoch > this.epoch)))"
 
 const ks_sql_statement ks_sql_common[KS_SQL_COUNT] = {
     [KS_SQL_KEY_CHANGED] = {COUNT_UP("'key-changes'"), ""},
@@ -75,10 +80,13 @@ const ks_sql_statement ks_sql_common[KS_SQL_COUNT] = {
                             " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
                             " WHERE NOT EXISTS (SELECT 1 FROM \"key\" WHERE key_id = ?1)",
                             "tiitiibbb"},
-    [KS_SQL_KEY_ROWS] = {"SELECT " KEY_COLUMNS ", sealed FROM \"key\""
-                         " WHERE (?1 IS NULL OR key_id = ?1) AND (?2 = 0 OR state = ?2)"
-                         " ORDER BY key_id, epoch",
-                         "ti"},
+    [KS_SQL_KEY_ROWS] = {"SELECT " KEY_COLUMNS ", sealed FROM \"key\" ORDER BY key_id, epoch", ""},
+    [KS_SQL_KEY_OF] = {"SELECT " KEY_COLUMNS ", sealed FROM \"key\""
+                       " WHERE key_id = ?1 AND (?2 = 0 OR state = ?2) ORDER BY epoch",
+                       "ti"},
+    [KS_SQL_KEY_IN_STATE] = {"SELECT " KEY_COLUMNS ", sealed FROM \"key\""
+                             " WHERE state = ?1 ORDER BY key_id, epoch",
+                             "i"},
     [KS_SQL_KEY_DROP] = {"DELETE FROM \"key\" WHERE key_id = ?1 AND epoch = ?2"
                          " AND state IN (1, 2, 5)",
                          "ti"},
@@ -95,12 +103,11 @@ const ks_sql_statement ks_sql_common[KS_SQL_COUNT] = {
                         " ORDER BY state IN (3, 6, 7) DESC, epoch DESC LIMIT 1",
                         "t"},
     [KS_SQL_KEY_EACH] = {"SELECT " KEY_COLUMNS ", NULL FROM \"key\" this WHERE key_id > ?1"
-                         " AND NOT EXISTS (SELECT 1 FROM \"key\" other"
-                         " WHERE other.key_id = this.key_id"
-                         " AND (" IN_USE("other") " > " IN_USE("this") " OR (" IN_USE(
-                             "other") " = " IN_USE("this") " AND other.epoch > this.epoch)))"
-                                                           " ORDER BY key_id LIMIT ?2",
+                         " AND " SHOWN " ORDER BY key_id LIMIT ?2",
                          "ti"},
+    [KS_SQL_KEY_LABELLED] = {"SELECT " KEY_COLUMNS ", NULL FROM \"key\" this WHERE label = ?3"
+                             " AND key_id > ?1 AND " SHOWN " ORDER BY key_id LIMIT ?2",
+                             "tit"},
     [KS_SQL_KEY_DELETE] = {"DELETE FROM \"key\" WHERE key_id = ?1", "t"},
     [KS_SQL_KEY_DELETE_OLD] = {"DELETE FROM \"key\" WHERE key_id = ?1 AND epoch <"
                                " (SELECT max(epoch) FROM \"key\" WHERE key_id = ?1)",

@@ -251,9 +251,11 @@ static tdsa_status read_all(p11_objects *o, part_engine *engine, const tdsa_log 
 
     o->round++;
     do {
+        const part_key_filter filter = {.after = run.last[0] == '\0' ? NULL : run.last,
+                                        .limit = LIST_PAGE};
+
         run.rows = 0;
-        st = part_engine_list(engine, run.last[0] == '\0' ? NULL : run.last, LIST_PAGE, false,
-                              take_row, &run, err);
+        st = part_engine_list(engine, &filter, take_row, &run, err);
         st = st != TDSA_OK ? st : run.status;
     } while (st == TDSA_OK && run.rows == LIST_PAGE);
     if (st != TDSA_OK) {

@@ -146,26 +146,38 @@ static bool list_row(void *ctx, const ks_key *row)
     return !l->stopped;
 }
 
-tdsa_status part_key_list(part *p, const char *after, size_t limit, bool all_states, part_key_fn fn,
-                          void *ctx, tdsa_err *err)
+static tdsa_status list_page(list_state *l, const part_key_filter *f, size_t page, tdsa_err *err)
+{
+    ks *store = l->p->cfg.store;
+    char from[KS_KEY_ID_MAX + 1];
+    const char *after = from;
+
+    memcpy(from, l->last, sizeof from);
+    after = from[0] == '\0' ? NULL : from;
+    l->seen = 0;
+    if (f->label != NULL) {
+        return ks_key_each_labelled(store, f->label, after, page, list_row, l, err);
+    }
+    return ks_key_each(store, after, page, list_row, l, err);
+}
+
+tdsa_status part_key_list(part *p, const part_key_filter *filter, part_key_fn fn, void *ctx,
+                          tdsa_err *err)
 {
     const size_t page = 256;
     list_state l = {.p = p,
-                    .left = limit == 0 ? SIZE_MAX : limit,
-                    .all_states = all_states,
+                    .left = filter->limit == 0 ? SIZE_MAX : filter->limit,
+                    .all_states = filter->all_states,
                     .fn = fn,
                     .ctx = ctx,
                     .err = err};
     tdsa_status st = TDSA_OK;
 
-    if (after != NULL) {
-        memcpy(l.last, after, strnlen(after, KS_KEY_ID_MAX));
+    if (filter->after != NULL) {
+        memcpy(l.last, filter->after, strnlen(filter->after, KS_KEY_ID_MAX));
     }
     do {
-        char from[KS_KEY_ID_MAX + 1];
-        memcpy(from, l.last, sizeof from);
-        l.seen = 0;
-        st = ks_key_each(p->cfg.store, from[0] == '\0' ? NULL : from, page, list_row, &l, err);
+        st = list_page(&l, filter, page, err);
     } while (st == TDSA_OK && !l.stopped && l.seen == page);
     return st;
 }

@@ -66,8 +66,8 @@ typedef struct {
     uint32_t presign_low, presign_high;
     uint32_t presign_request_max; /* presignatures that one call may ask for; 0: no cap */
     uint64_t presign_global_max;  /* in stock over all keys; 0: no cap */
-    /* cacheSize: keys held in memory with their shares, when nobody uses them; at most
-     * PART_KEYS_CACHED_MOST count, and without `set` it is PART_KEYS_CACHED_USUAL */
+    /* cacheSize: keys in memory that nobody uses, at most PART_KEYS_CACHED_MOST; without `set` it is
+     * PART_KEYS_CACHED_USUAL */
     struct {
         bool set;
         uint32_t max;
@@ -338,10 +338,15 @@ TDSA_MUST_USE tdsa_status part_engine_restore(part_engine *e, const uint8_t *bac
 TDSA_MUST_USE tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *out,
                                           tdsa_err *err) TDSA_NONNULL;
 typedef bool (*part_key_fn)(void *ctx, const part_key_info *k);
+typedef struct {
+    const char *after, *label; /* keys above this id, with exactly this label; NULL: any */
+    size_t limit;              /* 0: none */
+    bool all_states;           /* else ACTIVE ones */
+} part_key_filter;
 /** Local. ACTIVE keys only unless `all_states` (half-made keys are never shown as usable). */
-TDSA_MUST_USE tdsa_status part_engine_list(part_engine *e, const char *after, size_t limit,
-                                           bool all_states, part_key_fn fn, void *ctx,
-                                           tdsa_err *err) __attribute__((nonnull(1, 5, 7)));
+TDSA_MUST_USE tdsa_status part_engine_list(part_engine *e, const part_key_filter *filter,
+                                           part_key_fn fn, void *ctx, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 3, 5)));
 /** Local: label and the caller's own attributes. */
 TDSA_MUST_USE tdsa_status part_engine_set_attrs(part_engine *e, const char *key_id,
                                                 const char *label, const uint8_t *attrs,

@@ -390,13 +390,13 @@ tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *o
     return st;
 }
 
-tdsa_status part_engine_list(part_engine *e, const char *after, size_t limit, bool all_states,
-                             part_key_fn fn, void *ctx, tdsa_err *err)
+tdsa_status part_engine_list(part_engine *e, const part_key_filter *filter, part_key_fn fn,
+                             void *ctx, tdsa_err *err)
 {
     tdsa_status st;
 
     part_engine_enter(e);
-    st = part_key_list(e->part, after, limit, all_states, fn, ctx, err);
+    st = part_key_list(e->part, filter, fn, ctx, err);
     part_engine_leave(e);
     return st;
 }

@@ -159,9 +159,9 @@ void part_op_cancel(part *p, uint64_t op, const tdsa_err *why) TDSA_NONNULL;
 
 TDSA_MUST_USE tdsa_status part_key_describe(part *p, const char *key_id, part_key_info *out,
                                             tdsa_err *err) TDSA_NONNULL;
-TDSA_MUST_USE tdsa_status part_key_list(part *p, const char *after, size_t limit, bool all_states,
-                                        part_key_fn fn, void *ctx, tdsa_err *err)
-    __attribute__((nonnull(1, 5, 7)));
+TDSA_MUST_USE tdsa_status part_key_list(part *p, const part_key_filter *filter, part_key_fn fn,
+                                        void *ctx, tdsa_err *err)
+    __attribute__((nonnull(1, 2, 3, 5)));
 /** Presignatures that can be signed with: FREE and not leased, plus what is left of my lease. */
 TDSA_MUST_USE tdsa_status part_stock(part *p, const char *key_id, uint64_t *out, tdsa_err *err)
     TDSA_NONNULL;

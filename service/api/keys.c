@@ -224,9 +224,11 @@ static tdsa_status read_limit(svc_call *c, size_t *out, tdsa_err *err)
 
 tdsa_status svc_api_do_LIST(svc_call *c, tdsa_err *err)
 {
-    const char *after = http_request_query(c->request, "after");
     const char *state = http_request_query(c->request, "state");
-    bool all = state != NULL && strcmp(state, "all") == 0;
+    const bool all = state != NULL && strcmp(state, "all") == 0;
+    part_key_filter filter = {.after = http_request_query(c->request, "after"),
+                              .label = http_request_query(c->request, "label"),
+                              .all_states = all};
     page p = {NULL, 0, false, ""};
     size_t limit;
     tdsa_status st = read_limit(c, &limit, err);
@@ -238,14 +240,15 @@ tdsa_status svc_api_do_LIST(svc_call *c, tdsa_err *err)
         return svc_call_refuse(c, 400, "INVALID_QUERY", "state", TDSA_E_BAD_INPUT, err,
                                "state must be ACTIVE or all");
     }
-    if (after != NULL && strlen(after) > KS_KEY_ID_MAX) {
+    if (filter.after != NULL && strlen(filter.after) > KS_KEY_ID_MAX) {
         return svc_call_refuse(c, 400, "INVALID_QUERY", "after", TDSA_E_BAD_INPUT, err,
                                "after must be a cursor of the page before");
     }
     p.keys = json_array();
     p.left = limit;
     /* one more than asked for tells whether there is a next page */
-    st = part_engine_list(c->api->cfg.engine, after, limit + 1, all, add_key, &p, err);
+    filter.limit = limit + 1;
+    st = part_engine_list(c->api->cfg.engine, &filter, add_key, &p, err);
     if (st != TDSA_OK) {
         json_decref(p.keys);
         return st;

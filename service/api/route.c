@@ -165,6 +165,7 @@ static const svc_query queries_list[] = {
     {"limit", "Keys of one page: 1..1000; 100 when absent", "100"},
     {"after", "The cursor `next` of the page before", "invoices-2026"},
     {"state", "ACTIVE (default) or all", "all"},
+    {"label", "Only keys with exactly this label", "Invoices"},
 };
 static const svc_query queries_grace[] = {
     {"graceSeconds", "Time for undoing it; absent: deletionGracePeriod", "86400"},

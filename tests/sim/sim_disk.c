@@ -199,6 +199,17 @@ static tdsa_status key_each(ks_backend *b, const char *after, size_t limit, ks_k
     return READ(key_each, b, err, after, limit, fn, ctx);
 }
 
+static tdsa_status key_labelled(ks_backend *b, const char *label, const ks_key_page *page,
+                                ks_key_row_fn fn, void *ctx, tdsa_err *err)
+{
+    return READ(key_labelled, b, err, label, page, fn, ctx);
+}
+
+static tdsa_status key_has_share(ks_backend *b, bool *out, tdsa_err *err)
+{
+    return READ(key_has_share, b, err, out);
+}
+
 static tdsa_status key_delete(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err)
 {
     CHANGE(st, f, key_delete, b, err, key_id, tombstone);
@@ -440,6 +451,8 @@ static const ks_backend_ops disk_ops = {
     .key_set_limit = key_set_limit,
     .key_get = key_get,
     .key_each = key_each,
+    .key_labelled = key_labelled,
+    .key_has_share = key_has_share,
     .key_delete = key_delete,
     .deletion_put = deletion_put,
     .deletion_told = deletion_told,

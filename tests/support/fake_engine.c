@@ -348,8 +348,8 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const part_key_info *)a)->key_id, ((const part_key_info *)b)->key_id);
 }
 
-tdsa_status part_engine_list(part_engine *e, const char *after, size_t limit, bool all_states,
-                             part_key_fn fn, void *ctx, tdsa_err *err)
+tdsa_status part_engine_list(part_engine *e, const part_key_filter *filter, part_key_fn fn,
+                             void *ctx, tdsa_err *err)
 {
     part_key_info *sorted = calloc(FAKE_KEYS_MAX, sizeof *sorted);
     size_t n = 0;
@@ -361,14 +361,14 @@ tdsa_status part_engine_list(part_engine *e, const char *after, size_t limit, bo
     atomic_fetch_add(&fake.list_calls, 1);
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < FAKE_KEYS_MAX; i++) {
-        if (keys[i].used && (all_states || keys[i].info.state == KS_KEY_ACTIVE)) {
+        if (keys[i].used && (filter->all_states || keys[i].info.state == KS_KEY_ACTIVE)) {
             sorted[n++] = keys[i].info;
         }
     }
     pthread_mutex_unlock(&lock);
     qsort(sorted, n, sizeof *sorted, by_id);
-    for (size_t i = 0; i < n && given < limit; i++) {
-        if (after == NULL || strcmp(sorted[i].key_id, after) > 0) {
+    for (size_t i = 0; i < n && given < filter->limit; i++) {
+        if (filter->after == NULL || strcmp(sorted[i].key_id, filter->after) > 0) {
             given++;
             if (!fn(ctx, &sorted[i])) {
                 break;

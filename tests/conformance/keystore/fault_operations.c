@@ -131,6 +131,13 @@ OPERATION(key_each)
     return b->ops->key_each(b, NULL, 10, note_key, out, err);
 }
 
+OPERATION(key_labelled)
+{
+    const ks_key_page page = {NULL, 10};
+
+    return b->ops->key_labelled(b, "label of act", &page, note_key, out, err);
+}
+
 OPERATION(key_has_share)
 {
     bool has = false;
@@ -430,6 +437,7 @@ const fault_operation fault_operations[] = {
     ONE(key_has_share),
     ONE(key_get),
     LISTS(key_each),
+    LISTS(key_labelled),
     LISTS(key_rows),
     LISTS(deletion_each),
     ONE(batch_one),

@@ -115,6 +115,7 @@ static void a_key_that_is_being_deleted_is_out_of_use_everywhere(void **state)
     char key_id[KS_KEY_ID_MAX + 1];
     sim *s = start(false, key_id);
     part_key_info info;
+    const part_key_filter ten = {.limit = 10};
     bool listed = false;
     tdsa_err err;
 
@@ -124,8 +125,7 @@ static void a_key_that_is_being_deleted_is_out_of_use_everywhere(void **state)
     all_are(s, key_id, KS_KEY_DELETING);
     for (uint16_t i = 0; i < 3; i++) {
         must_not_sign(s, i, key_id, "DELETING");
-        sim_must(s, part_key_list(sim_part(s, i), NULL, 10, false, see_key, &listed, &err), "list",
-                 &err);
+        sim_must(s, part_key_list(sim_part(s, i), &ten, see_key, &listed, &err), "list", &err);
         assert_false(listed);
         sim_must(s, part_key_describe(sim_part(s, i), key_id, &info, &err), "describe", &err);
         assert_int_equal(info.state, KS_KEY_DELETING);

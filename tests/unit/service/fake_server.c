@@ -415,21 +415,20 @@ tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *o
     return k != NULL ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %.64s", key_id);
 }
 
-tdsa_status part_engine_list(part_engine *e, const char *after, size_t limit, bool all_states,
-                             part_key_fn fn, void *ctx, tdsa_err *err)
+tdsa_status part_engine_list(part_engine *e, const part_key_filter *filter, part_key_fn fn,
+                             void *ctx, tdsa_err *err)
 {
     size_t shown = 0;
-    tdsa_status st = TDSA_OK;
+    tdsa_status st;
 
     (void)pthread_mutex_lock(&e->lock);
-    if (planned_failure(e, err)) {
-        st = err->status;
-    }
-    for (size_t i = 0; st == TDSA_OK && i < e->key_count && shown < limit; i++) {
+    st = planned_failure(e, err) ? err->status : TDSA_OK;
+    for (size_t i = 0; st == TDSA_OK && i < e->key_count && shown < filter->limit; i++) {
         const part_key_info *k = &e->keys[i].info;
 
-        if ((after != NULL && strcmp(k->key_id, after) <= 0) ||
-            (!all_states && k->state != KS_KEY_ACTIVE)) {
+        if ((filter->after != NULL && strcmp(k->key_id, filter->after) <= 0) ||
+            (filter->label != NULL && strcmp(k->label, filter->label) != 0) ||
+            (!filter->all_states && k->state != KS_KEY_ACTIVE)) {
             continue;
         }
         shown++;
