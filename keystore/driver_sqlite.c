@@ -1,5 +1,7 @@
+#define _GNU_SOURCE 1 /* statx */
 #include "keystore/driver_sqlite.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,17 +274,25 @@ static ks_sql_step sqlite_data_version(ks_sql_conn *c, int64_t *out)
     return ks_sqlite_outcome(q, rc == SQLITE_ROW ? SQLITE_DONE : rc);
 }
 
+/* The number of a file and when it was made: a move within the file system keeps both, a copy has others.
+ * Some file systems do not know the second. */
 static tdsa_status sqlite_identity(ks_sql_conn *c, tdsa_buf *out, tdsa_err *err)
 {
     ks_sqlite_conn *q = ks_sqlite_of(c);
-    struct stat info;
-    char text[48];
+    struct statx info = {0};
+    char text[96];
 
-    if (stat(q->path, &info) != 0) {
+    if (statx(AT_FDCWD, q->path, 0, STATX_INO | STATX_BTIME, &info) != 0) {
         return TDSA_FAIL(err, TDSA_E_STORE, "database %.120s: the file is gone", q->path);
     }
-    (void)snprintf(text, sizeof text, "sqlite inode=%llu", (unsigned long long)info.st_ino);
-    tdsa_buf_append(out, text, strlen(text));
+    if ((info.stx_mask & STATX_BTIME) == 0) {
+        info.stx_btime.tv_sec = 0;
+        info.stx_btime.tv_nsec = 0;
+    }
+    (void)snprintf(text, sizeof text, "sqlite inode=%llu birth=%lld.%09u",
+                   (unsigned long long)info.stx_ino, (long long)info.stx_btime.tv_sec,
+                   (unsigned)info.stx_btime.tv_nsec);
+    tdsa_buf_append(out, (const uint8_t *)text, strlen(text));
     return tdsa_buf_check(out, err);
 }
 

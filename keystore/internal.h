@@ -20,6 +20,10 @@ struct ks {
     ks_stats stats;
     ks_marks marks; /* the latest that this process knows */
 
+    /* identity.c */
+    bool has_moved; /* ks_take_moved has not told it yet */
+    ks_moved moved;
+
     /* key_life.c */
     tdsa_secret
         *pin; /* of the last ks_unlock, for unwrapping again; NULL: that of the configuration */
@@ -80,6 +84,14 @@ tdsa_status ks_leave_burn(ks *s, tdsa_status st, uint64_t burns, tdsa_err *err) 
 /** At open: compares the counters with the file, then raises the start counter in both. Call
  * outside, with marks.store_id set. */
 TDSA_MUST_USE tdsa_status ks_count_start(ks *s, tdsa_err *err) TDSA_NONNULL;
+
+/** Reads the counters of the database into s->marks; inside, or at open. */
+TDSA_MUST_USE tdsa_status ks_marks_refresh(ks *s, tdsa_err *err) TDSA_NONNULL;
+
+/** At open, with marks.store_id set: gives up all presignatures of a database that is another one. */
+TDSA_MUST_USE tdsa_status ks_identity_at_open(ks *s, tdsa_err *err) TDSA_NONNULL;
+/** Inside: the same after a lost connection came back to another one. */
+void ks_identity_follow(ks *s) TDSA_NONNULL;
 
 /** 1..KS_KEY_ID_MAX of [A-Za-z0-9_.-]; else TDSA_E_BAD_INPUT. */
 TDSA_MUST_USE tdsa_status ks_check_key_id(const char *key_id, tdsa_err *err) TDSA_NONNULL;

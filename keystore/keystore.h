@@ -534,6 +534,19 @@ TDSA_MUST_USE tdsa_status ks_purge_all(ks *s, const ks_marks *at_least, uint64_t
 /** True when ks_open found by counter_file that an old copy of the database was put in its place (or
  * of the file), and gave up all presignatures; `was`, `seen`: what the database and the file counted. */
 bool ks_found_rollback(ks *s, ks_marks *was, ks_marks *seen) TDSA_NONNULL;
+#define KS_IDENTITY_MAX 200u
+/** The database is another one than it was. */
+typedef struct {
+    char was[KS_IDENTITY_MAX + 1],
+        now[KS_IDENTITY_MAX + 1]; /* as the server or the file system names it */
+    uint64_t dropped;             /* usable presignatures that went */
+} ks_moved;
+/**
+ * True once after the keystore gave up all presignatures because the database is not the one of before: a
+ * copy, one that was restored, or a server that another took the place of. ks_open finds it, and each call
+ * after a connection that was lost, before it does anything else.
+ */
+bool ks_take_moved(ks *s, ks_moved *out) TDSA_NONNULL;
 /** MADE and FREE batches of a key with one of these members (bit per participantIndex) become VOID. */
 TDSA_MUST_USE tdsa_status ks_batch_void_with(ks *s, const char *key_id, uint32_t members,
                                              tdsa_err *err) TDSA_NONNULL;

@@ -41,17 +41,26 @@ static tdsa_status read_all(ks *s, ks_marks *out, tdsa_err *err)
     return st;
 }
 
-tdsa_status ks_marks_read(ks *s, ks_marks *out, tdsa_err *err)
+tdsa_status ks_marks_refresh(ks *s, tdsa_err *err)
 {
     ks_marks now = {.store_id = s->marks.store_id};
+    tdsa_status st = read_all(s, &now, err);
+
+    if (st == TDSA_OK) {
+        s->marks = now;
+    }
+    return st;
+}
+
+tdsa_status ks_marks_read(ks *s, ks_marks *out, tdsa_err *err)
+{
     tdsa_status st;
 
     *out = (ks_marks){0};
     ks_enter(s);
-    st = read_all(s, &now, err);
+    st = ks_marks_refresh(s, err);
     if (st == TDSA_OK) {
-        s->marks = now;
-        *out = now;
+        *out = s->marks;
     }
     ks_leave(s);
     return st;
@@ -66,7 +75,6 @@ void ks_marks_known(ks *s, ks_marks *out)
 
 tdsa_status ks_purge_all(ks *s, const ks_marks *at_least, uint64_t *dropped, tdsa_err *err)
 {
-    ks_marks now = {.store_id = s->marks.store_id};
     tdsa_status st;
 
     *dropped = 0;
@@ -77,10 +85,9 @@ tdsa_status ks_purge_all(ks *s, const ks_marks *at_least, uint64_t *dropped, tds
     ks_enter(s);
     st = s->backend->ops->purge_all(s->backend, at_least, dropped, err);
     if (st == TDSA_OK) {
-        st = read_all(s, &now, err);
+        st = ks_marks_refresh(s, err);
     }
     if (st == TDSA_OK) {
-        s->marks = now;
         s->stats.commits++;
         st = copy_counters(s, err);
     }

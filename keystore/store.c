@@ -10,6 +10,9 @@ void ks_enter(ks *s)
 {
     TDSA_ASSERT(pthread_mutex_lock(&s->mu) == 0);
     ks_key_expire(s);
+    if (s->backend != NULL) {
+        ks_identity_follow(s);
+    }
 }
 
 void ks_leave(ks *s)
@@ -140,6 +143,9 @@ static tdsa_status raise_start_counter(ks *s, tdsa_err *err)
     tdsa_status st = store_id(s, &id, err);
 
     s->marks.store_id = id;
+    if (st == TDSA_OK) {
+        st = ks_identity_at_open(s, err);
+    }
     if (st == TDSA_OK) {
         st = ks_count_start(s, err);
     }

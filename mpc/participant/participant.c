@@ -372,6 +372,7 @@ void part_due(part *p)
     part_peers_due(p);
     part_keeper_due(p);
     part_cache_due(p);
+    part_moved_due(p);
     part_marks_due(p);
     part_restored_due(p);
 }

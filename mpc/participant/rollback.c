@@ -47,11 +47,41 @@ static void alarm(part *p, const ks_marks *mine, const ks_marks *seen)
     part_marks_announce(p);
 }
 
+static void alarm_moved(part *p, const ks_moved *m)
+{
+    p->stats.rollbacks++;
+    p->stats.purged += m->dropped;
+    part_say(
+        p, TDSA_LOG_ERROR,
+        "ALARM: ROLLBACK_DETECTED: the database is '%s' and was '%s': a copy, restored or failed "
+        "over, which may have forgotten the last signatures. Its presignatures are purged; keys "
+        "are kept",
+        m->now, m->was);
+    part_marks_announce(p);
+}
+
+void part_moved_due(part *p)
+{
+    ks_moved moved;
+    ks_marks mine;
+
+    if (ks_take_moved(p->cfg.store, &moved)) {
+        ks_marks_known(p->cfg.store, &mine);
+        p->purges = mine.purges;
+        alarm_moved(p, &moved);
+        forget_stock(p);
+    }
+}
+
 void part_rollback_at_start(part *p)
 {
+    ks_moved moved;
     ks_marks was;
     ks_marks seen;
 
+    if (ks_take_moved(p->cfg.store, &moved)) {
+        alarm_moved(p, &moved);
+    }
     if (ks_found_rollback(p->cfg.store, &was, &seen)) {
         alarm(p, &was, &seen);
     }
@@ -104,6 +134,7 @@ void part_purged_elsewhere(part *p)
 {
     ks_marks now;
 
+    part_moved_due(p);
     ks_marks_known(p->cfg.store, &now);
     if (now.purges != p->purges) {
         p->purges = now.purges;
