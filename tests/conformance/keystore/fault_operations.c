@@ -50,6 +50,15 @@ static ks_partial partial(uint32_t index)
     return p;
 }
 
+/* The data key of the rows, whose head is what they begin with. */
+static const ks_data_key_row first_key = {.number = 1,
+                                          .state = KS_DATA_KEY_CURRENT,
+                                          .wrapped = bytes,
+                                          .wrapped_len = 40,
+                                          .chained = bytes,
+                                          .chained_len = 30};
+static const uint8_t no_head[KS_SEAL_HEAD_LEN] = {9};
+
 /* ---- rows to begin with ---- */
 
 static tdsa_status active_key(ks_backend *b, const char *key_id, tdsa_err *err)
@@ -87,6 +96,7 @@ tdsa_status fault_rows(ks_backend *b, tdsa_err *err)
     st = st == TDSA_OK ? b->ops->burn(b, BETA(1), 1, 6, &burns, err) : st;
     st = st == TDSA_OK ? b->ops->partial_burn(b, &p, &burns, err) : st;
     st = st == TDSA_OK ? b->ops->seq_raise(b, "act", 0, 1, 3, err) : st;
+    st = st == TDSA_OK ? b->ops->data_key_add(b, &first_key, err) : st;
     return st == TDSA_OK ? b->ops->meta_put(b, "m", bytes, 4, err) : st;
 }
 
@@ -149,7 +159,7 @@ OPERATION(key_has_share)
 
 OPERATION(key_rows)
 {
-    return b->ops->key_rows(b, "act", 0, note_key, out, err);
+    return b->ops->key_rows(b, "act", (ks_key_state)0, note_key, out, err);
 }
 
 OPERATION(deletion_each)
@@ -214,7 +224,106 @@ OPERATION(change_counter)
     return st;
 }
 
+static bool note_data_key(void *ctx, const ks_data_key_row *row)
+{
+    tdsa_buf_appendf(ctx, "%u %d %zu %zu;", row->number, (int)row->state, row->wrapped_len,
+                     row->chained_len);
+    return true;
+}
+
+OPERATION(data_key_each)
+{
+    return b->ops->data_key_each(b, note_data_key, out, err);
+}
+
+static bool note_sealed(void *ctx, const ks_sealed_row *row)
+{
+    tdsa_buf_appendf(ctx, "%d %zu;", (int)row->table, row->sealed_len);
+    return true;
+}
+
+static tdsa_status sealed(ks_backend *b, ks_sealed_table table, tdsa_buf *out, tdsa_err *err)
+{
+    const ks_sealed_query q = {
+        .table = table, .head = no_head, .after = "", .after_beta = BETA(0), .limit = 10};
+
+    return b->ops->sealed_each(b, &q, note_sealed, out, err);
+}
+
+OPERATION(sealed_keys)
+{
+    return sealed(b, KS_SEALED_KEY, out, err);
+}
+
+OPERATION(sealed_batches)
+{
+    return sealed(b, KS_SEALED_BATCH, out, err);
+}
+
+OPERATION(sealed_metas)
+{
+    return sealed(b, KS_SEALED_META, out, err);
+}
+
+OPERATION(sealed_count)
+{
+    uint64_t number = 0;
+    const tdsa_status st = b->ops->sealed_count(b, no_head, &number, err);
+
+    note_number(out, number);
+    return st;
+}
+
 /* ---- what writes ---- */
+
+OPERATION(data_key_add)
+{
+    const ks_data_key_row row = {.number = 2, .wrapped = bytes, .wrapped_len = 41};
+
+    NOTHING_GIVEN;
+    return b->ops->data_key_add(b, &row, err);
+}
+
+OPERATION(data_key_wrap)
+{
+    ks_data_key_row now = first_key;
+
+    NOTHING_GIVEN;
+    now.wrapped_len = 50;
+    return b->ops->data_key_wrap(b, &now, &first_key, 1, err);
+}
+
+OPERATION(data_key_unchain)
+{
+    NOTHING_GIVEN;
+    return b->ops->data_key_unchain(b, 1, err);
+}
+
+OPERATION(reseal)
+{
+    const ks_reseal rows[] = {
+        {KS_SEALED_KEY, "act", 0, NULL, bytes, bytes, sizeof bytes, 60},
+        {KS_SEALED_BATCH, NULL, 0, BETA(1), bytes, bytes, sizeof bytes, 61},
+        {KS_SEALED_META, "m", 0, NULL, bytes, bytes, 4, 62},
+    };
+
+    NOTHING_GIVEN;
+    return b->ops->reseal(b, 1, rows, 3, err);
+}
+
+/* A row that is sealed under the current data key, which the transaction checks. */
+OPERATION(fenced)
+{
+    const ks_key_row row = key_row("reg", 0, KS_KEY_PENDING);
+    tdsa_status st;
+
+    NOTHING_GIVEN;
+    b->fencing = true;
+    b->fence = 1;
+    st = b->ops->key_update(b, &row, KS_KEY_REGISTERED, err);
+    b->fencing = false;
+    return st;
+}
 
 OPERATION(ping)
 {
@@ -474,5 +583,15 @@ const fault_operation fault_operations[] = {
     ONE(meta_put),
     ONE(meta_create),
     ONE(counter_next),
+    LISTS(data_key_each),
+    LISTS(sealed_keys),
+    LISTS(sealed_batches),
+    LISTS(sealed_metas),
+    ONE(sealed_count),
+    ONE(data_key_add),
+    ONE(data_key_wrap),
+    ONE(data_key_unchain),
+    ONE(reseal),
+    ONE(fenced),
 };
 const size_t fault_operation_count = sizeof fault_operations / sizeof fault_operations[0];
