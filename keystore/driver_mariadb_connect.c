@@ -153,7 +153,9 @@ static tdsa_status reach(ma_conn *m, const ks_server *server, const ks_host *hos
     }
     set_options(m, server, local);
     got = m->f->mysql_real_connect(m->db, local ? NULL : host->name, server->user, password,
-                                   server->database, port, path, CLIENT_FOUND_ROWS);
+                                   server->database, port, path,
+                                   /* options stay after a failure, until `disconnect` */
+                                   CLIENT_FOUND_ROWS | CLIENT_REMEMBER_OPTIONS);
     free(path);
     if (got == NULL) {
         ks_mariadb_explain(m->base.error, sizeof m->base.error, m->f->mysql_errno(m->db),
