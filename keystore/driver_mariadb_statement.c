@@ -32,6 +32,8 @@ static ks_sql_type type_of(const MYSQL_FIELD *field)
         return KS_SQL_INT;
     case MYSQL_TYPE_NULL:
         return KS_SQL_NULL;
+    case MYSQL_TYPE_VAR_STRING:
+        return KS_SQL_TEXT; /* of VARBINARY too: such is a label */
     default:
         return field->charsetnr == BINARY_CHARSET ? KS_SQL_BLOB : KS_SQL_TEXT;
     }

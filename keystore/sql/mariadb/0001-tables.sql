@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS "key" (
     key_id VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     epoch BIGINT NOT NULL,
     state BIGINT NOT NULL,
-    label VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    label VARBINARY(255) NOT NULL, -- of texts, the collations that MariaDB and MySQL share pass over spaces at the end
     created_ms BIGINT NOT NULL,
     presignature_limit BIGINT NOT NULL,
     public_part MEDIUMBLOB,
