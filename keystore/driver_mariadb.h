@@ -7,7 +7,7 @@
 #include "keystore/server.h"
 #include "keystore/sql.h"
 
-/** Only for the files driver_mariadb*.c, the only ones that see mysql.h. MariaDB 10.5 or later, and
+/** Only for the files driver_mariadb*.c, the only ones that see mysql.h. MariaDB 10.6 or later, and
  * MySQL 8 as far as its manual goes: only MariaDB is tested. */
 
 /** The functions of libmariadb.so.3 that are used. */
