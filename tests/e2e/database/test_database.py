@@ -8,7 +8,7 @@ import tempfile
 
 import rig_database as db
 from rig import DIGEST, MESSAGE, change, expect, make_key, sign
-from cluster import Cluster, need, run_facts
+from cluster import PORTS_BLOCK, Cluster, need, run_facts
 
 SEEN = set()  # r of every signature
 
@@ -44,7 +44,7 @@ def on(cluster, servers, kinds):
 
 def two_daemons_of_one_participant_serve(cluster, pem):
     """The second one has ports of its own and the same database."""
-    spare = cluster.ports_lock.first + 9
+    spare = cluster.ports_lock.first + PORTS_BLOCK - 3
     path = cluster.dir / "participant0/config.yml"
     text = path.read_text()
     for at, port in enumerate(cluster.ports[0]):
@@ -205,14 +205,16 @@ def main(build):
         try:
             with Cluster(build, "servers") as cluster:
                 db.light(cluster)
-                return run_facts([
+                facts = [
                     on(cluster, servers, ("postgres",) * 3),
                     on(cluster, servers, ("mariadb",) * 3),
                     *(tables_of_an_owner(cluster, servers, kind) for kind in servers),
                     the_documented_form_makes_tables_and_runs(cluster, servers),
                     *(what_is_wrong_is_said(cluster, server) for server in servers.values()),
-                    the_module_keeps_its_rows_on_a_server(build, servers),
-                ])
+                ]
+                if not cluster.sanitizer_env:  # pkcs11-tool reads memory it has freed
+                    facts.append(the_module_keeps_its_rows_on_a_server(build, servers))
+                return run_facts(facts)
         finally:
             for server in servers.values():
                 server.stop()
