@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "ks_fixture.h"
+#include "support/softhsm.h"
 
-#define BATCHES_LONG 64u
+#define BATCHES_LONG 16u
 #define BURNS        256u /* of each batch */
 #define BLOCKS       (BURNS / KS_BLOCK_SIZE)
 
@@ -133,11 +134,74 @@ static void what_was_answered_is_there_however_often_connections_are_cut(void **
     OK(f, ks_ping(f->s, &f->err));
 }
 
+/* ---- a server of its own that is stopped (long form) ---- */
+
+/* db_server.py with up to three words, "" for none. */
+static void tell_server(const char *a, const char *b, const char *c, const char *d)
+{
+    char word[5][200];
+    char *argv[7] = {(char[]){"python3"}};
+    size_t n = 1;
+
+    (void)snprintf(word[0], sizeof word[0], "%s/support/db_server.py", TDSA_TESTS_DIR);
+    (void)snprintf(word[1], sizeof word[1], "%s", a);
+    (void)snprintf(word[2], sizeof word[2], "%s", b);
+    (void)snprintf(word[3], sizeof word[3], "%s", c);
+    (void)snprintf(word[4], sizeof word[4], "%s", d);
+    for (size_t i = 0; i < 5 && word[i][0] != '\0'; i++) {
+        argv[n++] = word[i];
+    }
+    assert_int_equal(softhsm_run(argv), 0);
+}
+
+static void *start_again(void *file)
+{
+    const struct timespec t = {.tv_nsec = 300000000};
+
+    (void)nanosleep(&t, NULL);
+    tell_server("up", file, "", "");
+    return NULL;
+}
+
+static void a_server_that_is_started_again_is_used_again(void **state)
+{
+    ks_fixture *f = *state;
+    const char *kind = f->variant->backend;
+    const char *name = strcmp(kind, "postgres") == 0 ? "TDSA_TEST_POSTGRES" : "TDSA_TEST_MARIADB";
+    char before[200];
+    char file[200];
+    pthread_t thread;
+
+    if (getenv("TDSA_TEST_LONG") == NULL) {
+        skip();
+    }
+    (void)snprintf(before, sizeof before, "%s", getenv(name));
+    (void)snprintf(file, sizeof file, "%s/own", f->dir);
+    tell_server("start", kind, file, "--own");
+    assert_int_equal(setenv(name, file, 1), 0);
+    assert_true(db_place_make(&f->place, kind));
+    ks_fixture_reopen(f);
+    ks_fixture_active(f, "k", "share");
+    ks_fixture_batch(f, "k", 1, KS_BATCH_FREE, 1, 1, 10);
+    OK(f, ks_lease(f->s, ks_fixture_beta(1), 0, 1, &f->err));
+    tell_server("down", file, "", "");
+    EXPECT(f, TDSA_E_STORE, ks_ping(f->s, &f->err)); /* at once */
+    assert_int_equal(pthread_create(&thread, NULL, start_again, file), 0);
+    OK(f, ks_lease(f->s, ks_fixture_beta(1), 1, 2, &f->err)); /* waits */
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    EXPECT(f, TDSA_E_CONFLICT, ks_lease(f->s, ks_fixture_beta(1), 0, 1, &f->err));
+    while (ks_ping(f->s, &f->err) != TDSA_OK) { /* for as long as it keeps its last failure */
+    }
+    tell_server("stop", file, "", "");
+    assert_int_equal(setenv(name, before, 1), 0);
+}
+
 static int run_on(const ks_variant *v)
 {
     struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_that_was_cut_is_made_again_by_the_next_call),
         cmocka_unit_test(what_was_answered_is_there_however_often_connections_are_cut),
+        cmocka_unit_test(a_server_that_is_started_again_is_used_again),
     };
 
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
