@@ -3,6 +3,8 @@
 
 #include "keystore/driver_postgres.h"
 
+#define MIGRATION_MS 3600000u
+
 /* The table schema_version says whose tables these are; other programs like the name too, without this
  * column. */
 #define OURS                                                                \
@@ -111,17 +113,28 @@ ks_sql_step ks_postgres_schema(ks_sql_conn *c, ks_sql_schema *out)
     return rc;
 }
 
+/* A large table may take its time. */
 ks_sql_step ks_postgres_migrate(ks_sql_conn *c, uint32_t number)
 {
     ks_postgres *p = ks_postgres_of(c);
+    const uint32_t patience_ms = p->patience_ms;
     char stamp[160];
-    ks_sql_step rc = ks_postgres_query(p, ks_postgres_migration[number - 1], NULL);
+    ks_sql_step rc;
 
+    p->patience_ms = MIGRATION_MS;
+    rc = ks_postgres_query(p, "SET LOCAL statement_timeout = 0", NULL);
+    if (rc == KS_SQL_DONE) {
+        rc = ks_postgres_query(p, ks_postgres_migration[number - 1], NULL);
+    }
     (void)snprintf(stamp, sizeof stamp,
                    "INSERT INTO schema_version (program, version) VALUES ('tdsa', %u)"
                    " ON CONFLICT (program) DO UPDATE SET version = excluded.version",
                    number);
-    return rc == KS_SQL_DONE ? ks_postgres_query(p, stamp, NULL) : rc;
+    if (rc == KS_SQL_DONE) {
+        rc = ks_postgres_query(p, stamp, NULL);
+    }
+    p->patience_ms = patience_ms;
+    return rc;
 }
 
 /* Every table is there and may be read and written. Lost ones are never made again: see README. */

@@ -236,13 +236,24 @@ def supervise(options):
     try:
         owner = os.pidfd_open(options.owner)
         server.make()
-        server.start()
+        first_start(server)
         write_file(options.file, server.facts)
         attend(server, options, owner, wake_in)
     finally:
         server.stop()
         pathlib.Path(options.file).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def first_start(server):
+    """Somebody may take the port before the server does."""
+    for last in (False, False, True):
+        try:
+            return server.start()
+        except SystemExit:
+            if last:
+                raise
+        server.port = server.facts["port"] = free_port()
 
 
 def attend(server, options, owner, wake_in):
