@@ -37,6 +37,11 @@ bool db_place_sql(const db_place *p, const char *sql, char *first, size_t size);
  * db_place_make of this process gives it again. */
 void db_place_back(const db_place *p);
 
+/** PostgreSQL only: keeps a copy of all rows, in place of what was kept before; puts it back, as a backup that
+ * somebody restores. False, with a line on stderr, when that fails. */
+bool db_place_postgres_keep(const db_place *p);
+bool db_place_postgres_put_back(const db_place *p);
+
 /* ---- one of each for each kind: db_place_postgres.c, db_place_mariadb.c ---- */
 
 bool db_place_postgres_make(db_place *p);

@@ -51,3 +51,36 @@ bool db_place_postgres_make(db_place *p)
                             .tls = KS_TLS_DISABLE};
     return db_place_postgres_sql(p, sql, NULL, 0);
 }
+
+/* Runs a statement for each table of the place, %1$I in it. */
+static bool for_each_table(const db_place *p, const char *first, const char *statement)
+{
+    char sql[800];
+
+    (void)snprintf(sql, sizeof sql,
+                   "DO $do$ DECLARE t name; BEGIN SET LOCAL search_path = %s; %s"
+                   " FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = '%s' LOOP"
+                   " EXECUTE format('%s', t); END LOOP; END $do$",
+                   p->user, first, p->user, statement);
+    return db_place_postgres_sql(p, sql, NULL, 0);
+}
+
+bool db_place_postgres_keep(const db_place *p)
+{
+    char first[200], each[200];
+
+    (void)snprintf(first, sizeof first,
+                   "DROP SCHEMA IF EXISTS kept_%s CASCADE; CREATE SCHEMA kept_%s;", p->user,
+                   p->user);
+    (void)snprintf(each, sizeof each, "CREATE TABLE kept_%s.%%1$I AS TABLE %%1$I", p->user);
+    return for_each_table(p, first, each);
+}
+
+bool db_place_postgres_put_back(const db_place *p)
+{
+    char each[200];
+
+    (void)snprintf(each, sizeof each, "TRUNCATE %%1$I; INSERT INTO %%1$I TABLE kept_%s.%%1$I",
+                   p->user);
+    return for_each_table(p, "", each);
+}

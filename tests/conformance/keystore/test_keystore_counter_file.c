@@ -26,7 +26,8 @@ static int setup(void **state)
 
 static bool outlives_its_process(const ks_fixture *f)
 {
-    return strcmp(f->variant->backend, "sqlite") == 0;
+    return strcmp(f->variant->backend, "sqlite") == 0 ||
+           strcmp(f->variant->backend, "postgres") == 0;
 }
 
 static void copy(const char *from, const char *to)
@@ -35,6 +36,25 @@ static void copy(const char *from, const char *to)
 
     (void)snprintf(command, sizeof command, "cp '%s' '%s'", from, to);
     assert_int_equal(system(command), 0);
+}
+
+/* A backup of the database, and its return. */
+static void back_up(const ks_fixture *f)
+{
+    if (strcmp(f->variant->backend, "postgres") == 0) {
+        assert_true(db_place_postgres_keep(&f->place));
+    } else {
+        copy(f->path, saved_path);
+    }
+}
+
+static void put_back(const ks_fixture *f)
+{
+    if (strcmp(f->variant->backend, "postgres") == 0) {
+        assert_true(db_place_postgres_put_back(&f->place));
+    } else {
+        copy(saved_path, f->path);
+    }
 }
 
 /* The database is closed; its log is in it. */
@@ -164,12 +184,12 @@ static void a_database_put_back_gives_up_its_presignatures(void **state)
     }
     begin(f);
     shut(f);
-    copy(f->path, saved_path);
+    back_up(f);
     reopen(f);
     OK(f, ks_burn(f->s, ks_fixture_beta(8), 0, 1, &f->err));
     OK(f, ks_marks_read(f->s, &before, &f->err));
     shut(f);
-    copy(saved_path, f->path);
+    put_back(f);
     reopen(f);
     assert_true(ks_found_rollback(f->s, &was, &seen));
     assert_true(was.burns == 0 && seen.burns == 1);
@@ -191,10 +211,10 @@ static void a_start_that_was_lost_is_enough(void **state)
     }
     begin(f);
     shut(f);
-    copy(f->path, saved_path);
+    back_up(f);
     reopen(f);
     shut(f);
-    copy(saved_path, f->path);
+    put_back(f);
     reopen(f);
     assert_true(found(f));
 }
