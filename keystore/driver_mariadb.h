@@ -56,7 +56,8 @@ typedef struct {
 ma_quiet ks_mariadb_quiet(bool on);
 void ks_mariadb_loud(const ma_quiet *quiet) TDSA_NONNULL;
 /** Quiet until the end of the block. */
-#define MA_QUIET(on) __attribute__((cleanup(ks_mariadb_loud))) ma_quiet quiet = ks_mariadb_quiet(on)
+#define MA_QUIET(on) \
+    __attribute__((cleanup(ks_mariadb_loud), unused)) ma_quiet quiet = ks_mariadb_quiet(on)
 
 /* ---- statements ---- */
 
