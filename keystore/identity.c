@@ -43,7 +43,7 @@ static tdsa_status give_up(ks *s, const tdsa_buf *was, const tdsa_buf *now, tdsa
     s->moved.dropped += dropped;
     copy_text(s->moved.was, was);
     copy_text(s->moved.now, now);
-    s->has_moved = true;
+    atomic_store(&s->has_moved, true);
     tdsa_logf(s->log, TDSA_LOG_WARN, KS_LOGGER,
               "the database was '%s' and is '%s': %llu presignatures are given up", s->moved.was,
               s->moved.now, (unsigned long long)dropped);
@@ -106,14 +106,18 @@ void ks_identity_follow(ks *s)
     }
 }
 
+bool ks_has_moved(ks *s)
+{
+    return atomic_load(&s->has_moved); /* waits for nobody */
+}
+
 bool ks_take_moved(ks *s, ks_moved *out)
 {
     bool yes = false;
 
     ks_enter(s);
-    yes = s->has_moved;
+    yes = atomic_exchange(&s->has_moved, false);
     *out = s->moved;
-    s->has_moved = false;
     s->moved.dropped = 0;
     ks_leave(s);
     return yes;

@@ -2,6 +2,7 @@
 #define KS_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/hash.h"
 #include "keystore/backend.h"
@@ -21,7 +22,7 @@ struct ks {
     ks_marks marks; /* the latest that this process knows */
 
     /* identity.c */
-    bool has_moved; /* ks_take_moved has not told it yet */
+    atomic_bool has_moved; /* ks_take_moved has not told it yet */
     ks_moved moved;
 
     /* key_life.c */

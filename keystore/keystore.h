@@ -547,6 +547,8 @@ typedef struct {
  * after a connection that was lost, before it does anything else.
  */
 bool ks_take_moved(ks *s, ks_moved *out) TDSA_NONNULL;
+/** Whether ks_take_moved has something to tell. */
+bool ks_has_moved(ks *s) TDSA_NONNULL;
 /** MADE and FREE batches of a key with one of these members (bit per participantIndex) become VOID. */
 TDSA_MUST_USE tdsa_status ks_batch_void_with(ks *s, const char *key_id, uint32_t members,
                                              tdsa_err *err) TDSA_NONNULL;

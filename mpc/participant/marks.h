@@ -75,6 +75,7 @@ uint64_t part_marks_next_due(const part *p);
 void part_rollback_at_start(part *p);
 /** Says what a reconnect found, and forgets what is in memory of the presignatures that went. */
 void part_moved_due(part *p);
+uint64_t part_moved_next_due(const part *p);
 /** The store was put back behind `seen`: gives up every presignature here. Errors: TDSA_E_STORE. */
 tdsa_status part_rolled_back(part *p, const ks_marks *seen, tdsa_err *err);
 /** Gives up every presignature here, and tells the peers, which do the same with this participant. */

@@ -384,7 +384,7 @@ uint64_t part_next_due(const part *p)
         part_session_next_due(p),   part_doubts_next_due(p),    part_peers_next_due(p),
         part_keeper_next_due(p),    part_cache_next_due(p),     part_epochs_next_due(p),
         part_marks_next_due(p),     part_deletions_next_due(p), part_restored_next_due(p),
-        part_partials_next_due(p)};
+        part_partials_next_due(p),  part_moved_next_due(p)};
     uint64_t soonest = UINT64_MAX;
 
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {

@@ -73,6 +73,11 @@ void part_moved_due(part *p)
     }
 }
 
+uint64_t part_moved_next_due(const part *p)
+{
+    return ks_has_moved(p->cfg.store) ? 0 : UINT64_MAX;
+}
+
 void part_rollback_at_start(part *p)
 {
     ks_moved moved;
