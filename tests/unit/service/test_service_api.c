@@ -405,6 +405,11 @@ static void keys_are_listed_page_by_page(void **state)
     o = answer_object(&a);
     assert_int_equal(json_array_size(json_object_get(o, "keys")), 8);
     json_decref(o);
+    rig_make_key(&r, "{\"keyId\":\"named\",\"curve\":\"P-256\",\"label\":\"of one\"}");
+    test_json(&a, r.port, "GET", "/v1/keys?label=of%20one", NULL);
+    o = answer_object(&a);
+    assert_int_equal(json_array_size(json_object_get(o, "keys")), 1);
+    json_decref(o);
     test_json(&a, r.port, "GET", "/v1/keys?limit=0", NULL);
     expect_error(&a, 400, "INVALID_QUERY", "limit");
     test_json(&a, r.port, "GET", "/v1/keys?limit=1001", NULL);
