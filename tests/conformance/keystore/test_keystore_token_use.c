@@ -97,7 +97,7 @@ static const CK_RV codes[] = {
     CKR_PIN_EXPIRED,
     0x80001234,
 };
-#define CODES_SHORT 3u
+#define CODES_SHORT 2u
 
 static size_t code_count(void)
 {
@@ -152,7 +152,7 @@ static void every_failing_call_fails_one_unlock_and_no_more(void **state)
 {
     ks_fixture *f = *state;
     ks_shim s = start(f);
-    const size_t step = getenv("TDSA_TEST_LONG") != NULL ? 1 : 3;
+    const size_t step = getenv("TDSA_TEST_LONG") != NULL ? 1 : 6;
     size_t n = 0;
 
     for (const char *const *call = s.names(); *call != NULL; call++, n++) {
