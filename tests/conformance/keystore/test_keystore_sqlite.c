@@ -375,7 +375,7 @@ static void a_full_disk_is_an_error_and_passes(void **state)
     (void)signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     small = old;
-    small.rlim_cur = 160u * 1024u;
+    small.rlim_cur = 320u * 1024u;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     while (st == TDSA_OK && tag < 100) {
         ks_batch in = {.state = KS_BATCH_FREE, .count = 10, .seq = tag};
