@@ -8,7 +8,8 @@
 #           campaigns and 10,000 signatures; hours
 #   --no-install: packages are there already
 #
-# TDSA_VECTORS may name a folder with public test vectors. JOBS sets the number of parallel jobs.
+# TDSA_VECTORS may name a folder with public test vectors. JOBS sets the number of parallel jobs of a build;
+# tests, which wait for each other's processes a good deal, run one more at a time.
 set -uo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -78,7 +79,7 @@ build() {
 check() {
     local folder=$ROOT/build/$1
     shift
-    ctest --test-dir "$folder" --output-on-failure --no-tests=error --timeout 300 -j "$JOBS" "$@" </dev/null
+    ctest --test-dir "$folder" --output-on-failure --no-tests=error --timeout 300 -j $((JOBS + 1)) "$@" </dev/null
 }
 
 build_and_check() { # PRESET FOLDER "CMAKE OPTIONS" CTEST-OPTION...

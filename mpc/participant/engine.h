@@ -593,6 +593,7 @@ typedef struct {
     uint64_t keys_cached, key_hits,
         key_misses;     /* in memory now; uses that found the key there, or not */
     uint64_t rollbacks; /* times that this store was found to be an old copy */
+    uint64_t heard;     /* requests of peers */
 } part_stats;
 void part_engine_stats(part_engine *e, part_stats *out) TDSA_NONNULL;
 

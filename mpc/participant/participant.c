@@ -340,6 +340,7 @@ void part_handle(part *p, const char *session_id, const uint8_t *body, size_t le
         part_reply_error(p, ticket, &err);
         return;
     }
+    p->stats.heard++;
     if (f.type == PART_FRAME_HANDSHAKE) {
         if (part_session_accept(p, session_id, &f, body, len, ticket, &err) != TDSA_OK) {
             part_say(p, TDSA_LOG_WARN, "session %.8s of participant %u refused: %s", session_id,

@@ -25,6 +25,7 @@
 #define WATCH_MS       1000u
 #define DRAIN_POLL_MS  20u
 #define CUT_GRACE_MS   500u
+#define SILENCE_MS     1000u
 #define PORTS_FILE_ENV "TDSA_PORTS_FILE"
 
 struct svc_daemon {
@@ -400,17 +401,35 @@ tdsa_status svc_daemon_announce(const svc_daemon *d, tdsa_err *err)
 
 /* ---- stop ---- */
 
-/* Waits until no run is under way here; true when that came in time. */
+static bool same_work(const part_stats *a, const part_stats *b)
+{
+    return a->heard == b->heard && a->runs == b->runs &&
+           a->exchanges_waiting == b->exchanges_waiting && a->replies_waiting == b->replies_waiting;
+}
+
+/* Waits until no run is under way here, or nothing moves any more in those that are: whoever began them was
+ * restarted, say, and will never end them. No caller waits for such a run: the API port has ended. True
+ * when that came in time. */
 static bool drain(const svc_daemon *d, uint64_t until_ms)
 {
+    uint64_t moved_ms = d->clock.mono_ms(d->clock.ctx);
+    part_stats before = {0};
     part_stats s;
 
     for (;;) {
+        const uint64_t now = d->clock.mono_ms(d->clock.ctx);
+
         part_engine_stats(d->engine, &s);
         if (s.runs == 0 && s.exchanges_waiting == 0 && s.replies_waiting == 0) {
             return true;
         }
-        if (d->clock.mono_ms(d->clock.ctx) >= until_ms) {
+        if (!same_work(&s, &before)) {
+            before = s;
+            moved_ms = now;
+        } else if (now - moved_ms >= SILENCE_MS) {
+            return true;
+        }
+        if (now >= until_ms) {
             return false;
         }
         sleep_ms(DRAIN_POLL_MS);
@@ -467,12 +486,13 @@ void svc_daemon_stop(svc_daemon *d)
     cutting = pthread_create(&cutter, NULL, cut_after_grace, d) == 0;
     cut = stop_listener(d, SVC_API, left_until(d, until));
     drained = drain(d, until);
+    stop_engine(d);
+    part_engine_forget(d->engine); /* answers whoever still waits */
     cut += stop_listener(d, SVC_PROTOCOL, left_until(d, until));
     atomic_store(&d->drained, true);
     if (cutting) {
         (void)pthread_join(cutter, NULL);
     }
-    stop_engine(d);
     if (cut > 0 || !drained) {
         tdsa_logf(d->log, TDSA_LOG_WARN, LOGGER,
                   "shutdownGracePeriod is over: %zu requests were cut off", cut);

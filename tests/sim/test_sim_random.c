@@ -19,7 +19,11 @@
  *   TDSA_SIM_WORKERS=n processes; 2
  */
 
-#define SEEDS 400u
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#    define SEEDS 60u /* several times as slow */
+#else
+#    define SEEDS 200u
+#endif
 
 static uint64_t number_of(const char *name, uint64_t usual)
 {

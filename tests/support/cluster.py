@@ -22,7 +22,7 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PORTS_FIRST, PORTS_BLOCK, PORTS_BLOCKS = 25300, 12, 58
+PORTS_FIRST, PORTS_BLOCK, PORTS_BLOCKS = 22000, 3 * 9, 148  # nine participants of three ports each
 
 
 class Problem(Exception):
@@ -56,7 +56,8 @@ def free_port():
 
 
 class Ports:
-    """A block of ports that no other test of this machine uses at the same time."""
+    """A block of ports that no other test of this machine uses at the same time; the blocks end below the range
+    of free_port."""
 
     def __init__(self):
         folder = pathlib.Path(tempfile.gettempdir(), "tdsa-test-ports")

@@ -121,9 +121,15 @@ def facts_of(cluster, files):
         signs(1)
         need(path.read_bytes()[:10] == saved[:10], "the file is not written again")
 
+    def who_stopped_did_not_wait_for_runs_that_nobody_ends():
+        """Restarted peers leave runs behind; a daemon that stops gives them up."""
+        for index in cluster.servers:
+            need("shutdownGracePeriod is over" not in cluster.log(index), f"participant {index} waited for the whole grace period")
+
     if files:
         return [all_participants_put_back_notice_by_their_files, a_database_without_its_file_does_not_start]
-    return [one_participant_put_back_notices, two_participants_put_back_notice]
+    return [one_participant_put_back_notices, two_participants_put_back_notice,
+            who_stopped_did_not_wait_for_runs_that_nobody_ends]
 
 
 if __name__ == "__main__":
