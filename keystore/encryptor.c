@@ -23,7 +23,7 @@ tdsa_status ks_encryptor_open(ks_encryptor **out, const ks_cfg *cfg, tdsa_err *e
 
     *out = NULL;
     st = open_kind(out, cfg, err);
-    if (st == TDSA_OK &&
+    if (st == TDSA_OK && !cfg->no_threads &&
         (cfg->encryptor == KS_ENCRYPTOR_PKCS11 || cfg->encryptor == KS_ENCRYPTOR_PLUGIN)) {
         st = ks_encryptor_guard(out, cfg, err);
     }

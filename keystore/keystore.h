@@ -83,6 +83,9 @@ typedef struct {
     bool create_wrapping_key; /* PKCS11: make the AES-256 wrapping key when the token has none */
     uint32_t
         encryptor_limit_ms; /* PKCS11: longest wait for the token; 0: 10 s, and 1 s once it worked */
+    /* PKCS11, PLUGIN: call it in the caller's thread, which a token that hangs then holds: for a library that
+     * makes no threads of its own */
+    bool no_threads;
     /* wipe the data key from memory so long after it was unwrapped (0: after each use), and unwrap it again
      * when it is needed; else it stays until ks_lock. A PIN given to ks_unlock is then kept until that. */
     bool data_key_expires;

@@ -75,6 +75,7 @@ static tdsa_status open_store(p11_core *core, tdsa_err *err)
     tdsa_status st = TDSA_OK;
 
     c.unlock_at_open = false; /* C_Login does it */
+    c.no_threads = true;      /* CKF_LIBRARY_CANT_CREATE_OS_THREADS */
     c.rng = tdsa_os_rng();
     c.clock = tdsa_os_clock();
     c.log = &core->log->sink;

@@ -195,7 +195,8 @@ const cli_note cli_exit_notes[] = {
     {"2", "wrong command line, input or configuration"},
     {"3", "there is no such key, or it was deleted"},
     {"4", "refused: a policy, the state of the key or a limit forbids it"},
-    {"5", "a participant is not available, or did not answer in time"},
+    {"5", "a participant is not available (its database or wrapping token may be away), or did not "
+          "answer in time"},
     {"6",
      "verification failed: a signature, a recovery info or an audit log is not what it should be"},
 };

@@ -1,5 +1,6 @@
 #include "cli/exit.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 int cli_exit_code(tdsa_status status)
@@ -104,7 +105,10 @@ tdsa_status cli_status_of(const json_t *doc, unsigned http)
 
     for (int st = TDSA_E_BAD_INPUT; name != NULL && st <= (int)TDSA_E_INTERNAL; st++) {
         if (strcmp(tdsa_status_name((tdsa_status)st), name) == 0) {
-            return (tdsa_status)st;
+            const bool waits = st == TDSA_E_STORE || st == TDSA_E_WRAPPING;
+
+            /* a daemon without its database or token is not available, and says when to ask again */
+            return http == 503 && waits ? TDSA_E_UNAVAILABLE : (tdsa_status)st;
         }
     }
     return status_of_http(http);

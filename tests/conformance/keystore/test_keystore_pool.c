@@ -187,13 +187,16 @@ static void old_connections_are_replaced(void **state)
 static void the_spare_one_is_closed_when_idle(void **state)
 {
     place *p = *state;
+    unsigned before;
 
     open_with(p, (ks_pool){.initial = 2, .idle_ms = 1, .validation_ms = LONG_MS});
     wait_a_moment();
     OK(p, write_something(p));
     assert_int_equal(driver_faulty_connections(), 1);
-    OK(p, ks_ping(p->s, &p->err));
-    assert_int_equal(driver_faulty_connections(), 2);
+    before = driver_faulty_made();
+    OK(p,
+       ks_ping(p->s, &p->err)); /* another, which is idle again as soon as a millisecond has gone */
+    assert_int_equal(driver_faulty_made(), before + 1);
 }
 
 static void a_call_waits_for_a_server_that_is_gone(void **state)

@@ -299,6 +299,22 @@ static void a_store_closes_while_its_module_hangs(void **state)
     stop(f, &s);
 }
 
+static void a_store_without_threads_waits_for_a_slow_module(void **state)
+{
+    ks_fixture *f = *state;
+    const unsigned before = threads();
+    ks_shim s;
+
+    f->cfg.encryptor_limit_ms = LIMIT_MS;
+    f->cfg.no_threads = true;
+    s = start(f);
+    s.hang("C_DecryptInit", 3 * LIMIT_MS);
+    OK(f, use(f));
+    assert_int_equal(threads(), before);
+    s.hang(NULL, 0);
+    stop(f, &s);
+}
+
 static void a_refused_pin_of_the_configuration_is_not_tried_again(void **state)
 {
     ks_fixture *f = *state;
@@ -438,6 +454,7 @@ int main(void)
         TOKEN(nothing_but_sealed_rows_needs_the_token),
         TOKEN(a_module_that_hangs_is_waited_for_once),
         TOKEN(a_store_closes_while_its_module_hangs),
+        TOKEN(a_store_without_threads_waits_for_a_slow_module),
         TOKEN(a_refused_pin_of_the_configuration_is_not_tried_again),
         TOKEN(a_refused_pin_is_not_tried_again_without_a_sign),
         TOKEN(a_locked_pin_heals_when_it_is_unlocked),

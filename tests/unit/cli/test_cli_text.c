@@ -107,7 +107,6 @@ static void an_error_document_has_its_status(void **state)
         tdsa_status status;
     } rows[] = {
         {"UNAVAILABLE", 503, TDSA_E_UNAVAILABLE},
-        {"STORE", 503, TDSA_E_STORE},
         {"VERIFY", 502, TDSA_E_VERIFY},
         {"PROTOCOL", 502, TDSA_E_PROTOCOL},
         {"LIMIT", 409, TDSA_E_LIMIT},
@@ -115,6 +114,10 @@ static void an_error_document_has_its_status(void **state)
         {"DELETED", 410, TDSA_E_NOT_FOUND},
         {"RATE_LIMITED", 429, TDSA_E_LIMIT},
         {"INVALID_FIELD", 422, TDSA_E_BAD_INPUT},
+        {"STORE", 503, TDSA_E_UNAVAILABLE},
+        {"WRAPPING", 503, TDSA_E_UNAVAILABLE},
+        {"BUSY", 503, TDSA_E_BUSY},
+        {"STORE", 500, TDSA_E_STORE},
         {NULL, 404, TDSA_E_NOT_FOUND},
         {NULL, 503, TDSA_E_UNAVAILABLE},
         {NULL, 504, TDSA_E_TIMEOUT},
