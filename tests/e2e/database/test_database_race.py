@@ -11,7 +11,7 @@ import rig_database as db
 from cluster import need, run_facts
 
 BATCH = 1024
-BATCHES = 978 if os.environ.get("TDSA_TEST_LONG") else 49
+BATCHES = 978 if os.environ.get("TDSA_TEST_LONG") else 98
 RACERS = 2
 ALL = (1 << BATCH) - 1
 
