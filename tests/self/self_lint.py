@@ -26,7 +26,9 @@ def function(body_lines):
 def compiled(root, name, text):
     source = root / "mpc/base" / (name + ".c")
     source.write_text(text)
-    subprocess.run(["cc", "-c", source, "-o", root / "mpc/base" / (name + ".o")], check=True)
+    made = root / "mpc/base" / (name + ".o")
+    subprocess.run(["cc", "-c", source, "-o", made], check=True)
+    subprocess.run(["ar", "rcs", root / "mpc/base" / f"lib{name}.a", made], check=True)
 
 
 # case -> (command, files, options after ROOT, words that the output must hold)
