@@ -146,6 +146,10 @@ static tdsa_status create(ks *s, const ks_encryptor_use *use, ks_ring *out, tdsa
         ks_enter(s);
         st = ks_leave_commit(s, s->backend->ops->data_key_add(s->backend, &row, err));
     }
+    if (st != TDSA_OK) {
+        tdsa_secret_free(out->current.secret);
+        out->current = (ks_data_key){0, NULL};
+    }
     return st;
 }
 

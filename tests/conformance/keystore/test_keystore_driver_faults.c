@@ -65,7 +65,7 @@ static void dump(const place *p, tdsa_buf *out)
 
 static bool same(const tdsa_buf *a, const tdsa_buf *b)
 {
-    return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
 }
 
 static ks_backend *opened(const char *path)
