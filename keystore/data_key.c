@@ -164,6 +164,10 @@ static tdsa_status unwrap(ks *s, const ks_encryptor_use *use, const ks_stored_ke
     if (st != TDSA_OK || s->rows_clear || row->number == KS_SEAL_CLEAR) {
         return st;
     }
+    if (use->e == NULL) {
+        return TDSA_FAIL(err, TDSA_E_WRAPPING,
+                         "data key %u is wrapped, and no encryptor is configured", row->number);
+    }
     st = use->e->ops->unwrap(use->e, use->pin, use->pin_len, k.wrapped, k.wrapped_len, &to->secret,
                              err);
     if (st == TDSA_OK && tdsa_secret_len(to->secret) != TDSA_KEY_LEN) {

@@ -135,7 +135,27 @@ static tdsa_status hostile_data_keys(ks_backend *b, ks_data_key_row_fn fn, void 
     return TDSA_OK;
 }
 
+static tdsa_status hostile_has_share(ks_backend *b, bool *out, tdsa_err *err)
+{
+    hostile *h = (hostile *)(void *)b;
+
+    (void)err;
+    *out = (tdsa_read_u8(&h->in) & 1u) != 0;
+    return TDSA_OK;
+}
+
+static tdsa_status hostile_add(ks_backend *b, const ks_data_key_row *row, tdsa_err *err)
+{
+    hostile *h = (hostile *)(void *)b;
+
+    (void)row;
+    return (tdsa_read_u8(&h->in) & 1u) != 0 ? TDSA_OK
+                                            : TDSA_FAIL(err, TDSA_E_CONFLICT, "somebody was first");
+}
+
 static const ks_backend_ops ops = {.name = "hostile",
+                                   .key_has_share = hostile_has_share,
+                                   .data_key_add = hostile_add,
                                    .data_key_each = hostile_data_keys,
                                    .key_get = hostile_key,
                                    .key_rows = hostile_keys,
@@ -215,7 +235,7 @@ static void counter_line(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     hostile h = {.base = {.ops = &ops}, .in = tdsa_reader_of(data, size)};
-    ks s = {.backend = &h.base, .unlocked = true, .rng = tdsa_os_rng()};
+    ks s = {.backend = &h.base, .unlocked = true, .rng = tdsa_os_rng(), .clock = tdsa_os_clock()};
     tdsa_err err;
 
     counter_line(data, size);
