@@ -25,8 +25,8 @@ CK_RV p11_module_info(CK_INFO *out, CK_BYTE major, CK_BYTE minor)
     if (out == NULL) {
         return CKR_ARGUMENTS_BAD;
     }
-    *out = (CK_INFO){.cryptokiVersion = {major, minor},
-                     .libraryVersion = {VERSION_MAJOR, VERSION_MINOR}};
+    *out = (CK_INFO){.cryptokiVersion = {major, minor}};
+    out->libraryVersion = (CK_VERSION){VERSION_MAJOR, VERSION_MINOR};
     pad(out->manufacturerID, sizeof out->manufacturerID, MANUFACTURER);
     pad(out->libraryDescription, sizeof out->libraryDescription, "Threshold signing token");
     return CKR_OK;

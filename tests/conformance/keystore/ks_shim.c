@@ -16,13 +16,13 @@ static void find(void *library, const char *name, void *out, size_t len)
 
 ks_shim ks_shim_put(ks_fixture *f, const char *rest)
 {
-    ks_shim s = {.library = dlopen(SHIM_PATH, RTLD_NOW | RTLD_LOCAL)};
+    ks_shim s = {.module = dlopen(SHIM_PATH, RTLD_NOW | RTLD_LOCAL)};
 
-    assert_non_null(s.library);
-    find(s.library, "softhsm_shim_set", &s.set, sizeof s.set);
-    find(s.library, "softhsm_shim_hang", &s.hang, sizeof s.hang);
-    find(s.library, "softhsm_shim_logins", &s.logins, sizeof s.logins);
-    find(s.library, "softhsm_shim_names", &s.names, sizeof s.names);
+    assert_non_null(s.module);
+    find(s.module, "softhsm_shim_set", &s.set, sizeof s.set);
+    find(s.module, "softhsm_shim_hang", &s.hang, sizeof s.hang);
+    find(s.module, "softhsm_shim_logins", &s.logins, sizeof s.logins);
+    find(s.module, "softhsm_shim_names", &s.names, sizeof s.names);
     s.set(NULL, CKR_OK, 0);
     s.hang(NULL, 0);
     ks_close(f->s);
@@ -36,7 +36,7 @@ void ks_shim_drop(ks_shim *s)
 {
     s->set(NULL, CKR_OK, 0);
     s->hang(NULL, 0);
-    assert_int_equal(dlclose(s->library), 0);
+    assert_int_equal(dlclose(s->module), 0);
 }
 
 struct CMUnitTest ks_shim_test(struct CMUnitTest test)

@@ -6,7 +6,7 @@
 
 /** SoftHSM with faults between the store of a fixture and its token. */
 typedef struct {
-    void *library;
+    void *module;
     softhsm_shim_set_fn *set;
     softhsm_shim_hang_fn *hang;
     softhsm_shim_logins_fn *logins;

@@ -1,8 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <sqlite3.h>
-
+#include "ks_db.h"
 #include "ks_fixture.h"
 
 /* schema1.db was made by a program of schema version 1. It holds key "k" (ACTIVE, share "share"), the
@@ -10,30 +9,6 @@
  * of lane 8, and the sealed value "m". */
 
 static const ks_variant gcm = {"sqlite+aesgcm", "sqlite", KS_ENCRYPTOR_AESGCM};
-
-static int64_t number(const ks_fixture *f, const char *sql)
-{
-    sqlite3 *db = NULL;
-    sqlite3_stmt *stmt = NULL;
-    int64_t out = 0;
-
-    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-    out = sqlite3_column_int64(stmt, 0);
-    assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-    return out;
-}
-
-static void edit(const ks_fixture *f, const char *sql)
-{
-    sqlite3 *db = NULL;
-
-    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
 
 static void refused(ks_fixture *f, const char *text)
 {
@@ -79,11 +54,11 @@ static void a_database_of_schema_1_is_brought_forward_and_its_key_opens(void **s
     ks_fixture *f = *state;
 
     ks_fixture_copy_db(f, KS_SCHEMA1_DB);
-    assert_int_equal(number(f, "PRAGMA user_version"), 1);
+    assert_int_equal(ks_db_number(f, "PRAGMA user_version"), 1);
     ks_fixture_reopen(f);
     everything_of_schema_1_is_there(f);
-    assert_true(number(f, "PRAGMA user_version") > 1);
-    assert_int_equal(number(f, "SELECT count(*) FROM deletion"), 0);
+    assert_true(ks_db_number(f, "PRAGMA user_version") > 1);
+    assert_int_equal(ks_db_number(f, "SELECT count(*) FROM deletion"), 0);
     f->cfg.create_tables = false; /* nothing is missing any more */
     ks_fixture_reopen(f);
 }
@@ -92,14 +67,14 @@ static void a_new_database_has_the_tables_of_one_that_was_brought_forward(void *
 {
     static const char all[] = "SELECT sum(length(name) * 31 + length(sql)) FROM sqlite_schema";
     ks_fixture *f = *state;
-    const int64_t fresh = number(f, all);
-    const int64_t version = number(f, "PRAGMA user_version");
+    const int64_t fresh = ks_db_number(f, all);
+    const int64_t version = ks_db_number(f, "PRAGMA user_version");
 
     ks_fixture_copy_db(f, KS_SCHEMA1_DB);
-    assert_true(number(f, all) < fresh);
+    assert_true(ks_db_number(f, all) < fresh);
     ks_fixture_reopen(f);
-    assert_int_equal(number(f, all), fresh);
-    assert_int_equal(number(f, "PRAGMA user_version"), version);
+    assert_int_equal(ks_db_number(f, all), fresh);
+    assert_int_equal(ks_db_number(f, "PRAGMA user_version"), version);
 }
 
 static void an_older_database_is_left_alone_where_tables_may_not_be_made(void **state)
@@ -111,7 +86,7 @@ static void an_older_database_is_left_alone_where_tables_may_not_be_made(void **
     refused(f, "schema version 1, this program needs");
     refused(f, "create-tables");
     EXPECT(f, TDSA_E_STORE, ks_create_tables(&f->cfg, &f->err));
-    assert_int_equal(number(f, "PRAGMA user_version"), 1);
+    assert_int_equal(ks_db_number(f, "PRAGMA user_version"), 1);
     f->cfg.create_tables = true;
     OK(f, ks_create_tables(&f->cfg, &f->err));
     f->cfg.create_tables = false;
@@ -124,10 +99,10 @@ static void a_migration_that_fails_changes_nothing(void **state)
     ks_fixture *f = *state;
 
     ks_fixture_copy_db(f, KS_SCHEMA1_DB);
-    edit(f, "CREATE TABLE deletion (x)");
+    ks_db_edit(f, "CREATE TABLE deletion (x)");
     refused(f, "making tables");
-    assert_int_equal(number(f, "PRAGMA user_version"), 1);
-    edit(f, "DROP TABLE deletion");
+    assert_int_equal(ks_db_number(f, "PRAGMA user_version"), 1);
+    ks_db_edit(f, "DROP TABLE deletion");
     ks_fixture_reopen(f);
     everything_of_schema_1_is_there(f);
 }
@@ -137,7 +112,7 @@ static void a_lost_table_is_not_made_again(void **state)
     ks_fixture *f = *state;
 
     ks_fixture_copy_db(f, KS_SCHEMA1_DB);
-    edit(f, "DROP TABLE block");
+    ks_db_edit(f, "DROP TABLE block");
     refused(f, "no such table: block");
     refused(f, "no such table: block");
 }
@@ -149,7 +124,7 @@ static void an_empty_file_is_empty_whatever_version_it_says(void **state)
     ks_close(f->s);
     f->s = NULL;
     (void)remove(f->path);
-    edit(f, "PRAGMA user_version = 7");
+    ks_db_edit(f, "PRAGMA user_version = 7");
     ks_fixture_reopen(f);
     ks_fixture_active(f, "k", "share");
 }

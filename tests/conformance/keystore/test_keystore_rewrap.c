@@ -2,8 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sqlite3.h>
-
+#include "ks_db.h"
 #include "ks_fixture.h"
 #include "support/softhsm.h"
 
@@ -38,30 +37,6 @@ static void share_is_there(ks_fixture *f)
     OK(f, ks_key_open(f->s, "k", 0, &share, &f->err));
     assert_memory_equal(tdsa_secret_view(share), "the share", 9);
     tdsa_secret_free(share);
-}
-
-static int64_t number(const ks_fixture *f, const char *sql)
-{
-    sqlite3 *db = NULL;
-    sqlite3_stmt *stmt = NULL;
-    int64_t out = 0;
-
-    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-    out = sqlite3_column_int64(stmt, 0);
-    assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-    return out;
-}
-
-static void edit(const ks_fixture *f, const char *sql)
-{
-    sqlite3 *db = NULL;
-
-    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 static void fill(ks_fixture *f)
@@ -109,7 +84,7 @@ static void another_secret_text_wraps_the_same_rows(void **state)
     fill(f);
     next.encryption_key = "another secret text";
     change_to(f, &next);
-    assert_int_equal(number(f, "SELECT max(number) FROM data_key"), 1);
+    assert_int_equal(ks_db_number(f, "SELECT max(number) FROM data_key"), 1);
 }
 
 static void a_store_goes_from_clear_to_a_token_and_back_to_a_text(void **state)
@@ -121,15 +96,15 @@ static void a_store_goes_from_clear_to_a_token_and_back_to_a_text(void **state)
     fill(f);
     gcm_cfg.encryptor = KS_ENCRYPTOR_AESGCM;
     change_to(f, &gcm_cfg);
-    assert_int_equal(number(f, "SELECT count(*) FROM data_key"), 1);
-    assert_int_equal(number(f, "SELECT number FROM data_key"), 1);
+    assert_int_equal(ks_db_number(f, "SELECT count(*) FROM data_key"), 1);
+    assert_int_equal(ks_db_number(f, "SELECT number FROM data_key"), 1);
     assert_int_equal(
-        number(f, "SELECT count(*) FROM key WHERE substr(sealed, 1, 5) <> x'0200000001'"), 0);
-    assert_int_equal(number(f, "SELECT count(*) FROM batch_data"
-                               " WHERE substr(sealed, 1, 5) <> x'0200000001'"),
+        ks_db_number(f, "SELECT count(*) FROM key WHERE substr(sealed, 1, 5) <> x'0200000001'"), 0);
+    assert_int_equal(ks_db_number(f, "SELECT count(*) FROM batch_data"
+                                     " WHERE substr(sealed, 1, 5) <> x'0200000001'"),
                      0);
-    assert_int_equal(number(f, "SELECT count(*) FROM meta WHERE name = 'sealed'"
-                               " AND substr(value, 1, 5) = x'0200000001'"),
+    assert_int_equal(ks_db_number(f, "SELECT count(*) FROM meta WHERE name = 'sealed'"
+                                     " AND substr(value, 1, 5) = x'0200000001'"),
                      1);
     assert_int_equal(softhsm_make(f->dir, "tok", KS_FIXTURE_PIN, "tdsa-wrap"), 0);
     ks_fixture_uri(f, "tok", "tdsa-wrap", PIN_VALUE);
@@ -166,7 +141,7 @@ static void half_sealed_rows_are_for_one_command_only(void **state)
 
     fill(f);
     ks_fixture_active(f, "z", "damaged");
-    edit(f, "UPDATE key SET sealed = x'00112233' WHERE key_id = 'z'");
+    ks_db_edit(f, "UPDATE key SET sealed = x'00112233' WHERE key_id = 'z'");
     next.encryptor = KS_ENCRYPTOR_AESGCM;
     EXPECT(f, TDSA_E_STORE, ks_rewrap(f->s, &w, &f->err));
     assert_non_null(strstr(f->err.text, "share of key z, epoch 0"));
@@ -189,7 +164,7 @@ static void half_sealed_rows_are_for_one_command_only(void **state)
     ks_fixture_reopen(f);
     all_is_there(f);
     /* a row in clear is no row any more */
-    edit(f, "UPDATE key SET sealed = x'00' || zeroblob(40) WHERE key_id = 'k'");
+    ks_db_edit(f, "UPDATE key SET sealed = x'00' || zeroblob(40) WHERE key_id = 'k'");
     EXPECT(f, TDSA_E_STORE, ks_key_open(f->s, "k", 0, &(tdsa_secret *){NULL}, &f->err));
 }
 
@@ -203,7 +178,7 @@ static void a_share_that_does_not_open_keeps_the_old_key(void **state)
 
     fill(f);
     ks_fixture_active(f, "z", "damaged");
-    edit(f, "UPDATE key SET public_part = x'00' WHERE key_id = 'z'");
+    ks_db_edit(f, "UPDATE key SET public_part = x'00' WHERE key_id = 'z'");
     EXPECT(f, TDSA_E_STORE, ks_rotate_data_key(f->s, &r, &f->err));
     assert_non_null(strstr(f->err.text, "share of key z, epoch 0, does not open under data key 1"));
     OK(f, ks_data_key_status(f->s, &info, &f->err));
@@ -213,13 +188,13 @@ static void a_share_that_does_not_open_keeps_the_old_key(void **state)
     all_is_there(f);
     ks_fixture_reopen(f);
     all_is_there(f);
-    edit(f, "UPDATE key SET public_part = (SELECT public_part FROM key WHERE key_id = 'k')"
-            " WHERE key_id = 'z'");
+    ks_db_edit(f, "UPDATE key SET public_part = (SELECT public_part FROM key WHERE key_id = 'k')"
+                  " WHERE key_id = 'z'");
     OK(f, ks_rotate_data_key(f->s, &r, &f->err));
     assert_true(r.resumed);
     OK(f, ks_data_key_status(f->s, &info, &f->err));
     assert_false(info.rotating || info.chained);
-    assert_int_equal(number(f, "SELECT count(*) FROM data_key WHERE number = 1"), 0);
+    assert_int_equal(ks_db_number(f, "SELECT count(*) FROM data_key WHERE number = 1"), 0);
 }
 
 static void a_batch_that_does_not_open_is_emptied(void **state)
@@ -229,10 +204,11 @@ static void a_batch_that_does_not_open_is_emptied(void **state)
 
     fill(f);
     ks_fixture_batch(f, "k", 2, KS_BATCH_FREE, 7, 2, 100);
-    edit(f, "UPDATE batch SET lane = 8 WHERE seq = 2");
+    ks_db_edit(f, "UPDATE batch SET lane = 8 WHERE seq = 2");
     OK(f, ks_rotate_data_key(f->s, &r, &f->err));
     assert_int_equal(r.damaged, 1);
-    assert_int_equal(number(f, "SELECT count(*) FROM batch_data WHERE length(sealed) = 0"), 1);
+    assert_int_equal(ks_db_number(f, "SELECT count(*) FROM batch_data WHERE length(sealed) = 0"),
+                     1);
     all_is_there(f);
 }
 
@@ -244,9 +220,9 @@ static void a_row_whose_key_is_gone_says_so(void **state)
     ks_stats after;
 
     fill(f);
-    edit(f, "CREATE TABLE kept AS SELECT sealed FROM key WHERE key_id = 'k'");
+    ks_db_edit(f, "CREATE TABLE kept AS SELECT sealed FROM key WHERE key_id = 'k'");
     OK(f, ks_rotate_data_key(f->s, &r, &f->err));
-    edit(f, "UPDATE key SET sealed = (SELECT sealed FROM kept) WHERE key_id = 'k'");
+    ks_db_edit(f, "UPDATE key SET sealed = (SELECT sealed FROM kept) WHERE key_id = 'k'");
     ks_get_stats(f->s, &before);
     EXPECT(f, TDSA_E_STORE, ks_key_open(f->s, "k", 0, &(tdsa_secret *){NULL}, &f->err));
     assert_non_null(strstr(f->err.text, "data key 1 is gone"));
@@ -261,11 +237,11 @@ static void too_many_data_keys_are_refused(void **state)
 
     fill(f);
     shut(f);
-    edit(f, "INSERT INTO data_key SELECT 2, 1, wrapped, NULL FROM data_key");
+    ks_db_edit(f, "INSERT INTO data_key SELECT 2, 1, wrapped, NULL FROM data_key");
     refused(f, TDSA_E_STORE, "data keys of the database are damaged");
-    edit(f, "UPDATE data_key SET state = 2");
+    ks_db_edit(f, "UPDATE data_key SET state = 2");
     refused(f, TDSA_E_STORE, "data keys of the database are damaged");
-    edit(f, "DELETE FROM data_key WHERE number = 2");
+    ks_db_edit(f, "DELETE FROM data_key WHERE number = 2");
     refused(f, TDSA_E_STORE, "no current data key");
 }
 
@@ -303,14 +279,14 @@ static void the_old_wrapping_key_is_destroyed_on_request(void **state)
 
     fill(f);
     OK(f, ks_rotate_wrapping_key(f->s, &w, &f->err));
-    edit(f, "CREATE TABLE kept AS SELECT wrapped FROM data_key"); /* a copy of the database */
+    ks_db_edit(f, "CREATE TABLE kept AS SELECT wrapped FROM data_key"); /* a copy of the database */
     ks_fixture_reopen(f);
     all_is_there(f);
     OK(f, ks_rotate_wrapping_key(f->s, &w, &f->err));
     ks_fixture_reopen(f);
     all_is_there(f);
     shut(f);
-    edit(f, "UPDATE data_key SET wrapped = (SELECT wrapped FROM kept)");
+    ks_db_edit(f, "UPDATE data_key SET wrapped = (SELECT wrapped FROM kept)");
     refused(f, TDSA_E_WRAPPING, w.old_check_value);
 }
 

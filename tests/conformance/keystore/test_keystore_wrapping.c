@@ -366,7 +366,7 @@ static void of_two_keys_of_one_name_the_right_one_is_taken(void **state)
 }
 
 typedef struct {
-    void *library;
+    void *module;
     CK_FUNCTION_LIST *f;
 } host;
 
@@ -377,8 +377,8 @@ static host host_begin(void)
     host h = {dlopen(softhsm_module(), RTLD_NOW | RTLD_LOCAL), NULL};
     void *symbol = NULL;
 
-    assert_non_null(h.library);
-    symbol = dlsym(h.library, "C_GetFunctionList");
+    assert_non_null(h.module);
+    symbol = dlsym(h.module, "C_GetFunctionList");
     memcpy(&get, &symbol, sizeof get);
     assert_int_equal(get(&h.f), CKR_OK);
     assert_int_equal(h.f->C_Initialize(&args), CKR_OK);
@@ -427,7 +427,7 @@ static void a_module_of_the_application_is_left_as_it_was(void **state)
     assert_int_equal(h.f->C_GetSessionInfo(session, &info), CKR_OK);
     assert_int_equal(info.state, CKS_RO_USER_FUNCTIONS);
     assert_int_equal(h.f->C_Finalize(NULL), CKR_OK);
-    (void)dlclose(h.library);
+    (void)dlclose(h.module);
     ks_fixture_reopen(f);
     share_is_there(f);
 }
@@ -442,7 +442,7 @@ static void the_module_is_finalised_when_it_was_ours(void **state)
     }
     h = host_begin(); /* would say CKR_CRYPTOKI_ALREADY_INITIALIZED */
     assert_int_equal(h.f->C_Finalize(NULL), CKR_OK);
-    (void)dlclose(h.library);
+    (void)dlclose(h.module);
 }
 
 static struct CMUnitTest with(struct CMUnitTest test, const ks_variant *variant)
