@@ -82,6 +82,7 @@ typedef struct {
 ks_memory *ks_memory_of(ks_backend *b) TDSA_NONNULL;
 /** Replaces *out, whose old bytes are wiped; false (nothing changed) without memory. */
 bool ks_memory_copy(uint8_t **out, size_t *out_len, const uint8_t *bytes, size_t len);
+void ks_memory_drop_keys(ks_memory *m) TDSA_NONNULL;
 /** Wipes what a key has; false when there is no row of it. */
 bool ks_memory_key_wipe(ks_memory *m, const char *key_id, bool tombstone);
 /** Of one key, or all (NULL). */
@@ -101,6 +102,28 @@ void ks_memory_void_before(ks_memory *m, const char *key_id, uint32_t epoch);
 /** All batches of a key, or all (NULL). */
 void ks_memory_drop_batches(ks_memory *m, const char *key_id);
 
+tdsa_status ks_memory_key_insert(ks_backend *b, const ks_key_row *row, tdsa_err *err);
+tdsa_status ks_memory_key_update(ks_backend *b, const ks_key_row *row, ks_key_state from,
+                                 tdsa_err *err);
+tdsa_status ks_memory_key_move(ks_backend *b, const char *key_id, uint32_t epoch, ks_key_state from,
+                               ks_key_state to, tdsa_err *err);
+tdsa_status ks_memory_key_add(ks_backend *b, const ks_key_row *row, tdsa_err *err);
+tdsa_status ks_memory_key_restore(ks_backend *b, const ks_key_row *row, tdsa_err *err);
+tdsa_status ks_memory_key_has_share(ks_backend *b, bool *out, tdsa_err *err);
+tdsa_status ks_memory_key_rows(ks_backend *b, const char *key_id, ks_key_state state,
+                               ks_key_row_fn fn, void *ctx, tdsa_err *err);
+tdsa_status ks_memory_key_drop(ks_backend *b, const char *key_id, uint32_t epoch, tdsa_err *err);
+tdsa_status ks_memory_key_set_attrs(ks_backend *b, const char *key_id, const char *label,
+                                    const uint8_t *attrs, size_t attrs_len, tdsa_err *err);
+tdsa_status ks_memory_key_set_limit(ks_backend *b, const char *key_id, int64_t limit,
+                                    tdsa_err *err);
+tdsa_status ks_memory_key_get(ks_backend *b, const char *key_id, ks_key_row_fn fn, void *ctx,
+                              tdsa_err *err);
+tdsa_status ks_memory_key_each(ks_backend *b, const char *after, size_t limit, ks_key_row_fn fn,
+                               void *ctx, tdsa_err *err);
+tdsa_status ks_memory_key_labelled(ks_backend *b, const char *label, const ks_key_page *page,
+                                   ks_key_row_fn fn, void *ctx, tdsa_err *err);
+tdsa_status ks_memory_key_delete(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err);
 tdsa_status ks_memory_batch_insert(ks_backend *b, const ks_batch_row *row, tdsa_err *err);
 tdsa_status ks_memory_batch_move(ks_backend *b, const uint8_t *beta, ks_batch_state from,
                                  ks_batch_state to, tdsa_err *err);
