@@ -38,6 +38,15 @@ typedef struct {
     const uint64_t *burnt; /* mask per block, when asked for */
 } ks_batch_row;
 
+typedef struct {
+    const uint8_t *id; /* KS_OBJECT_ID_LEN; NULL: it has another length */
+    uint64_t created_ms;
+    bool is_sealed;
+    const uint8_t *value, *sealed; /* one of them */
+    size_t value_len, sealed_len;
+} ks_object_row;
+
+typedef bool (*ks_object_row_fn)(void *ctx, const ks_object_row *row);
 typedef bool (*ks_key_row_fn)(void *ctx, const ks_key_row *row);
 typedef bool (*ks_batch_row_fn)(void *ctx, const ks_batch_row *row);
 
@@ -58,15 +67,21 @@ typedef struct {
 typedef bool (*ks_data_key_row_fn)(void *ctx, const ks_data_key_row *row);
 
 /** Columns that hold sealed records, in the order in which they are sealed again. */
-typedef enum { KS_SEALED_KEY = 1, KS_SEALED_BATCH = 2, KS_SEALED_META = 3 } ks_sealed_table;
+typedef enum {
+    KS_SEALED_KEY = 1,
+    KS_SEALED_BATCH = 2,
+    KS_SEALED_META = 3,
+    KS_SEALED_OBJECT = 4
+} ks_sealed_table;
 
 /** A row with a sealed record, with what names the row and what is bound to the record. Of meta it may be a
  * value that is not sealed. */
 typedef struct {
     ks_sealed_table table;
-    ks_key_row key;     /* KEY: key_id, epoch, public part */
-    ks_batch_row batch; /* BATCH: the public columns */
-    const char *name;   /* META */
+    ks_key_row key;       /* KEY: key_id, epoch, public part */
+    ks_batch_row batch;   /* BATCH: the public columns */
+    const char *name;     /* META */
+    ks_object_row object; /* OBJECT: id, created_ms */
     const uint8_t *sealed;
     size_t sealed_len;
 } ks_sealed_row;
@@ -79,15 +94,16 @@ typedef struct {
     const char *after;    /* key id or name; "": from the start */
     uint32_t after_epoch; /* of key id `after` */
     const uint8_t *after_beta;
+    const uint8_t *after_object; /* KS_OBJECT_ID_LEN; NULL: from the start */
     size_t limit;
 } ks_sealed_query;
 
-/** A record in place of another one; of a key_id and epoch, a beta, or a name. */
+/** A record in place of another one; of a key_id and epoch, a beta, a name, or an object's id. */
 typedef struct {
     ks_sealed_table table;
     const char *id; /* key id or name */
     uint32_t epoch;
-    const uint8_t *beta;
+    const uint8_t *beta, *object;
     const uint8_t *was, *now; /* `was` goes, or nothing happens */
     size_t was_len, now_len;
 } ks_reseal;
@@ -112,6 +128,13 @@ typedef struct {
     const char *after;
     size_t limit;
 } ks_key_page;
+
+/** Objects behind one, in the order of created_ms (as a number with sign) and id, so many at most. */
+typedef struct {
+    uint64_t after_ms;
+    const uint8_t *after_id; /* NULL: from after_ms on */
+    size_t limit;
+} ks_object_query;
 
 /** Whether a query leaves the lane open. */
 static inline bool ks_any_lane(const ks_batch_query *q)
@@ -150,7 +173,7 @@ typedef struct {
     tdsa_status (*key_add)(ks_backend *b, const ks_key_row *row, tdsa_err *err);
     /* a RESTORED row where there is none but REGISTERED ones, which go; else TDSA_E_CONFLICT */
     tdsa_status (*key_restore)(ks_backend *b, const ks_key_row *row, tdsa_err *err);
-    /* whether any row holds a share */
+    /* whether any row holds a share, or a sealed object */
     tdsa_status (*key_has_share)(ks_backend *b, bool *out, tdsa_err *err);
     /* all rows of a key (NULL: of all) in a state (0: in any), ascending by key id and epoch */
     tdsa_status (*key_rows)(ks_backend *b, const char *key_id, ks_key_state state, ks_key_row_fn fn,
@@ -215,6 +238,11 @@ typedef struct {
     tdsa_status (*partial_collect)(ks_backend *b, uint64_t before_ms, uint64_t *left,
                                    tdsa_err *err);
 
+    tdsa_status (*object_put)(ks_backend *b, const ks_object_row *row, tdsa_err *err);
+    tdsa_status (*object_each)(ks_backend *b, const ks_object_query *q, ks_object_row_fn fn,
+                               void *ctx, tdsa_err *err);
+    tdsa_status (*object_delete)(ks_backend *b, const uint8_t *id, tdsa_err *err);
+
     tdsa_status (*meta_put)(ks_backend *b, const char *name, const uint8_t *value, size_t len,
                             tdsa_err *err);
     /* insert only when absent: TDSA_E_CONFLICT otherwise */
@@ -233,13 +261,13 @@ typedef struct {
     /* new wrapped forms of `count` keys, all or none: TDSA_E_CONFLICT when one is not as in `was` */
     tdsa_status (*data_key_wrap)(ks_backend *b, const ks_data_key_row *now,
                                  const ks_data_key_row *was, size_t count, tdsa_err *err);
-    /* deletes an OLD one: TDSA_E_CONFLICT when a row of key or batch does not begin with `head` */
+    /* deletes an OLD one: TDSA_E_CONFLICT when a row of key, batch or object does not begin with `head` */
     tdsa_status (*data_key_drop)(ks_backend *b, uint32_t number, const uint8_t *head,
                                  tdsa_err *err);
     tdsa_status (*data_key_unchain)(ks_backend *b, uint32_t number, tdsa_err *err);
     tdsa_status (*sealed_each)(ks_backend *b, const ks_sealed_query *q, ks_sealed_row_fn fn,
                                void *ctx, tdsa_err *err);
-    /* rows of key and batch that do not begin with `head` */
+    /* rows of key, batch and object that do not begin with `head` */
     tdsa_status (*sealed_count)(ks_backend *b, const uint8_t *head, uint64_t *out, tdsa_err *err);
     /* in one commit, while data key `number` is CURRENT: else TDSA_E_CONFLICT */
     tdsa_status (*reseal)(ks_backend *b, uint32_t number, const ks_reseal *rows, size_t count,

@@ -62,6 +62,7 @@ static void memory_close(ks_backend *b)
     ks_memory_drop_batches(m, NULL);
     ks_memory_drop_partials(m, NULL);
     ks_memory_drop_deletions(m, NULL);
+    ks_memory_drop_objects(m);
     while (m->lanes != NULL) {
         memory_lane *l = m->lanes;
 
@@ -134,6 +135,9 @@ const ks_backend_ops ks_backend_memory = {
     .partial_get = ks_memory_partial_get,
     .partial_fail = ks_memory_partial_fail,
     .partial_collect = ks_memory_partial_collect,
+    .object_put = ks_memory_object_put,
+    .object_each = ks_memory_object_each,
+    .object_delete = ks_memory_object_delete,
     .meta_put = ks_memory_meta_put,
     .meta_create = ks_memory_meta_create,
     .meta_get = ks_memory_meta_get,

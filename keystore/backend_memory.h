@@ -51,6 +51,16 @@ struct memory_partial {
     ks_partial row;
 };
 
+typedef struct memory_object memory_object;
+struct memory_object {
+    memory_object *next; /* ascending by created_ms and id */
+    uint8_t id[KS_OBJECT_ID_LEN];
+    uint64_t created_ms;
+    bool is_sealed;
+    uint8_t *value, *sealed;
+    size_t value_len, sealed_len;
+};
+
 typedef struct memory_meta memory_meta;
 struct memory_meta {
     memory_meta *next;
@@ -75,6 +85,7 @@ typedef struct {
     memory_lane *lanes;
     memory_partial *partials;
     memory_deletion *deletions;
+    memory_object *objects;
     memory_meta *metas;
     uint64_t starts, burns, purges, key_changes;
 } ks_memory;
@@ -144,6 +155,11 @@ tdsa_status ks_memory_purge_all(ks_backend *b, const ks_marks *at_least, uint64_
                                 tdsa_err *err);
 tdsa_status ks_memory_seq_raise(ks_backend *b, const char *key_id, uint32_t epoch, uint64_t lane,
                                 uint64_t seq, tdsa_err *err);
+void ks_memory_drop_objects(ks_memory *m) TDSA_NONNULL;
+tdsa_status ks_memory_object_put(ks_backend *b, const ks_object_row *row, tdsa_err *err);
+tdsa_status ks_memory_object_each(ks_backend *b, const ks_object_query *query, ks_object_row_fn fn,
+                                  void *ctx, tdsa_err *err);
+tdsa_status ks_memory_object_delete(ks_backend *b, const uint8_t *id, tdsa_err *err);
 tdsa_status ks_memory_meta_put(ks_backend *b, const char *name, const uint8_t *value, size_t len,
                                tdsa_err *err);
 tdsa_status ks_memory_meta_create(ks_backend *b, const char *name, const uint8_t *value, size_t len,

@@ -108,6 +108,9 @@ tdsa_status ks_memory_sealed_count(ks_backend *b, const uint8_t *head, uint64_t 
     for (const memory_batch *k = m->batches; k != NULL; k = k->next) {
         *out += wanted(k->sealed, k->sealed_len, head) ? 1 : 0;
     }
+    for (const memory_object *o = m->objects; o != NULL; o = o->next) {
+        *out += wanted(o->sealed, o->sealed_len, head) ? 1 : 0;
+    }
     return TDSA_OK;
 }
 
@@ -211,6 +214,21 @@ static void next_meta(ks_memory *m, const ks_sealed_query *q, ks_sealed_row_fn f
     }
 }
 
+/* In the order of their age; each begins with the head when it is done. */
+static void each_object(ks_memory *m, const ks_sealed_query *q, ks_sealed_row_fn fn, void *ctx)
+{
+    size_t left = q->limit;
+
+    for (const memory_object *o = m->objects; o != NULL && left > 0; o = o->next) {
+        ks_sealed_row row = {.table = q->table, .sealed = o->sealed, .sealed_len = o->sealed_len};
+
+        if (wanted(o->sealed, o->sealed_len, q->head)) {
+            row.object = (ks_object_row){.id = o->id, .created_ms = o->created_ms};
+            left = fn(ctx, &row) ? left - 1 : 0;
+        }
+    }
+}
+
 tdsa_status ks_memory_sealed_each(ks_backend *b, const ks_sealed_query *q, ks_sealed_row_fn fn,
                                   void *ctx, tdsa_err *err)
 {
@@ -226,6 +244,9 @@ tdsa_status ks_memory_sealed_each(ks_backend *b, const ks_sealed_query *q, ks_se
         break;
     case KS_SEALED_META:
         next_meta(m, q, fn, ctx);
+        break;
+    case KS_SEALED_OBJECT:
+        each_object(m, q, fn, ctx);
         break;
     }
     return TDSA_OK;
@@ -250,6 +271,12 @@ static uint8_t **record_of(ks_memory *m, const ks_reseal *r, size_t **len)
         if (strcmp(v->name, r->id) == 0) {
             *len = &v->len;
             return &v->value;
+        }
+    }
+    for (memory_object *o = m->objects; r->table == KS_SEALED_OBJECT && o != NULL; o = o->next) {
+        if (memcmp(o->id, r->object, KS_OBJECT_ID_LEN) == 0) {
+            *len = &o->sealed_len;
+            return &o->sealed;
         }
     }
     return NULL;

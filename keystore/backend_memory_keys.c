@@ -395,6 +395,9 @@ tdsa_status ks_memory_key_has_share(ks_backend *b, bool *out, tdsa_err *err)
     for (const memory_key *k = ks_memory_of(b)->keys; k != NULL && !*out; k = k->next) {
         *out = k->state != KS_KEY_REGISTERED && k->state != KS_KEY_DELETED;
     }
+    for (const memory_object *o = ks_memory_of(b)->objects; o != NULL && !*out; o = o->next) {
+        *out = o->is_sealed;
+    }
     return TDSA_OK;
 }
 

@@ -132,7 +132,7 @@ TDSA_MUST_USE tdsa_status ks_sql_migrate(ks_sql *q, ks_sql_conn *c, bool create,
 
 /* ---- inside a transaction ---- */
 
-/** A key row changed. */
+/** A key row or an object changed. */
 TDSA_MUST_USE tdsa_status ks_sql_key_changed(ks_sql *q, tdsa_status st, tdsa_err *err) TDSA_NONNULL;
 /** Adds 1 to a counter and gives the new value. */
 TDSA_MUST_USE tdsa_status ks_sql_count(ks_sql *q, const char *name, uint64_t *out, tdsa_err *err)
@@ -214,6 +214,12 @@ tdsa_status ks_sql_partial_get(ks_backend *b, const uint8_t *beta, uint32_t inde
 tdsa_status ks_sql_partial_fail(ks_backend *b, const uint8_t *beta, uint32_t index, tdsa_err *err);
 tdsa_status ks_sql_partial_collect(ks_backend *b, uint64_t before_ms, uint64_t *left,
                                    tdsa_err *err);
+tdsa_status ks_sql_object_put(ks_backend *b, const ks_object_row *row, tdsa_err *err);
+tdsa_status ks_sql_object_each(ks_backend *b, const ks_object_query *query, ks_object_row_fn fn,
+                               void *ctx, tdsa_err *err);
+tdsa_status ks_sql_object_delete(ks_backend *b, const uint8_t *id, tdsa_err *err);
+/** The blob in a column, when it is as long as an object's id; else NULL. */
+const uint8_t *ks_sql_object_id(ks_stmt *b, unsigned column) TDSA_NONNULL;
 tdsa_status ks_sql_data_key_each(ks_backend *b, ks_data_key_row_fn fn, void *ctx, tdsa_err *err);
 tdsa_status ks_sql_data_key_add(ks_backend *b, const ks_data_key_row *row, tdsa_err *err);
 tdsa_status ks_sql_data_key_wrap(ks_backend *b, const ks_data_key_row *now,

@@ -161,7 +161,10 @@ static tdsa_status count_all(ks_sql *q, const uint8_t *head, uint64_t *out, tdsa
 
     *out = 0;
     st = count_one(q, KS_SQL_SEALED_KEY_COUNT, head, out, err);
-    return st == TDSA_OK ? count_one(q, KS_SQL_SEALED_BATCH_COUNT, head, out, err) : st;
+    if (st == TDSA_OK) {
+        st = count_one(q, KS_SQL_SEALED_BATCH_COUNT, head, out, err);
+    }
+    return st == TDSA_OK ? count_one(q, KS_SQL_SEALED_OBJECT_COUNT, head, out, err) : st;
 }
 
 tdsa_status ks_sql_sealed_count(ks_backend *b, const uint8_t *head, uint64_t *out, tdsa_err *err)
@@ -226,12 +229,16 @@ static ks_stmt sealed_query(ks_sql *q, const ks_sealed_query *query)
 {
     static const ks_sql_id which[] = {[KS_SEALED_KEY] = KS_SQL_SEALED_KEYS,
                                       [KS_SEALED_BATCH] = KS_SQL_SEALED_BATCHES,
-                                      [KS_SEALED_META] = KS_SQL_SEALED_METAS};
+                                      [KS_SEALED_META] = KS_SQL_SEALED_METAS,
+                                      [KS_SEALED_OBJECT] = KS_SQL_SEALED_OBJECTS};
+    const uint8_t *id = query->after_object;
     ks_stmt b = ks_stmt_use(q, which[query->table]);
 
     ks_arg_bytes(&b, query->head, KS_SEAL_HEAD_LEN);
     if (query->table == KS_SEALED_BATCH) {
         ks_arg_bytes(&b, query->after_beta, KS_BETA_LEN);
+    } else if (query->table == KS_SEALED_OBJECT) {
+        ks_arg_bytes(&b, id, id != NULL ? KS_OBJECT_ID_LEN : 0);
     } else {
         ks_arg_text(&b, query->after);
     }
@@ -262,6 +269,11 @@ static ks_sealed_row sealed_row(ks_stmt *b, ks_sealed_table table)
     case KS_SEALED_META:
         row.name = ks_col_text(b, 0);
         row.sealed = ks_col_blob(b, 1, &row.sealed_len);
+        break;
+    case KS_SEALED_OBJECT:
+        row.object.id = ks_sql_object_id(b, 0);
+        row.object.created_ms = (uint64_t)ks_col_int(b, 1);
+        row.sealed = ks_col_blob(b, 2, &row.sealed_len);
         break;
     }
     return row;
@@ -296,11 +308,14 @@ static tdsa_status reseal_one(ks_sql *q, const ks_reseal *r, tdsa_err *err)
 {
     static const ks_sql_id which[] = {[KS_SEALED_KEY] = KS_SQL_RESEAL_KEY,
                                       [KS_SEALED_BATCH] = KS_SQL_RESEAL_BATCH,
-                                      [KS_SEALED_META] = KS_SQL_RESEAL_META};
+                                      [KS_SEALED_META] = KS_SQL_RESEAL_META,
+                                      [KS_SEALED_OBJECT] = KS_SQL_RESEAL_OBJECT};
     ks_stmt b = ks_stmt_use(q, which[r->table]);
 
     if (r->table == KS_SEALED_BATCH) {
         ks_arg_bytes(&b, r->beta, KS_BETA_LEN);
+    } else if (r->table == KS_SEALED_OBJECT) {
+        ks_arg_bytes(&b, r->object, KS_OBJECT_ID_LEN);
     } else {
         ks_arg_text(&b, r->id);
     }

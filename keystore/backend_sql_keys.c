@@ -1,6 +1,6 @@
 #include "keystore/backend_sql.h"
 
-/* Every change of a key row raises the counter of key changes in the same transaction. */
+/* Every change of a key row or an object raises the counter of key changes in the same transaction. */
 tdsa_status ks_sql_key_changed(ks_sql *q, tdsa_status st, tdsa_err *err)
 {
     if (st == TDSA_OK) {

@@ -65,6 +65,9 @@ const ma_text ks_mariadb_text[KS_SQL_COUNT] = {
                       " WHERE " KEY_ALIVE " AND NOT EXISTS (SELECT 1 FROM lane WHERE key_id = ?1"
                       " AND epoch = ?2 AND lane = ?3)"},
 
+    [KS_SQL_OBJECT_PUT] =
+        {.first = "INSERT INTO object (id, created_ms, value, sealed) VALUES (?1, ?2, ?3, ?4)"
+                  " ON DUPLICATE KEY UPDATE created_ms = ?2, value = ?3, sealed = ?4"},
     [KS_SQL_META_PUT] = {.first = "INSERT INTO meta (name, value) VALUES (?1, ?2)"
                                   " ON DUPLICATE KEY UPDATE value = ?2"},
     [KS_SQL_META_CREATE] = {.first = "INSERT INTO meta (name, value) SELECT ?1, ?2 FROM DUAL"

@@ -110,6 +110,7 @@ ks_seal_place ks_key_place(const char *key_id, uint32_t epoch, const uint8_t *pu
 /** Everything that the rest of the code relies on in a row; else TDSA_E_STORE. */
 TDSA_MUST_USE tdsa_status ks_check_key_row(const ks_key_row *row, tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status ks_check_batch_row(const ks_batch_row *row, tdsa_err *err) TDSA_NONNULL;
+TDSA_MUST_USE tdsa_status ks_check_object_row(const ks_object_row *row, tdsa_err *err) TDSA_NONNULL;
 /** Else TDSA_E_BAD_INPUT. */
 TDSA_MUST_USE tdsa_status ks_check_deletion(const ks_deletion *d, tdsa_err *err) TDSA_NONNULL;
 /** Counts and logs a row that is refused (TDSA_E_STORE); gives st back; call inside. */
@@ -133,6 +134,8 @@ typedef struct {
 } ks_keyed;
 ks_keyed ks_keyed_of(ks *s) TDSA_NONNULL;
 bool ks_keyed_next(ks_keyed *k, tdsa_status *st, tdsa_err *err) TDSA_NONNULL;
+/** The same, and for what is not sealed one run that needs no data key. */
+bool ks_keyed_next_when(ks_keyed *k, bool sealed, tdsa_status *st, tdsa_err *err) TDSA_NONNULL;
 /** Inside, with unlock_mu held: makes stale keys those of the database without the encryptor; false: that
  * must be asked. */
 bool ks_ring_follow(ks *s) TDSA_NONNULL;
@@ -184,10 +187,12 @@ TDSA_MUST_USE tdsa_status ks_rotation_begin(ks *s, const ks_encryptor_use *use, 
 /** The rest of a rotation from keys->old (no secret: rows in clear) to keys->current. Call outside. */
 TDSA_MUST_USE tdsa_status ks_seal_all(ks *s, ks_rotation *r, const ks_ring *keys, tdsa_err *err)
     TDSA_NONNULL;
-/** Where batches and sealed values belong; `bound` is filled and must live as long. */
+/** Where batches, sealed values and objects belong; `bound` is filled and must live as long. */
 TDSA_MUST_USE tdsa_status ks_batch_place(ks_seal_place *out, tdsa_buf *bound,
                                          const ks_batch_row *row, tdsa_err *err) TDSA_NONNULL;
 ks_seal_place ks_meta_place(const char *name) TDSA_NONNULL;
+ks_seal_place ks_object_place(uint8_t bound[sizeof(uint64_t)], const uint8_t id[KS_OBJECT_ID_LEN],
+                              uint64_t created_ms) TDSA_NONNULL;
 /** Fails when the stored data key belongs to another encryptor than the configured one. */
 TDSA_MUST_USE tdsa_status ks_data_key_check(ks *s, tdsa_err *err) TDSA_NONNULL;
 

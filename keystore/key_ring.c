@@ -37,6 +37,18 @@ bool ks_keyed_next(ks_keyed *k, tdsa_status *st, tdsa_err *err)
     return *st == TDSA_OK;
 }
 
+bool ks_keyed_next_when(ks_keyed *k, bool sealed, tdsa_status *st, tdsa_err *err)
+{
+    if (sealed) {
+        return ks_keyed_next(k, st, err);
+    }
+    if (k->runs++ == 0) {
+        ks_enter(k->s);
+        return true;
+    }
+    return false;
+}
+
 /* The current key by way of the one before it, when that is in memory; inside. */
 static tdsa_status follow_chain(ks *s, const ks_stored_keys *rows, ks_ring *out, tdsa_err *err)
 {

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/secret.h"
+#include "keystore/object.h"
 #include "keystore/server.h"
 
 /**
@@ -150,7 +151,7 @@ void ks_fork_prepare(ks *s) TDSA_NONNULL;
 void ks_fork_parent(ks *s) TDSA_NONNULL;
 /** One small durable write: the database answers, and has room for a burn or lease. */
 TDSA_MUST_USE tdsa_status ks_ping(ks *s, tdsa_err *err) TDSA_NONNULL;
-/** Changes whenever any process changed a key row; equal values mean nothing to re-read. */
+/** Changes whenever any process changed a key row or an object; equal values mean nothing to re-read. */
 TDSA_MUST_USE tdsa_status ks_change_counter(ks *s, uint64_t *out, tdsa_err *err) TDSA_NONNULL;
 /** A number no other process or earlier start had: the lane of this combiner instance. */
 uint64_t ks_lane(const ks *s) TDSA_NONNULL;
@@ -431,7 +432,7 @@ typedef struct {
     char check_value[16];                   /* of the wrapping key, in hex; "" for none */
     bool rotating;                          /* some rows may still be sealed under old_number */
     uint32_t old_number;
-    uint64_t rows_left; /* shares and batches that are not under the current key */
+    uint64_t rows_left; /* shares, batches and objects that are not under the current key */
     bool chained; /* who has the key before this one can come to it: a rotation has not ended */
 } ks_data_key_info;
 TDSA_MUST_USE tdsa_status ks_data_key_status(ks *s, ks_data_key_info *out, tdsa_err *err)
@@ -451,7 +452,8 @@ typedef struct {
     /* set by the call */
     bool resumed; /* it ended an earlier rotation, and began none */
     uint32_t number;
-    uint64_t rows, damaged; /* sealed again; batches that did not open and hold nothing any more */
+    /* sealed again; batches and objects that did not open and hold nothing any more */
+    uint64_t rows, damaged;
 } ks_rotation;
 
 /**

@@ -65,19 +65,6 @@ static tdsa_status open_record(ks *s, tdsa_buf *out, const named_value *v, tdsa_
     return tdsa_buf_check(out, err);
 }
 
-/* ks_keyed_next, and for what is not sealed one run that needs no data key. */
-static bool next(ks_keyed *k, bool sealed, tdsa_status *st, tdsa_err *err)
-{
-    if (sealed) {
-        return ks_keyed_next(k, st, err);
-    }
-    if (k->runs++ == 0) {
-        ks_enter(k->s);
-        return true;
-    }
-    return false;
-}
-
 tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *value, size_t len,
                         tdsa_err *err)
 {
@@ -88,7 +75,7 @@ tdsa_status ks_meta_put(ks *s, const char *name, bool sealed, const uint8_t *val
     if (st != TDSA_OK) {
         return st;
     }
-    for (ks_keyed k = ks_keyed_of(s); next(&k, sealed, &st, err);) {
+    for (ks_keyed k = ks_keyed_of(s); ks_keyed_next_when(&k, sealed, &st, err);) {
         st = make_record(s, &record, &v, err);
         if (st == TDSA_OK) {
             st = s->backend->ops->meta_put(s->backend, name, record.data, record.len, err);
@@ -107,7 +94,7 @@ tdsa_status ks_meta_create(ks *s, const char *name, bool sealed, const uint8_t *
     if (st != TDSA_OK) {
         return st;
     }
-    for (ks_keyed k = ks_keyed_of(s); next(&k, sealed, &st, err);) {
+    for (ks_keyed k = ks_keyed_of(s); ks_keyed_next_when(&k, sealed, &st, err);) {
         st = make_record(s, &record, &v, err);
         if (st == TDSA_OK) {
             st = s->backend->ops->meta_create(s->backend, name, record.data, record.len, err);
@@ -124,7 +111,7 @@ tdsa_status ks_meta_get(ks *s, const char *name, bool sealed, tdsa_buf *out, tds
     if (st != TDSA_OK) {
         return st;
     }
-    for (ks_keyed k = ks_keyed_of(s); next(&k, sealed, &st, err);) {
+    for (ks_keyed k = ks_keyed_of(s); ks_keyed_next_when(&k, sealed, &st, err);) {
         tdsa_buf_clear(&record);
         st = s->backend->ops->meta_get(s->backend, name, &record, err);
         if (st == TDSA_OK) {

@@ -21,6 +21,7 @@ typedef struct {
     ks_reseal r;
     char id[KS_META_NAME_MAX + KS_KEY_ID_MAX + 1];
     uint8_t beta[KS_BETA_LEN];
+    uint8_t object[KS_OBJECT_ID_LEN];
     tdsa_buf was, now;
 } piece;
 
@@ -34,6 +35,8 @@ typedef struct {
     char after[KS_META_NAME_MAX + KS_KEY_ID_MAX + 1]; /* the last row that was looked at */
     uint32_t after_epoch;
     uint8_t after_beta[KS_BETA_LEN];
+    bool after_any; /* after_object is one */
+    uint8_t after_object[KS_OBJECT_ID_LEN];
     size_t seen, count, bytes;
     piece chunk[CHUNK_MAX];
     tdsa_err *err;
@@ -45,6 +48,24 @@ static const ks_data_key *from_of(const rotation *t)
     return t->from.secret != NULL ? &t->from : NULL;
 }
 
+/* The same of an object. */
+static tdsa_status place_of_object(rotation *t, const ks_object_row *o, ks_seal_place *place,
+                                   tdsa_buf *bound)
+{
+    uint8_t *room = tdsa_buf_extend(bound, sizeof o->created_ms);
+
+    if (room == NULL) {
+        return TDSA_FAIL(t->err, TDSA_E_NO_MEMORY, "no memory for a rotation");
+    }
+    if (o->id == NULL) {
+        return TDSA_FAIL(t->err, TDSA_E_STORE, "a sealed object has no id: restore a backup");
+    }
+    memcpy(t->after_object, o->id, sizeof t->after_object);
+    t->after_any = true;
+    *place = ks_object_place(room, t->after_object, o->created_ms);
+    return TDSA_OK;
+}
+
 /* What names the row, and where its record belongs. */
 static tdsa_status place_of(rotation *t, const ks_sealed_row *row, ks_seal_place *place,
                             tdsa_buf *bound)
@@ -53,6 +74,9 @@ static tdsa_status place_of(rotation *t, const ks_sealed_row *row, ks_seal_place
                              : row->table == KS_SEALED_BATCH ? row->batch.key_id
                                                              : row->name;
 
+    if (row->table == KS_SEALED_OBJECT) {
+        return place_of_object(t, &row->object, place, bound);
+    }
     if (name == NULL) {
         return TDSA_FAIL(t->err, TDSA_E_STORE, "a sealed row has no name: restore a backup");
     }
@@ -69,6 +93,8 @@ static tdsa_status place_of(rotation *t, const ks_sealed_row *row, ks_seal_place
         (void)strncpy(t->after, name, sizeof t->after - 1);
         *place = ks_meta_place(t->after);
         return TDSA_OK;
+    case KS_SEALED_OBJECT:
+        break;
     }
     return TDSA_FAIL(t->err, TDSA_E_INTERNAL, "a row of no table");
 }
@@ -77,10 +103,12 @@ static void keep_place(const rotation *t, piece *p)
 {
     memcpy(p->id, t->after, sizeof p->id);
     memcpy(p->beta, t->after_beta, sizeof p->beta);
+    memcpy(p->object, t->after_object, sizeof p->object);
     p->r = (ks_reseal){.table = t->table,
                        .id = p->id,
                        .epoch = t->after_epoch,
                        .beta = p->beta,
+                       .object = p->object,
                        .was = p->was.data,
                        .was_len = p->was.len,
                        .now = p->now.data,
@@ -94,11 +122,11 @@ static bool take_damaged(rotation *t)
         t->st = TDSA_OK; /* a value that is not sealed */
         return false;
     }
-    if (t->table == KS_SEALED_BATCH) { /* nobody can use it: what is left of it goes */
-        t->st = TDSA_OK;
+    if (t->table == KS_SEALED_BATCH || t->table == KS_SEALED_OBJECT) {
+        t->st = TDSA_OK; /* nobody can use it: what is left of it goes */
         t->r->damaged++;
-        tdsa_logf(t->s->log, TDSA_LOG_WARN, KS_LOGGER, "a batch that does not open is emptied: %s",
-                  t->err->text);
+        tdsa_logf(t->s->log, TDSA_LOG_WARN, KS_LOGGER, "%s that does not open is emptied: %s",
+                  t->table == KS_SEALED_BATCH ? "a batch" : "an object", t->err->text);
         return true;
     }
     t->st = TDSA_FAIL(t->err, TDSA_E_STORE,
@@ -175,9 +203,13 @@ static tdsa_status store_chunk(rotation *t)
 static tdsa_status run_chunk(rotation *t)
 {
     const uint32_t wanted = t->r->rows_per_commit == 0 ? CHUNK_USUAL : t->r->rows_per_commit;
-    const ks_sealed_query q = {t->table,      t->head,
-                               t->after,      t->after_epoch,
-                               t->after_beta, wanted < CHUNK_MAX ? wanted : CHUNK_MAX};
+    const ks_sealed_query q = {t->table,
+                               t->head,
+                               t->after,
+                               t->after_epoch,
+                               t->after_beta,
+                               t->after_any ? t->after_object : NULL,
+                               wanted < CHUNK_MAX ? wanted : CHUNK_MAX};
     ks *s = t->s;
     tdsa_status st;
 
@@ -197,7 +229,8 @@ static tdsa_status run_chunk(rotation *t)
 
 static tdsa_status seal_all(rotation *t)
 {
-    static const ks_sealed_table tables[] = {KS_SEALED_KEY, KS_SEALED_BATCH, KS_SEALED_META};
+    static const ks_sealed_table tables[] = {KS_SEALED_KEY, KS_SEALED_BATCH, KS_SEALED_META,
+                                             KS_SEALED_OBJECT};
     ks *s = t->s;
     tdsa_status st;
 

@@ -43,6 +43,17 @@ tdsa_status ks_check_batch_row(const ks_batch_row *row, tdsa_err *err)
     return TDSA_OK;
 }
 
+tdsa_status ks_check_object_row(const ks_object_row *row, tdsa_err *err)
+{
+    if (row->id == NULL || row->created_ms > KS_SEQ_MAX ||
+        !blob_ok(row->value, row->value_len, KS_OBJECT_MAX) ||
+        !blob_ok(row->sealed, row->sealed_len, KS_OBJECT_MAX + KS_SEAL_OVERHEAD) ||
+        (row->is_sealed ? row->value_len : row->sealed_len) > 0) {
+        return TDSA_FAIL(err, TDSA_E_STORE, "a row of table object is damaged");
+    }
+    return TDSA_OK;
+}
+
 tdsa_status ks_check_deletion(const ks_deletion *d, tdsa_err *err)
 {
     const bool odd = (d->serial & 1) != 0;

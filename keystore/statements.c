@@ -29,6 +29,8 @@
     " ON CONFLICT (name) DO UPDATE SET value = counter.value + 1"
 /* a sealed record that does not begin with ?1: it is under another data key */
 #define NOT_UNDER(column) "length(" column ") > 0 AND substr(" column ", 1, 5) <> ?1"
+/* what is sealed of an object whose id nobody edited */
+#define SEALED_OBJECT NOT_UNDER("sealed") " AND length(id) = 16"
 /* ?4 is the highest index that is burnt */
 #define BURN(condition)                                                                         \
     "INSERT INTO block (beta, block, mask) SELECT ?1, ?2, ?3"                                   \
@@ -98,7 +100,10 @@ const ks_sql_statement ks_sql_common[KS_SQL_COUNT] = {
                               "ti"},
     [KS_SQL_KEY_STATE] = {"SELECT state FROM \"key\" WHERE key_id = ?1 AND epoch = ?2", "ti"},
     [KS_SQL_KEY_LIVE] = {"SELECT 1 FROM \"key\" WHERE key_id = ?1 AND state <> 4", "t"},
-    [KS_SQL_KEY_HAS_SHARE] = {"SELECT 1 FROM \"key\" WHERE state IN (2, 3, 5, 6, 7) LIMIT 1", ""},
+    [KS_SQL_KEY_HAS_SHARE] = {"SELECT 1 WHERE EXISTS (SELECT 1 FROM \"key\" WHERE state IN"
+                              " (2, 3, 5, 6, 7)) OR EXISTS (SELECT 1 FROM object"
+                              " WHERE sealed IS NOT NULL)",
+                              ""},
     [KS_SQL_KEY_GET] = {"SELECT " KEY_COLUMNS ", sealed FROM \"key\" WHERE key_id = ?1"
                         " ORDER BY state IN (3, 6, 7) DESC, epoch DESC LIMIT 1",
                         "t"},
@@ -189,6 +194,17 @@ const ks_sql_statement ks_sql_common[KS_SQL_COUNT] = {
     [KS_SQL_PARTIAL_COUNT] = {"SELECT count(*) FROM partial", ""},
     [KS_SQL_PARTIAL_DELETE] = {"DELETE FROM partial WHERE key_id = ?1", "t"},
 
+    [KS_SQL_OBJECT_PUT] =
+        {"INSERT INTO object (id, created_ms, value, sealed) VALUES (?1, ?2, ?3, ?4)"
+         " ON CONFLICT (id) DO UPDATE SET created_ms = excluded.created_ms,"
+         " value = excluded.value, sealed = excluded.sealed",
+         "bibb"},
+    [KS_SQL_OBJECT_EACH] = {"SELECT id, created_ms, value, sealed, sealed IS NOT NULL FROM object"
+                            " WHERE created_ms >= ?1 AND (created_ms > ?1 OR id > ?2)"
+                            " AND length(id) = 16 ORDER BY created_ms, id LIMIT ?3",
+                            "ibi"},
+    [KS_SQL_OBJECT_DELETE] = {"DELETE FROM object WHERE id = ?1", "b"},
+
     [KS_SQL_META_PUT] = {"INSERT INTO meta (name, value) VALUES (?1, ?2)"
                          " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                          "tb"},
@@ -238,14 +254,19 @@ const ks_sql_statement ks_sql_common[KS_SQL_COUNT] = {
     [KS_SQL_SEALED_METAS] = {"SELECT name, value FROM meta WHERE " NOT_UNDER(
                                  "value") " AND name > ?2 ORDER BY name LIMIT ?3",
                              "bti"},
+    [KS_SQL_SEALED_OBJECTS] = {"SELECT id, created_ms, sealed FROM object WHERE " SEALED_OBJECT
+                               " AND id > ?2 ORDER BY id LIMIT ?3",
+                               "bbi"},
     [KS_SQL_SEALED_KEY_COUNT] = {"SELECT count(*) FROM \"key\" WHERE " NOT_UNDER("sealed"), "b"},
     [KS_SQL_SEALED_BATCH_COUNT] = {"SELECT count(*) FROM batch_data JOIN batch"
                                    " ON batch.beta = batch_data.beta WHERE " NOT_UNDER("sealed"),
                                    "b"},
+    [KS_SQL_SEALED_OBJECT_COUNT] = {"SELECT count(*) FROM object WHERE " SEALED_OBJECT, "b"},
     [KS_SQL_RESEAL_KEY] = {"UPDATE \"key\" SET sealed = ?3"
                            " WHERE key_id = ?1 AND epoch = ?2 AND sealed = ?4",
                            "tibb"},
     [KS_SQL_RESEAL_BATCH] = {"UPDATE batch_data SET sealed = ?2 WHERE beta = ?1 AND sealed = ?3",
                              "bbb"},
     [KS_SQL_RESEAL_META] = {"UPDATE meta SET value = ?2 WHERE name = ?1 AND value = ?3", "tbb"},
+    [KS_SQL_RESEAL_OBJECT] = {"UPDATE object SET sealed = ?2 WHERE id = ?1 AND sealed = ?3", "bbb"},
 };

@@ -59,6 +59,16 @@ static const ks_data_key_row first_key = {.number = 1,
                                           .chained_len = 30};
 static const uint8_t no_head[KS_SEAL_HEAD_LEN] = {9};
 
+#define OBJECT(tag) ((const uint8_t[KS_OBJECT_ID_LEN]){tag})
+
+static const ks_object_row clear_object = {
+    .id = OBJECT(1), .created_ms = 7, .value = bytes, .value_len = 9};
+static const ks_object_row sealed_object = {.id = OBJECT(2),
+                                            .created_ms = 6,
+                                            .is_sealed = true,
+                                            .sealed = bytes,
+                                            .sealed_len = sizeof bytes};
+
 /* ---- rows to begin with ---- */
 
 static tdsa_status active_key(ks_backend *b, const char *key_id, tdsa_err *err)
@@ -97,6 +107,8 @@ tdsa_status fault_rows(ks_backend *b, tdsa_err *err)
     st = st == TDSA_OK ? b->ops->partial_burn(b, &p, &burns, err) : st;
     st = st == TDSA_OK ? b->ops->seq_raise(b, "act", 0, 1, 3, err) : st;
     st = st == TDSA_OK ? b->ops->data_key_add(b, &first_key, err) : st;
+    st = st == TDSA_OK ? b->ops->object_put(b, &clear_object, err) : st;
+    st = st == TDSA_OK ? b->ops->object_put(b, &sealed_object, err) : st;
     return st == TDSA_OK ? b->ops->meta_put(b, "m", bytes, 4, err) : st;
 }
 
@@ -201,6 +213,20 @@ OPERATION(partial_get)
     return st;
 }
 
+static bool note_object(void *ctx, const ks_object_row *row)
+{
+    tdsa_buf_appendf(ctx, "%u %llu %d %zu %zu;", row->id[0], (unsigned long long)row->created_ms,
+                     row->is_sealed, row->value_len, row->sealed_len);
+    return true;
+}
+
+OPERATION(object_each)
+{
+    const ks_object_query q = {.after_ms = 0, .after_id = NULL, .limit = 10};
+
+    return b->ops->object_each(b, &q, note_object, out, err);
+}
+
 OPERATION(meta_get)
 {
     return b->ops->meta_get(b, "m", out, err);
@@ -265,6 +291,11 @@ OPERATION(sealed_metas)
     return sealed(b, KS_SEALED_META, out, err);
 }
 
+OPERATION(sealed_objects)
+{
+    return sealed(b, KS_SEALED_OBJECT, out, err);
+}
+
 OPERATION(sealed_count)
 {
     uint64_t number = 0;
@@ -302,13 +333,14 @@ OPERATION(data_key_unchain)
 OPERATION(reseal)
 {
     const ks_reseal rows[] = {
-        {KS_SEALED_KEY, "act", 0, NULL, bytes, bytes, sizeof bytes, 60},
-        {KS_SEALED_BATCH, NULL, 0, BETA(1), bytes, bytes, sizeof bytes, 61},
-        {KS_SEALED_META, "m", 0, NULL, bytes, bytes, 4, 62},
+        {KS_SEALED_KEY, "act", 0, NULL, NULL, bytes, bytes, sizeof bytes, 60},
+        {KS_SEALED_BATCH, NULL, 0, BETA(1), NULL, bytes, bytes, sizeof bytes, 61},
+        {KS_SEALED_META, "m", 0, NULL, NULL, bytes, bytes, 4, 62},
+        {KS_SEALED_OBJECT, NULL, 0, NULL, OBJECT(2), bytes, bytes, sizeof bytes, 63},
     };
 
     NOTHING_GIVEN;
-    return b->ops->reseal(b, 1, rows, 3, err);
+    return b->ops->reseal(b, 1, rows, sizeof rows / sizeof rows[0], err);
 }
 
 /* A row that is sealed under the current data key, which the transaction checks. */
@@ -510,6 +542,30 @@ OPERATION(seq_raise)
     return b->ops->seq_raise(b, "act", 0, 1, 4, err);
 }
 
+OPERATION(object_put)
+{
+    ks_object_row row = sealed_object;
+
+    NOTHING_GIVEN;
+    row.id = OBJECT(3);
+    return b->ops->object_put(b, &row, err);
+}
+
+OPERATION(object_replace)
+{
+    ks_object_row row = clear_object;
+
+    NOTHING_GIVEN;
+    row.value_len = 30;
+    return b->ops->object_put(b, &row, err);
+}
+
+OPERATION(object_delete)
+{
+    NOTHING_GIVEN;
+    return b->ops->object_delete(b, OBJECT(2), err);
+}
+
 OPERATION(meta_put)
 {
     NOTHING_GIVEN;
@@ -580,6 +636,10 @@ const fault_operation fault_operations[] = {
     ONE(partial_fail),
     ONE(partial_collect),
     ONE(seq_raise),
+    LISTS(object_each),
+    ONE(object_put),
+    ONE(object_replace),
+    ONE(object_delete),
     ONE(meta_put),
     ONE(meta_create),
     ONE(counter_next),
@@ -587,6 +647,7 @@ const fault_operation fault_operations[] = {
     LISTS(sealed_keys),
     LISTS(sealed_batches),
     LISTS(sealed_metas),
+    LISTS(sealed_objects),
     ONE(sealed_count),
     ONE(data_key_add),
     ONE(data_key_wrap),

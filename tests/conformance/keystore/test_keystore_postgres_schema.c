@@ -37,6 +37,14 @@ static void expect(pg_session *s, const char *query, const char *want)
     assert_string_equal(got, want);
 }
 
+static void is_newest(pg_session *s)
+{
+    char want[32];
+
+    (void)snprintf(want, sizeof want, "tdsa %u", *PG_DRIVER->migration_count);
+    expect(s, "SELECT program || ' ' || version FROM schema_version", want);
+}
+
 static void tables_are_made_once_by_many_processes(void **state)
 {
     pg_session *s = *state;
@@ -59,9 +67,25 @@ static void tables_are_made_once_by_many_processes(void **state)
         assert_int_equal(waitpid(child[i], &status, 0), child[i]);
         assert_int_equal(status, 0);
     }
-    expect(s, "SELECT program || ' ' || version FROM schema_version", "tdsa 1");
+    is_newest(s);
     s->cfg.create_tables = false;
     OK(s, ks_create_tables(&s->cfg, &s->err));
+}
+
+static void an_older_schema_is_brought_forward(void **state)
+{
+    pg_session *s = *state;
+
+    OK(s, ks_create_tables(&s->cfg, &s->err));
+    pg_admin(s, "INSERT INTO %s.meta VALUES ('old', 'x'); UPDATE %s.schema_version SET version = 1;"
+                "DROP TABLE %s.object");
+    s->cfg.create_tables = false;
+    not_opened(s, "schema version 1, this program needs");
+    s->cfg.create_tables = true;
+    OK(s, ks_create_tables(&s->cfg, &s->err));
+    is_newest(s);
+    expect(s, "SELECT count(*) FROM meta WHERE name = 'old'", "1");
+    expect(s, "SELECT count(*) FROM object", "0");
 }
 
 static void an_empty_schema_is_told(void **state)
@@ -320,6 +344,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pg_session_setup, pg_session_teardown)
     const struct CMUnitTest tests[] = {
         TEST(tables_are_made_once_by_many_processes),
+        TEST(an_older_schema_is_brought_forward),
         TEST(an_empty_schema_is_told),
         TEST(a_newer_schema_is_left_alone),
         TEST(a_lost_table_is_not_made_again),

@@ -39,16 +39,32 @@ static void share_is_there(ks_fixture *f)
     tdsa_secret_free(share);
 }
 
+static const ks_object private = {
+    .id = {1}, .sealed = true, .bytes = (const uint8_t *)"private", .len = 7};
+
 static void fill(ks_fixture *f)
 {
     ks_fixture_active(f, "k", "the share");
     ks_fixture_batch(f, "k", 1, KS_BATCH_FREE, 7, 1, 100);
     OK(f, ks_meta_put(f->s, "sealed", true, (const uint8_t *)"value", 6, &f->err));
+    OK(f, ks_object_put(f->s, &private, &f->err));
+}
+
+static bool is_private(void *ctx, const ks_object *o)
+{
+    size_t *n = ctx;
+
+    assert_true(o->sealed);
+    assert_int_equal(o->len, private.len);
+    assert_memory_equal(o->bytes, private.bytes, o->len);
+    (*n)++;
+    return true;
 }
 
 static void all_is_there(ks_fixture *f)
 {
     TDSA_SCOPED_BUF value = TDSA_BUF_EMPTY;
+    size_t objects = 0;
     ks_batch *b = NULL;
 
     share_is_there(f);
@@ -57,6 +73,8 @@ static void all_is_there(ks_fixture *f)
     ks_batch_free(b);
     OK(f, ks_meta_get(f->s, "sealed", true, &value, &f->err));
     assert_string_equal((const char *)value.data, "value");
+    OK(f, ks_object_each(f->s, is_private, &objects, &f->err));
+    assert_int_equal(objects, 1);
 }
 
 /* Changes to the encryptor of `next`, and opens with it. */

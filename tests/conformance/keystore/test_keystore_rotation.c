@@ -19,6 +19,32 @@ static bool has_key(const ks_fixture *f)
     return f->variant->encryptor != KS_ENCRYPTOR_NONE;
 }
 
+#define OBJECTS 20u /* more than one page */
+
+static void put_object(ks_fixture *f, uint8_t tag, bool sealed)
+{
+    uint8_t bytes[100];
+    ks_object o = {.id = {tag}, .sealed = sealed, .created_ms = tag, .bytes = bytes};
+
+    memset(bytes, tag, sizeof bytes);
+    o.len = tag;
+    OK(f, ks_object_put(f->s, &o, &f->err));
+}
+
+static bool see_object(void *ctx, const ks_object *o)
+{
+    uint8_t *next = ctx;
+
+    assert_int_equal(o->id[0], *next);
+    assert_int_equal(o->sealed, *next != 3);
+    assert_int_equal(o->len, *next);
+    for (size_t i = 0; i < o->len; i++) {
+        assert_int_equal(o->bytes[i], *next);
+    }
+    (*next)++;
+    return true;
+}
+
 /* Rows of every kind that is sealed. */
 static void fill(ks_fixture *f)
 {
@@ -38,6 +64,9 @@ static void fill(ks_fixture *f)
     OK(f, ks_lease(f->s, ks_fixture_beta(1), 0, 10, &f->err));
     OK(f, ks_burn(f->s, ks_fixture_beta(2), 0, 0xf0, &f->err));
     OK(f, ks_batch_move(f->s, ks_fixture_beta(3), KS_BATCH_FREE, KS_BATCH_VOID, &f->err));
+    for (uint8_t tag = 0; tag < OBJECTS; tag++) {
+        put_object(f, tag, tag != 3);
+    }
     OK(f, ks_meta_put(f->s, "sealed", true, text, sizeof text, &f->err));
     /* not sealed, and looks as if */
     OK(f, ks_meta_put(f->s, "plain", false, (const uint8_t *)"\x02\0\0\0\x01 plain", 12, &f->err));
@@ -59,7 +88,10 @@ static void all_is_there(ks_fixture *f)
     uint8_t data[100];
     uint64_t count = 0;
     ks_batch *b = NULL;
+    uint8_t next = 0;
 
+    OK(f, ks_object_each(f->s, see_object, &next, &f->err));
+    assert_int_equal(next, OBJECTS);
     share_is(f, "k", 0, "the share");
     share_is(f, "k", 1, "of epoch 1");
     share_is(f, "other", 0, "another share");
@@ -127,6 +159,8 @@ static void note(void *ctx, uint64_t done, uint64_t total)
     p->total = total;
 }
 
+#define SEALED (3 + BATCHES + OBJECTS - 1) /* rows that are counted before they are sealed again */
+
 static void every_row_is_sealed_under_the_new_key(void **state)
 {
     ks_fixture *f = *state;
@@ -144,9 +178,9 @@ static void every_row_is_sealed_under_the_new_key(void **state)
         OK(f, ks_rotate_data_key(f->s, &r, &f->err));
         assert_false(r.resumed);
         assert_int_equal(r.number, number);
-        assert_int_equal(r.rows, 3 + BATCHES + 1);
+        assert_int_equal(r.rows, SEALED + 1);
         assert_int_equal(r.damaged, 0);
-        assert_true(p.calls > 4 && p.done == 3 + BATCHES && p.total == p.done);
+        assert_true(p.calls > 4 && p.done == SEALED && p.total == p.done);
         all_is_under(f, number);
         all_is_there(f);
         reopen(f);
@@ -168,6 +202,35 @@ static void what_is_stored_later_is_under_the_new_key(void **state)
         reopen(f);
         share_is(f, "later", 0, "a later share");
     }
+}
+
+/* Bytes of it that nobody can open any more do not keep an old key alive. */
+static void an_object_that_does_not_open_is_emptied(void **state)
+{
+    ks_fixture *f = *state;
+    const ks_object_row row = {.id = (const uint8_t[KS_OBJECT_ID_LEN]){99},
+                               .created_ms = 99,
+                               .is_sealed = true,
+                               .sealed = (const uint8_t *)"\x02\0\0\0\x01 nobody sealed this",
+                               .sealed_len = 24};
+    ks_rotation r = {0};
+    ks_stats before;
+    ks_stats after;
+
+    fill(f);
+    if (!has_key(f)) {
+        return;
+    }
+    OK(f, f->s->backend->ops->object_put(f->s->backend, &row, &f->err));
+    OK(f, ks_rotate_data_key(f->s, &r, &f->err));
+    assert_int_equal(r.damaged, 1);
+    all_is_under(f, 2);
+    ks_get_stats(f->s, &before);
+    all_is_there(f);
+    ks_get_stats(f->s, &after);
+    assert_int_equal(before.rows_refused, after.rows_refused);
+    OK(f, ks_object_delete(f->s, row.id, &f->err));
+    EXPECT(f, TDSA_E_NOT_FOUND, ks_object_delete(f->s, row.id, &f->err));
 }
 
 static void a_store_that_is_locked_is_not_rotated_without_a_pin(void **state)
@@ -327,6 +390,7 @@ static int work(const ks_cfg *cfg, int until, int ready)
     uint8_t beta[KS_BETA_LEN] = {0xaa};
     uint8_t data[200] = {1};
     ks_batch b = {.state = KS_BATCH_FREE, .lane = 99, .count = 64, .members = 7, .key_id = "k"};
+    const ks_object o = {.id = {0xbb}, .sealed = true, .bytes = data, .len = sizeof data};
     TDSA_SCOPED_BUF value = TDSA_BUF_EMPTY;
     ks *s = NULL;
     tdsa_err err = {.text = ""};
@@ -345,6 +409,7 @@ static int work(const ks_cfg *cfg, int until, int ready)
         st = ks_batch_insert(s, &b, &err);
         st = st == TDSA_OK ? ks_batch_get(s, beta, &back, &err) : st;
         ks_batch_free(back);
+        st = st == TDSA_OK ? ks_object_put(s, &o, &err) : st;
         st = st == TDSA_OK ? ks_meta_put(s, "work", true, data, sizeof data, &err) : st;
         tdsa_buf_clear(&value);
         st = st == TDSA_OK ? ks_meta_get(s, "work", true, &value, &err) : st;
@@ -413,6 +478,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_sealed_under_the_new_key),
         cmocka_unit_test(what_is_stored_later_is_under_the_new_key),
+        cmocka_unit_test(an_object_that_does_not_open_is_emptied),
         cmocka_unit_test(a_store_that_is_locked_is_not_rotated_without_a_pin),
         cmocka_unit_test(another_process_follows_without_its_encryptor),
         cmocka_unit_test(a_process_that_slept_asks_its_encryptor),

@@ -11,7 +11,7 @@ typedef struct {
     ks_backend base;
     tdsa_reader in;
     char key_id[300], label[600];
-    uint8_t beta[KS_BETA_LEN];
+    uint8_t beta[KS_BETA_LEN], object[KS_OBJECT_ID_LEN];
 } hostile;
 
 static void require(bool ok)
@@ -153,17 +153,56 @@ static tdsa_status hostile_add(ks_backend *b, const ks_data_key_row *row, tdsa_e
                                             : TDSA_FAIL(err, TDSA_E_CONFLICT, "somebody was first");
 }
 
+/* Up to a page of rows, as if behind any row that the last page ended with. */
+static tdsa_status hostile_objects(ks_backend *b, const ks_object_query *q, ks_object_row_fn fn,
+                                   void *ctx, tdsa_err *err)
+{
+    hostile *h = (hostile *)(void *)b;
+    const size_t rows = tdsa_read_u8(&h->in) % (q->limit + 1);
+    bool more = true;
+
+    (void)err;
+    require(q->limit > 0);
+    for (size_t i = 0; more && i < rows; i++) {
+        const uint8_t kind = tdsa_read_u8(&h->in);
+        ks_object_row row = {.created_ms = (uint64_t)(int64_t)(int8_t)tdsa_read_u8(&h->in)};
+
+        memset(h->object, kind / 4, sizeof h->object);
+        row.id = kind != 255 ? h->object : NULL;
+        row.is_sealed = (kind & 1) != 0;
+        row.value = any_blob(&h->in, &row.value_len);
+        row.sealed = any_blob(&h->in, &row.sealed_len);
+        more = fn(ctx, &row);
+    }
+    return TDSA_OK;
+}
+
 static const ks_backend_ops ops = {.name = "hostile",
                                    .key_has_share = hostile_has_share,
                                    .data_key_add = hostile_add,
                                    .data_key_each = hostile_data_keys,
+                                   .object_each = hostile_objects,
                                    .key_get = hostile_key,
                                    .key_rows = hostile_keys,
                                    .batch_each = hostile_batch,
                                    .batch_move = hostile_move};
 
+/* Each is behind the one before it, and has the bytes that it says. */
+static bool next_object(void *ctx, const ks_object *o)
+{
+    ks_object *last = ctx;
+
+    require(o->bytes != NULL && o->len <= KS_OBJECT_MAX && o->created_ms <= INT64_MAX);
+    require(last->bytes == NULL || o->created_ms > last->created_ms ||
+            (o->created_ms == last->created_ms && memcmp(o->id, last->id, sizeof o->id) > 0));
+    *last = *o;
+    last->bytes = (const uint8_t *)"";
+    return true;
+}
+
 static void use_store(ks *s, tdsa_err *err)
 {
+    ks_object last = {.bytes = NULL};
     const uint8_t beta[KS_BETA_LEN] = {0};
     tdsa_secret *share = NULL;
     ks_key *key = NULL;
@@ -184,6 +223,8 @@ static void use_store(ks *s, tdsa_err *err)
     ks_batch_free(batch);
     st = ks_batch_available(s, "k", NULL, &count, err);
     require(st == TDSA_OK && count <= KS_BATCH_COUNT_MAX);
+    st = ks_object_each(s, next_object, &last, err);
+    require(st == TDSA_OK || err->text[0] != '\0');
 }
 
 /* A wrapped data key, and the check value at its head. */
