@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/encode.h"
+#include "pkcs11-provider/builtin.h"
 
 #define SYSTEM_FILE     "/etc/tdsa/pkcs11.yml"
 #define USER_FILE       "tdsa/pkcs11.yml"
@@ -39,17 +40,42 @@ static tdsa_status find_config(char *out, size_t cap, tdsa_err *err)
     return TDSA_OK;
 }
 
-static tdsa_status read_settings(p11_settings *s, const cfg *c, tdsa_err *err)
+static p11_edwards_point edwards_point_of(const char *word)
 {
-    const char *label = cfg_str(c, "pkcs11.tokenLabel");
-
-    if (label == NULL || label[0] == '\0' || strlen(label) >= sizeof s->token_label) {
-        return TDSA_FAIL(err, TDSA_E_CONFIG, "pkcs11.tokenLabel: 1 to 32 bytes");
+    if (strcmp(word, "der") == 0) {
+        return P11_EDWARDS_DER;
     }
-    memcpy(s->token_label, label, strlen(label) + 1);
+    return strcmp(word, "raw") == 0 ? P11_EDWARDS_RAW : P11_EDWARDS_AUTO;
+}
+
+static void read_settings(p11_settings *s, const cfg *c)
+{
     s->sha1 = cfg_bool(c, "pkcs11.ecdsaSha1");
     s->login_never = strcmp(cfg_str(c, "pkcs11.login"), "never") == 0;
-    return TDSA_OK;
+    s->edwards_point = edwards_point_of(cfg_str(c, "pkcs11.edwardsPoint"));
+}
+
+/* TDSA_PKCS11_VIEW, else pkcs11.view, chooses among the views. */
+static tdsa_status open_views(p11_core *core, tdsa_err *err)
+{
+    const char *given = secure_getenv("TDSA_PKCS11_VIEW");
+    const char *wanted =
+        given != NULL && given[0] != '\0' ? given : cfg_str(core->config, "pkcs11.view");
+    const tdsa_status st = p11_views_new(&core->views, core->config, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    core->view = p11_view_of_process(&core->views, wanted);
+    if (core->view == NULL) {
+        return TDSA_FAIL(err, TDSA_E_CONFIG,
+                         "there is no view \"%s\" (TDSA_PKCS11_VIEW, pkcs11.view): auto, all, ssh, "
+                         "openssl or one of pkcs11.views",
+                         wanted);
+    }
+    tdsa_logf(&core->log->sink, TDSA_LOG_DEBUG, "view", "this program gets the view \"%s\"",
+              core->view->name);
+    return p11_slots_new(&core->slots, &core->views, core->config, err);
 }
 
 /* Equal for all processes and hosts that are the same client: a hash of our public keys. */
@@ -121,7 +147,8 @@ static tdsa_status open_parts(p11_core *core, tdsa_err *err)
         st = cfg_load(&core->config, &source, NULL, err);
     }
     if (st == TDSA_OK) {
-        st = read_settings(&core->settings, core->config, err);
+        read_settings(&core->settings, core->config);
+        st = open_views(core, err);
     }
     if (st == TDSA_OK) {
         st = cfg_participant_new(&core->participant, core->config, &core->log->sink, err);
@@ -130,9 +157,7 @@ static tdsa_status open_parts(p11_core *core, tdsa_err *err)
         st = make_serial(core, err);
     }
     for (unsigned i = GRP_P256; st == TDSA_OK && i < GRP_CURVE_END; i++) {
-        if (i != GRP_ED25519) {
-            st = grp_open(&core->curves[i], (grp_curve)i, err);
-        }
+        st = grp_open(&core->curves[i], (grp_curve)i, err);
     }
     if (st == TDSA_OK) {
         st = open_audit(core, err);
@@ -140,7 +165,10 @@ static tdsa_status open_parts(p11_core *core, tdsa_err *err)
     if (st == TDSA_OK) {
         st = open_store(core, err);
     }
-    return st == TDSA_OK ? open_engine(core, err) : st;
+    if (st == TDSA_OK) {
+        st = open_engine(core, err);
+    }
+    return st == TDSA_OK ? p11_builtin_objects(core, err) : st;
 }
 
 tdsa_status p11_core_open(p11_core **out, p11_log *log, tdsa_err *err)
@@ -156,7 +184,7 @@ tdsa_status p11_core_open(p11_core **out, p11_log *log, tdsa_err *err)
     core->log = log;
     st = p11_sessions_init(&core->sessions, err);
     if (st == TDSA_OK) {
-        st = p11_objects_init(&core->objects, err);
+        st = p11_objects_init(&core->objects, core->curves, err);
     }
     if (st == TDSA_OK) {
         st = open_parts(core, err);
@@ -180,6 +208,8 @@ void p11_core_close(p11_core *core)
         grp_close(core->curves[i]);
     }
     cfg_participant_free(core->participant);
+    p11_slots_clear(&core->slots);
+    p11_views_clear(&core->views);
     cfg_free(core->config);
     (void)pthread_mutex_destroy(&core->login_lock);
     free(core);
@@ -198,35 +228,7 @@ void p11_core_logout(p11_core *core)
     atomic_store(&core->logged_in, false);
     ks_lock(core->store);
     part_engine_forget(core->engine);
-}
-
-CK_RV p11_core_rename(p11_call *call, const char *key_id, const p11_names *names)
-{
-    p11_core *core = call->core;
-    char label[KS_LABEL_MAX + 1];
-    TDSA_SCOPED_BUF attrs = TDSA_BUF_EMPTY;
-    part_key_info *info = calloc(1, sizeof *info);
-    size_t index = 0;
-    tdsa_err err;
-    tdsa_status st = TDSA_OK;
-
-    if (info == NULL) {
-        return p11_fail(call, CKR_HOST_MEMORY, "no memory for the names");
-    }
-    p11_names_label_text(names, label);
-    p11_names_encode(&attrs, names);
-    st = tdsa_buf_check(&attrs, &err);
-    if (st == TDSA_OK) {
-        st = part_engine_set_attrs(core->engine, key_id, label, attrs.data, attrs.len, &err);
-    }
-    if (st == TDSA_OK) {
-        st = part_engine_key(core->engine, key_id, info, &err);
-    }
-    if (st == TDSA_OK) {
-        st = p11_objects_put(&core->objects, info, &index, &err);
-    }
-    free(info);
-    return st == TDSA_OK ? CKR_OK : p11_fail_err(call, &err);
+    p11_objects_forget(&core->objects, true);
 }
 
 CK_RV p11_core_random(p11_call *call, CK_BYTE *out, CK_ULONG len)
@@ -246,18 +248,11 @@ CK_RV p11_core_random(p11_call *call, CK_BYTE *out, CK_ULONG len)
 const grp *p11_core_curve(const p11_core *core, grp_curve curve)
 {
     TDSA_ASSERT((unsigned)curve < GRP_CURVE_END);
-    TDSA_ASSERT(core->curves[curve] != NULL); /* object.c leaves other keys out */
+    TDSA_ASSERT(core->curves[curve] != NULL);
     return core->curves[curve];
 }
 
-const grp *p11_core_curve_by_oid(const p11_core *core, const void *oid, size_t len)
+p11_source p11_core_source(const p11_core *core)
 {
-    for (unsigned i = GRP_P256; i < GRP_CURVE_END; i++) {
-        const grp_info *info = core->curves[i] != NULL ? grp_get_info(core->curves[i]) : NULL;
-
-        if (info != NULL && info->oid_len == len && memcmp(info->oid, oid, len) == 0) {
-            return core->curves[i];
-        }
-    }
-    return NULL;
+    return (p11_source){core->store, core->engine, &core->log->sink};
 }

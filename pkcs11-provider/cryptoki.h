@@ -40,6 +40,22 @@ typedef struct ck_interface {
 #    define CKF_FIND_OBJECTS 0x40UL
 #endif
 
+#ifndef CKO_PROFILE
+#    define CKO_PROFILE                   9UL
+#    define CKA_PROFILE_ID                0x601UL
+#    define CKP_BASELINE_PROVIDER         1UL
+#    define CKP_EXTENDED_PROVIDER         2UL
+#    define CKP_AUTHENTICATION_TOKEN      3UL
+#    define CKP_PUBLIC_CERTIFICATES_TOKEN 4UL
+#endif
+#if CRYPTOKI_VERSION_MAJOR < 3
+typedef struct ck_eddsa_params {
+    CK_BBOOL phFlag; /* Ed25519ph */
+    CK_ULONG ulContextDataLen;
+    CK_BYTE *pContextData;
+} CK_EDDSA_PARAMS;
+#endif
+
 /* Version 3.2; p11-kit up to 0.25 has none of it. */
 typedef struct ck_async_data {
     CK_ULONG ulVersion;

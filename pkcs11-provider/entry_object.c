@@ -1,7 +1,8 @@
 /* C_* functions about objects: search, attributes, making and destroying. */
 #include "pkcs11-provider/attributes.h"
+#include "pkcs11-provider/change.h"
 #include "pkcs11-provider/create.h"
-#include "pkcs11-provider/keygen.h"
+#include "pkcs11-provider/destroy.h"
 #include "pkcs11-provider/state.h"
 
 CK_RV C_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *templ, CK_ULONG count)
@@ -54,11 +55,10 @@ CK_RV C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE *templ, CK_ULONG co
 CK_RV C_CopyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *templ,
                    CK_ULONG count, CK_OBJECT_HANDLE *copy)
 {
-    (void)templ;
-    (void)count;
-    (void)copy;
+    const p11_template t = {templ, count};
+
     P11_ENTER_SESSION("C_CopyObject", session);
-    return p11_leave(&call, p11_copy(&call, object));
+    return p11_leave(&call, p11_copy(&call, object, &t, copy));
 }
 
 CK_RV C_DestroyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
@@ -71,10 +71,10 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mech, CK_ATTRIB
                         CK_ULONG public_count, CK_ATTRIBUTE *private_templ, CK_ULONG private_count,
                         CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
 {
-    const p11_templates templates = {{public_templ, private_templ}, {public_count, private_count}};
+    const p11_pair_wish wish = {mech, {public_templ, public_count}, {private_templ, private_count}};
 
     P11_ENTER_SESSION("C_GenerateKeyPair", session);
-    return p11_leave(&call, p11_generate_pair(&call, mech, &templates, public_key, private_key));
+    return p11_leave(&call, p11_generate_pair(&call, &wish, public_key, private_key));
 }
 
 CK_RV C_WrapKey(CK_SESSION_HANDLE session, CK_MECHANISM *mech, CK_OBJECT_HANDLE wrapping_key,

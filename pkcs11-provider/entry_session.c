@@ -4,10 +4,23 @@
 CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify,
                     CK_SESSION_HANDLE *session)
 {
+    const p11_session_wish wish = {.slot = slot, .flags = flags};
+
     (void)application; /* no notifications are ever made */
     (void)notify;
     P11_ENTER("C_OpenSession");
-    return p11_leave(&call, p11_session_open(&call, slot, flags, session));
+    return p11_leave(&call, p11_session_open(&call, &wish, session));
+}
+
+CK_RV p11_open_session_v3(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify,
+                          CK_SESSION_HANDLE *session)
+{
+    const p11_session_wish wish = {.slot = slot, .flags = flags, .v3 = true};
+
+    (void)application;
+    (void)notify;
+    P11_ENTER("C_OpenSession");
+    return p11_leave(&call, p11_session_open(&call, &wish, session));
 }
 
 /* Inside exit() these three answer OK and touch nothing: OpenSSL's own cleanup calls them. */

@@ -1,9 +1,11 @@
 /* The function tables, and the C_* functions that hand them out. They work before C_Initialize. */
 #include <string.h>
 
+#include "pkcs11-provider/session.h"
 #include "pkcs11-provider/slot.h"
 
-/* Each table has a C_GetInfo of its own, which tells that table's version. */
+/* Each table has a C_GetInfo of its own, which tells that table's version, and those of version 3 a
+ * C_OpenSession that remembers it. */
 
 static CK_RV get_info_3_0(CK_INFO *info)
 {
@@ -25,12 +27,13 @@ static CK_FUNCTION_LIST table_2_40 = {
 };
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Woverride-init" /* C_GetInfo */
+#pragma GCC diagnostic ignored "-Woverride-init" /* these two */
 static p11_table_3_0 table_3_0 = {
     .version = {3, 0},
     P11_FUNCTIONS_2_40(ENTRY)
     P11_FUNCTIONS_3_0(ENTRY)
     .C_GetInfo = get_info_3_0,
+    .C_OpenSession = p11_open_session_v3,
 };
 
 static p11_table_3_2 table_3_2 = {
@@ -39,6 +42,7 @@ static p11_table_3_2 table_3_2 = {
     P11_FUNCTIONS_3_0(ENTRY)
     P11_FUNCTIONS_3_2(ENTRY)
     .C_GetInfo = get_info_3_2,
+    .C_OpenSession = p11_open_session_v3,
 };
 #pragma GCC diagnostic pop
 /* clang-format on */

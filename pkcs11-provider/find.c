@@ -5,6 +5,7 @@
 #include "pkcs11-provider/attributes.h"
 #include "pkcs11-provider/session.h"
 #include "pkcs11-provider/state.h"
+#include "pkcs11-provider/viewer.h"
 
 void p11_find_end(p11_find *f)
 {
@@ -13,19 +14,20 @@ void p11_find_end(p11_find *f)
 }
 
 /* Room for one more handle; doubles. */
-static bool reserve(p11_find *f, size_t *capacity)
+static bool reserve(p11_find *f)
 {
+    const size_t capacity = f->capacity == 0 ? 16 : f->capacity * 2;
     p11_found *bigger = NULL;
 
-    if (f->count < *capacity) {
+    if (f->count < f->capacity) {
         return true;
     }
-    *capacity = *capacity == 0 ? 16 : *capacity * 2;
-    bigger = realloc(f->found, *capacity * sizeof *bigger);
+    bigger = realloc(f->found, capacity * sizeof *bigger);
     if (bigger == NULL) {
         return false;
     }
     f->found = bigger;
+    f->capacity = capacity;
     return true;
 }
 
@@ -40,28 +42,86 @@ static int newest_first(const void *a, const void *b)
     return x->handle < y->handle ? -1 : 1;
 }
 
+/* What a search looks for, and the part of the table where that can be. */
+typedef struct {
+    const CK_ATTRIBUTE *templ;
+    CK_ULONG count;
+    const p11_index *index; /* NULL: all of it */
+    const CK_ATTRIBUTE *by; /* the attribute that the index is of */
+} p11_query;
+
+static p11_query plan(const p11_objects *o, const CK_ATTRIBUTE *templ, CK_ULONG count)
+{
+    p11_query q = {.templ = templ, .count = count};
+
+    for (CK_ULONG i = 0; i < count; i++) {
+        if (templ[i].type == CKA_ID && templ[i].ulValueLen > 0) {
+            q.index = &o->by_id;
+            q.by = &templ[i];
+            return q; /* ids differ more than labels */
+        }
+        if (templ[i].type == CKA_LABEL && templ[i].ulValueLen > 0) {
+            q.index = &o->by_label;
+            q.by = &templ[i];
+        }
+    }
+    return q;
+}
+
+/* The candidate after `at`, both index plus one; 0 begins and ends. */
+static size_t next_candidate(const p11_objects *o, const p11_query *q, size_t at)
+{
+    if (q->index == NULL) {
+        return at < o->count ? at + 1 : 0;
+    }
+    return at == 0 ? p11_index_first(q->index, q->by->pValue, q->by->ulValueLen)
+                   : p11_index_next(q->index, at);
+}
+
+/* Adds one object of an entry of the table, if it matches; false: no memory. */
+static bool take_match(p11_call *call, const p11_query *q, size_t index, p11_class cls)
+{
+    const p11_look look = p11_look_of(call);
+    const p11_viewer viewer = p11_viewer_of(call);
+    p11_find *f = &call->session->find;
+    p11_object *o = call->core->objects.at[index];
+
+    if (!p11_viewer_sees(&viewer, o, index, cls) ||
+        !p11_attributes_match(&look, o, cls, q->templ, q->count)) {
+        return true;
+    }
+    if (!reserve(f)) {
+        return false;
+    }
+    f->found[f->count++] = (p11_found){o->created_ms, p11_object_handle(index, cls)};
+    return true;
+}
+
+/* Both objects of a pair, or the one that another entry is. */
+static bool take_entry(p11_call *call, const p11_query *q, size_t index)
+{
+    const p11_object *o = call->core->objects.at[index];
+
+    if (o->kind != P11_PAIR) {
+        return take_match(call, q, index, p11_class_alone(o));
+    }
+    return take_match(call, q, index, P11_PUBLIC_KEY) &&
+           take_match(call, q, index, P11_PRIVATE_KEY);
+}
+
 static CK_RV snapshot(p11_call *call, p11_find *f, const CK_ATTRIBUTE *templ, CK_ULONG count)
 {
-    p11_core *core = call->core;
-    p11_objects *objects = &core->objects;
-    const bool logged_in = p11_logged_in(core);
-    size_t capacity = 0;
+    p11_objects *objects = &call->core->objects;
+    p11_query q;
     CK_RV rv = CKR_OK;
 
     pthread_mutex_lock(&objects->lock);
-    for (size_t i = 0; rv == CKR_OK && i < 2 * objects->count; i++) {
-        const p11_class cls = i % 2 == 0 ? P11_PUBLIC_KEY : P11_PRIVATE_KEY;
-        const p11_key *key = objects->keys[i / 2];
-
-        if (!p11_object_visible(key, cls, logged_in) ||
-            !p11_attributes_match(core, key, cls, templ, count)) {
-            continue;
-        }
-        if (!reserve(f, &capacity)) {
+    q = plan(objects, templ, count);
+    for (size_t at = next_candidate(objects, &q, 0); rv == CKR_OK && at != 0;
+         at = next_candidate(objects, &q, at)) {
+        if (!take_entry(call, &q, at - 1)) {
             rv = p11_fail(call, CKR_HOST_MEMORY, "no memory for the search");
-            break;
         }
-        f->found[f->count++] = (p11_found){key->facts.created_ms, p11_object_handle(i / 2, cls)};
     }
     pthread_mutex_unlock(&objects->lock);
     if (f->count > 1) {
@@ -73,7 +133,7 @@ static CK_RV snapshot(p11_call *call, p11_find *f, const CK_ATTRIBUTE *templ, CK
 CK_RV p11_find_init(p11_call *call, const CK_ATTRIBUTE *templ, CK_ULONG count)
 {
     p11_find *f = &call->session->find;
-    p11_core *core = call->core;
+    const p11_source from = p11_core_source(call->core);
     tdsa_err err;
     CK_RV rv = CKR_OK;
 
@@ -89,8 +149,7 @@ CK_RV p11_find_init(p11_call *call, const CK_ATTRIBUTE *templ, CK_ULONG count)
                             templ[i].type);
         }
     }
-    if (p11_objects_refresh(&core->objects, core->store, core->engine, &core->log->sink, &err) !=
-        TDSA_OK) {
+    if (p11_objects_refresh(&call->core->objects, &from, &err) != TDSA_OK) {
         return p11_fail_err(call, &err);
     }
     rv = snapshot(call, f, templ, count);

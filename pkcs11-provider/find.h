@@ -15,7 +15,7 @@ typedef struct {
 typedef struct {
     bool active;
     p11_found *found; /* owned */
-    size_t count, next;
+    size_t count, capacity, next;
 } p11_find;
 
 void p11_find_end(p11_find *f) TDSA_NONNULL;

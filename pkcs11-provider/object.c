@@ -1,67 +1,102 @@
-#include "pkcs11-provider/object.h"
+#include "pkcs11-provider/object_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "pkcs11-provider/curve.h"
 
-#define FIRST_CAPACITY 64u /* keys; a power of two */
-#define LIST_PAGE      256u
+#define FIRST_CAPACITY 64u /* objects; a power of two */
+#define HANDLES_EACH   2u
 
 CK_OBJECT_HANDLE p11_object_handle(size_t index, p11_class cls)
 {
-    return 2 * ((CK_OBJECT_HANDLE)index + 1) + (cls == P11_PRIVATE_KEY ? 1 : 0);
+    return HANDLES_EACH * ((CK_OBJECT_HANDLE)index + 1) + (cls == P11_PRIVATE_KEY ? 1 : 0);
 }
 
-bool p11_object_visible(const p11_key *key, p11_class cls, bool logged_in)
+/* Room for twice as many; nothing changes on failure. */
+static tdsa_status grow(p11_objects *o, size_t capacity, tdsa_err *err)
 {
-    if (key->state != P11_KEY_LIVE) {
-        return false;
+    p11_object **at = realloc(o->at, capacity * sizeof(p11_object *));
+    tdsa_status st = TDSA_OK;
+
+    if (at == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for %zu objects", capacity);
     }
-    return cls == P11_PUBLIC_KEY ? !key->names.public_hidden : logged_in;
+    o->at = at;
+    st = p11_index_grow(&o->by_key, capacity, err);
+    if (st == TDSA_OK) {
+        st = p11_index_grow(&o->by_id, capacity, err);
+    }
+    if (st == TDSA_OK) {
+        st = p11_index_grow(&o->by_label, capacity, err);
+    }
+    if (st == TDSA_OK) {
+        o->capacity = capacity;
+    }
+    return st;
 }
 
-tdsa_status p11_objects_init(p11_objects *o, tdsa_err *err)
+tdsa_status p11_objects_init(p11_objects *o, grp *const *curves, tdsa_err *err)
 {
-    *o = (p11_objects){0};
+    tdsa_status st = TDSA_OK;
+
+    *o = (p11_objects){.curves = curves};
     if (pthread_mutex_init(&o->lock, NULL) != 0) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no lock for the objects");
     }
-    o->keys = calloc(FIRST_CAPACITY, sizeof *o->keys);
-    o->buckets = calloc(FIRST_CAPACITY, sizeof *o->buckets);
-    if (o->keys == NULL || o->buckets == NULL) {
+    st = grow(o, FIRST_CAPACITY, err);
+    if (st != TDSA_OK) {
         p11_objects_clear(o);
-        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the objects");
     }
-    o->capacity = FIRST_CAPACITY;
-    o->bucket_count = FIRST_CAPACITY;
-    return TDSA_OK;
+    return st;
+}
+
+static void clear_object(p11_object *object)
+{
+    p11_names_clear(&object->names);
+    if (object->item != NULL) {
+        p11_item_clear(object->item);
+        free(object->item);
+        object->item = NULL;
+    }
 }
 
 void p11_objects_clear(p11_objects *o)
 {
     for (size_t i = 0; i < o->count; i++) {
-        p11_names_clear(&o->keys[i]->names);
-        free(o->keys[i]);
+        clear_object(o->at[i]);
+        free(o->at[i]);
     }
-    free(o->keys);
-    free(o->buckets);
+    free(o->at);
+    p11_index_clear(&o->by_key);
+    p11_index_clear(&o->by_id);
+    p11_index_clear(&o->by_label);
     (void)pthread_mutex_destroy(&o->lock);
     *o = (p11_objects){0};
 }
 
-p11_key *p11_objects_lock(p11_objects *o, CK_OBJECT_HANDLE handle, p11_class *cls)
+p11_object *p11_objects_lock(p11_objects *o, CK_OBJECT_HANDLE handle, p11_class *cls)
 {
-    const size_t index = handle / 2; /* 1.. */
+    const bool odd = handle % HANDLES_EACH == 1;
+    p11_object *object = NULL;
 
-    *cls = handle % 2 == 1 ? P11_PRIVATE_KEY : P11_PUBLIC_KEY;
     pthread_mutex_lock(&o->lock);
-    if (index < 1 || index > o->count) {
+    if (handle >= HANDLES_EACH && p11_object_index(handle) < o->count) {
+        object = o->at[p11_object_index(handle)];
+    }
+    if (object == NULL || (odd && object->kind != P11_PAIR)) {
+        *cls = P11_OTHER;
         pthread_mutex_unlock(&o->lock);
         return NULL;
     }
-    return o->keys[index - 1];
+    if (object->kind == P11_PAIR) {
+        *cls = odd ? P11_PRIVATE_KEY : P11_PUBLIC_KEY;
+    } else {
+        *cls = p11_class_alone(object);
+    }
+    return object;
 }
 
 void p11_objects_unlock(p11_objects *o)
@@ -69,61 +104,124 @@ void p11_objects_unlock(p11_objects *o)
     pthread_mutex_unlock(&o->lock);
 }
 
-/* FNV-1a; key ids are chosen by ourselves or by the operator of this very token. */
-static size_t bucket_of(const p11_objects *o, const char *key_id)
+size_t p11_objects_count(p11_objects *o)
 {
-    uint64_t h = 14695981039346656037u;
+    size_t count = 0;
 
-    for (const char *c = key_id; *c != '\0'; c++) {
-        h = (h ^ (uint8_t)*c) * 1099511628211u;
-    }
-    return (size_t)h & (o->bucket_count - 1);
+    pthread_mutex_lock(&o->lock);
+    count = o->count;
+    pthread_mutex_unlock(&o->lock);
+    return count;
 }
 
-/* The live key with this id: index + 1, or 0. A deleted key's id may come back as another key. */
-static size_t find_live(const p11_objects *o, const char *key_id)
+p11_bytes p11_object_id(p11_object *o)
 {
-    size_t at = o->buckets[bucket_of(o, key_id)];
+    const p11_bytes *id = NULL;
 
-    while (at != 0) {
-        const p11_key *key = o->keys[at - 1];
-
-        if (key->state == P11_KEY_LIVE && strcmp(key->facts.key_id, key_id) == 0) {
-            return at;
-        }
-        at = key->next;
+    if (o->kind == P11_ITEM) {
+        id = p11_item_get(o->item, CKA_ID);
+        return id != NULL ? *id : (p11_bytes){NULL, 0};
     }
-    return 0;
+    if (o->names.id.len == 0) {
+        return (p11_bytes){o->facts.default_id, sizeof o->facts.default_id};
+    }
+    return o->names.id;
 }
 
-static void chain(p11_objects *o, size_t index)
+p11_bytes p11_object_label(const p11_object *o)
 {
-    const size_t bucket = bucket_of(o, o->keys[index]->facts.key_id);
+    const p11_bytes *label = NULL;
 
-    o->keys[index]->next = o->buckets[bucket];
-    o->buckets[bucket] = index + 1;
+    if (o->kind != P11_ITEM) {
+        return o->names.label;
+    }
+    label = p11_item_get(o->item, CKA_LABEL);
+    return label != NULL ? *label : (p11_bytes){NULL, 0};
 }
 
-/* Doubles the table and chains everything anew. */
-static tdsa_status grow(p11_objects *o, tdsa_err *err)
+void p11_objects_reindex(p11_objects *o, size_t index)
 {
-    const size_t capacity = o->capacity * 2;
-    size_t *buckets = calloc(capacity, sizeof *buckets);
-    p11_key **keys = realloc(o->keys, capacity * sizeof(p11_key *));
+    p11_object *object = o->at[index];
+    p11_bytes bytes;
 
-    o->keys = keys != NULL ? keys : o->keys;
-    if (buckets == NULL || keys == NULL) {
-        free(buckets);
-        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for %zu keys", capacity);
+    p11_index_remove(&o->by_key, index);
+    p11_index_remove(&o->by_id, index);
+    p11_index_remove(&o->by_label, index);
+    if (object->state != P11_LIVE) {
+        return;
     }
-    free(o->buckets);
-    o->buckets = buckets;
-    o->bucket_count = capacity;
-    o->capacity = capacity;
-    for (size_t i = 0; i < o->count; i++) {
-        chain(o, i);
+    if (object->kind == P11_PAIR && !object->promoted) {
+        p11_index_put(&o->by_key, index, object->facts.key_id, strlen(object->facts.key_id));
+    } else if (object->stored) {
+        p11_index_put(&o->by_key, index, object->store_id, sizeof object->store_id);
     }
+    bytes = p11_object_id(object);
+    p11_index_put(&o->by_id, index, bytes.data, bytes.len);
+    bytes = p11_object_label(object);
+    p11_index_put(&o->by_label, index, bytes.data, bytes.len);
+}
+
+void p11_objects_drop(p11_objects *o, size_t index, p11_state state)
+{
+    o->at[index]->state = state;
+    p11_objects_reindex(o, index);
+    clear_object(o->at[index]);
+}
+
+/* Appends an object, which the table owns from now on; on failure it is freed. */
+static tdsa_status append(p11_objects *o, p11_object *object, size_t *index_out, tdsa_err *err)
+{
+    const tdsa_status st = o->count == o->capacity ? grow(o, o->capacity * 2, err) : TDSA_OK;
+
+    if (st != TDSA_OK) {
+        clear_object(object);
+        free(object);
+        return st;
+    }
+    object->seen = o->round;
+    *index_out = o->count;
+    o->at[o->count++] = object;
+    p11_objects_reindex(o, *index_out);
     return TDSA_OK;
+}
+
+/* Gives an object the contents of another one, which is freed. */
+static void replace(p11_objects *o, size_t index, p11_object *object)
+{
+    p11_object *old = o->at[index];
+
+    clear_object(old);
+    old->facts = object->facts;
+    old->names = object->names;
+    old->item = object->item;
+    old->seen = o->round;
+    free(object);
+    p11_objects_reindex(o, index);
+}
+
+/* ---- keys ---- */
+
+/* A deleted key's id may come back as another key. */
+size_t p11_objects_find_key(const p11_objects *o, const char *key_id)
+{
+    size_t at = p11_index_first(&o->by_key, key_id, strlen(key_id));
+
+    while (at != 0 &&
+           (o->at[at - 1]->kind != P11_PAIR || strcmp(o->at[at - 1]->facts.key_id, key_id) != 0)) {
+        at = p11_index_next(&o->by_key, at);
+    }
+    return at;
+}
+
+size_t p11_objects_find_stored(const p11_objects *o, const uint8_t store_id[KS_OBJECT_ID_LEN])
+{
+    size_t at = p11_index_first(&o->by_key, store_id, KS_OBJECT_ID_LEN);
+
+    while (at != 0 && (!o->at[at - 1]->stored ||
+                       memcmp(o->at[at - 1]->store_id, store_id, KS_OBJECT_ID_LEN) != 0)) {
+        at = p11_index_next(&o->by_key, at);
+    }
+    return at;
 }
 
 /* The names of a key from its own attributes; one made by another tool has none, only a label. */
@@ -139,148 +237,254 @@ static tdsa_status read_names(p11_names *out, const part_key_info *info, tdsa_er
     return TDSA_OK;
 }
 
-static tdsa_status make_key(p11_key **out, const part_key_info *info, tdsa_err *err)
+size_t p11_objects_find_point(const p11_objects *o, const uint8_t *point, size_t len)
 {
-    p11_key *key = calloc(1, sizeof *key);
+    size_t found = 0;
+
+    for (size_t i = 0; i < o->count; i++) {
+        const p11_object *object = o->at[i];
+
+        if (object->kind == P11_PAIR && object->state == P11_LIVE &&
+            object->facts.point_len == len && memcmp(object->facts.point, point, len) == 0) {
+            found = i + 1;
+            if (object->session == 0) {
+                break;
+            }
+        }
+    }
+    return found;
+}
+
+static tdsa_status set_point(p11_key_facts *facts, const uint8_t *point, size_t len, tdsa_err *err)
+{
     uint8_t digest[TDSA_DIGEST_LEN_MAX];
+    const tdsa_status st = tdsa_hash(digest, TDSA_HASH_SHA1, point, len, err);
+
+    TDSA_ASSERT(len <= sizeof facts->point);
+    memcpy(facts->point, point, len);
+    facts->point_len = len;
+    if (st == TDSA_OK) {
+        memcpy(facts->default_id, digest, sizeof facts->default_id);
+    }
+    return st;
+}
+
+static tdsa_status make_pair(p11_object **out, const part_key_info *info, tdsa_err *err)
+{
+    p11_object *object = calloc(1, sizeof *object);
     tdsa_status st = TDSA_OK;
 
     *out = NULL;
-    if (key == NULL) {
+    if (object == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a key");
     }
-    TDSA_ASSERT(info->public_key_len <= sizeof key->facts.point);
-    memcpy(key->facts.key_id, info->key_id, sizeof key->facts.key_id);
-    memcpy(key->facts.point, info->public_key, info->public_key_len);
-    key->facts.point_len = info->public_key_len;
-    key->facts.curve = info->curve;
-    key->facts.policy = info->policy;
-    key->facts.created_ms = info->created_ms;
-    st = tdsa_hash(digest, TDSA_HASH_SHA1, info->public_key, info->public_key_len, err);
+    object->kind = P11_PAIR;
+    object->created_ms = info->created_ms;
+    memcpy(object->facts.key_id, info->key_id, sizeof object->facts.key_id);
+    object->facts.curve = info->curve;
+    object->facts.scheme = info->scheme;
+    object->facts.policy = info->policy;
+    st = set_point(&object->facts, info->public_key, info->public_key_len, err);
     if (st != TDSA_OK) {
-        free(key);
+        free(object);
         return st;
     }
-    memcpy(key->facts.default_id, digest, sizeof key->facts.default_id);
-    *out = key;
+    *out = object;
     return TDSA_OK;
 }
 
-static tdsa_status put_locked(p11_objects *o, const part_key_info *info, size_t *index_out,
-                              tdsa_err *err)
+/* A session key of another process: not shown, only remembered when its time is over. */
+static void pass_over(p11_objects *o, const part_key_info *info, const p11_names *names)
 {
-    const size_t found = find_live(o, info->key_id);
+    const tdsa_clock clock = tdsa_os_clock();
+
+    if (names->session_until_ms < clock.wall_ms(clock.ctx) &&
+        o->leftover_count < P11_LEFTOVERS_MAX) {
+        memcpy(o->leftover[o->leftover_count++], info->key_id, KS_KEY_ID_MAX + 1);
+    }
+}
+
+tdsa_status p11_objects_put_key_locked(p11_objects *o, const part_key_info *info,
+                                       CK_SESSION_HANDLE session, size_t *index_out, tdsa_err *err)
+{
+    const size_t found = p11_objects_find_key(o, info->key_id);
     p11_names names = {0};
-    p11_key *key = NULL;
+    p11_object *object = NULL;
     tdsa_status st = read_names(&names, info, err);
 
-    *index_out = 0;
-    if (st != TDSA_OK) {
-        return st;
+    *index_out = found;
+    if (st == TDSA_OK && found != 0 && o->at[found - 1]->session != 0 &&
+        names.session_until_ms == 0) {
+        /* C_CopyObject made a token object of it: that is another object from now on */
+        o->at[found - 1]->promoted = true;
+        p11_objects_reindex(o, found - 1);
+        p11_names_clear(&names);
+        return p11_objects_put_key_locked(o, info, 0, index_out, err);
     }
-    if (found != 0) {
-        key = o->keys[found - 1];
-        p11_names_clear(&key->names);
-        key->names = names;
-        key->seen = o->round;
-        *index_out = found - 1;
+    if (st == TDSA_OK && found != 0) {
+        object = o->at[found - 1];
+        p11_names_clear(&object->names);
+        object->names = names;
+        object->seen = o->round;
+        p11_objects_reindex(o, found - 1);
         return TDSA_OK;
     }
-    if (o->count == o->capacity) {
-        st = grow(o, err);
+    if (st == TDSA_OK && names.session_until_ms != 0 && session == 0) {
+        pass_over(o, info, &names);
+        p11_names_clear(&names);
+        return TDSA_OK;
     }
-    if (st == TDSA_OK) {
-        st = make_key(&key, info, err);
-    }
+    st = st == TDSA_OK ? make_pair(&object, info, err) : st;
     if (st != TDSA_OK) {
         p11_names_clear(&names);
         return st;
     }
-    key->names = names;
-    key->seen = o->round;
-    *index_out = o->count;
-    o->keys[o->count] = key;
-    o->count++;
-    chain(o, *index_out);
-    return TDSA_OK;
+    object->names = names;
+    object->session = session;
+    st = append(o, object, index_out, err);
+    *index_out += st == TDSA_OK ? 1 : 0;
+    return st;
 }
 
-tdsa_status p11_objects_put(p11_objects *o, const part_key_info *info, size_t *index_out,
-                            tdsa_err *err)
+tdsa_status p11_objects_put_key(p11_objects *o, const part_key_info *info,
+                                CK_SESSION_HANDLE session, size_t *index_out, tdsa_err *err)
 {
     tdsa_status st = TDSA_OK;
 
     pthread_mutex_lock(&o->lock);
-    st = put_locked(o, info, index_out, err);
+    st = p11_objects_put_key_locked(o, info, session, index_out, err);
+    pthread_mutex_unlock(&o->lock);
+    TDSA_ASSERT(st != TDSA_OK || *index_out > 0);
+    *index_out -= st == TDSA_OK ? 1 : 0;
+    return st;
+}
+
+/* ---- items ---- */
+
+static tdsa_status take_bytes(p11_bytes *to, const p11_item *item, CK_ATTRIBUTE_TYPE type,
+                              tdsa_err *err)
+{
+    const p11_bytes *b = p11_item_get(item, type);
+
+    return b == NULL || p11_bytes_set(to, b->data, b->len)
+               ? TDSA_OK
+               : TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a name");
+}
+
+/* CKO_PUBLIC_KEY as it was written down: curve, point and names. */
+static tdsa_status fill_alone(p11_object *object, grp *const *curves, const p11_item *item,
+                              tdsa_err *err)
+{
+    const p11_bytes *params = p11_item_get(item, CKA_EC_PARAMS);
+    const p11_bytes *written = p11_item_get(item, CKA_EC_POINT);
+    const grp *g = params != NULL ? p11_curve_of_params(curves, params->data, params->len) : NULL;
+    const uint8_t *point = NULL;
+    grp_point checked;
+    size_t len = 0;
+    tdsa_status st = TDSA_OK;
+
+    if (g != NULL && written != NULL) {
+        point = p11_point_of(g, written->data, written->len, &len);
+    }
+    if (point == NULL) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "a public key without a curve of ours or a point");
+    }
+    st = grp_point_decode(g, &checked, point, len, err);
+    object->facts.curve = grp_get_info(g)->curve;
+    object->facts.scheme = mpc_scheme_default(object->facts.curve);
+    if (st == TDSA_OK) {
+        st = set_point(&object->facts, point, len, err);
+    }
+    if (st == TDSA_OK) {
+        st = take_bytes(&object->names.id, item, CKA_ID, err);
+    }
+    if (st == TDSA_OK) {
+        st = take_bytes(&object->names.label, item, CKA_LABEL, err);
+    }
+    return st == TDSA_OK ? take_bytes(&object->names.subject, item, CKA_SUBJECT, err) : st;
+}
+
+static tdsa_status fill_item(p11_object *object, grp *const *curves, const p11_item *item,
+                             tdsa_err *err)
+{
+    const p11_bytes *spki = p11_item_get(item, CKA_PUBLIC_KEY_INFO);
+    const uint8_t *point = NULL;
+    const grp *g = spki != NULL ? p11_curve_of_spki(curves, spki->data, spki->len, &point) : NULL;
+
+    object->facts.curve = g != NULL ? grp_get_info(g)->curve : GRP_CURVE_END;
+    object->item = calloc(1, sizeof *object->item);
+    return object->item != NULL ? p11_item_copy(object->item, item, err)
+                                : TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for an object");
+}
+
+/* An object that is in no table yet. */
+static tdsa_status make_item(p11_object **out, const p11_objects *o, const p11_item *item,
+                             const p11_origin *from, tdsa_err *err)
+{
+    const bool alone = p11_item_number(item, CKA_CLASS, CKO_DATA) == CKO_PUBLIC_KEY;
+    p11_object *object = calloc(1, sizeof *object);
+    tdsa_status st = TDSA_OK;
+
+    *out = NULL;
+    if (object == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for an object");
+    }
+    object->kind = alone ? P11_ALONE : P11_ITEM;
+    object->created_ms = from->created_ms;
+    object->session = from->session;
+    object->stored = from->store_id != NULL;
+    if (object->stored) {
+        memcpy(object->store_id, from->store_id, sizeof object->store_id);
+    }
+    st = alone ? fill_alone(object, o->curves, item, err) : fill_item(object, o->curves, item, err);
+    if (st != TDSA_OK) {
+        clear_object(object);
+        free(object);
+        return st;
+    }
+    *out = object;
+    return TDSA_OK;
+}
+
+tdsa_status p11_objects_put_item_locked(p11_objects *o, const p11_item *item,
+                                        const p11_origin *from, size_t *index_out, tdsa_err *err)
+{
+    const size_t found = from->store_id != NULL ? p11_objects_find_stored(o, from->store_id) : 0;
+    p11_object *object = NULL;
+    const tdsa_status st = make_item(&object, o, item, from, err);
+
+    if (st != TDSA_OK) {
+        return st;
+    }
+    if (found != 0) {
+        *index_out = found - 1;
+        replace(o, *index_out, object);
+        return TDSA_OK;
+    }
+    return append(o, object, index_out, err);
+}
+
+tdsa_status p11_objects_put_item(p11_objects *o, const p11_item *item, const p11_origin *from,
+                                 size_t *index_out, tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    pthread_mutex_lock(&o->lock);
+    st = p11_objects_put_item_locked(o, item, from, index_out, err);
     pthread_mutex_unlock(&o->lock);
     return st;
 }
 
-typedef struct {
-    p11_objects *objects;
-    const tdsa_log *log;
-    char last[KS_KEY_ID_MAX + 1];
-    size_t rows;
-    tdsa_status status;
-    tdsa_err *err;
-} list_run;
-
-static bool take_row(void *ctx, const part_key_info *info)
+tdsa_status p11_objects_update_item(p11_objects *o, const p11_item *item, const p11_origin *from,
+                                    size_t index, tdsa_err *err)
 {
-    list_run *run = ctx;
-    size_t index = 0;
-
-    run->rows++;
-    memcpy(run->last, info->key_id, sizeof run->last);
-    if (info->scheme != MPC_SCHEME_ECDSA) { /* the module has no mechanism for such a key */
-        return true;
-    }
-    run->status = put_locked(run->objects, info, &index, run->err);
-    if (run->status == TDSA_E_BAD_INPUT) { /* one odd key must not hide the others */
-        tdsa_logf(run->log, TDSA_LOG_WARN, "objects", "key %s is left out: %s", info->key_id,
-                  run->err->text);
-        run->status = TDSA_OK;
-    }
-    return run->status == TDSA_OK;
-}
-
-static tdsa_status read_all(p11_objects *o, part_engine *engine, const tdsa_log *log, tdsa_err *err)
-{
-    list_run run = {.objects = o, .log = log, .err = err};
-    tdsa_status st = TDSA_OK;
-
-    o->round++;
-    do {
-        const part_key_filter filter = {.after = run.last[0] == '\0' ? NULL : run.last,
-                                        .limit = LIST_PAGE};
-
-        run.rows = 0;
-        st = part_engine_list(engine, &filter, take_row, &run, err);
-        st = st != TDSA_OK ? st : run.status;
-    } while (st == TDSA_OK && run.rows == LIST_PAGE);
-    if (st != TDSA_OK) {
-        return st;
-    }
-    for (size_t i = 0; i < o->count; i++) {
-        if (o->keys[i]->state == P11_KEY_LIVE && o->keys[i]->seen != o->round) {
-            o->keys[i]->state = P11_KEY_GONE;
-        }
-    }
-    return TDSA_OK;
-}
-
-tdsa_status p11_objects_refresh(p11_objects *o, ks *store, part_engine *engine, const tdsa_log *log,
-                                tdsa_err *err)
-{
-    uint64_t counter = 0;
+    p11_object *object = NULL;
     tdsa_status st = TDSA_OK;
 
     pthread_mutex_lock(&o->lock);
-    st = ks_change_counter(store, &counter, err);
-    if (st == TDSA_OK && (!o->loaded || counter != o->counter)) {
-        st = read_all(o, engine, log, err);
-        o->loaded = st == TDSA_OK;
-        o->counter = counter; /* as it was before reading: a later change is seen next time */
+    st = make_item(&object, o, item, from, err);
+    if (st == TDSA_OK) {
+        replace(o, index, object);
     }
     pthread_mutex_unlock(&o->lock);
     return st;

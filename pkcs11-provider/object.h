@@ -3,75 +3,151 @@
 
 #include <pthread.h>
 
+#include "keystore/object.h"
 #include "participant/engine.h"
 #include "pkcs11-provider/cryptoki.h"
+#include "pkcs11-provider/index.h"
+#include "pkcs11-provider/item.h"
 #include "pkcs11-provider/names.h"
 
 /** What never changes in the life of a key. */
 typedef struct {
-    char key_id[KS_KEY_ID_MAX + 1];
+    char key_id[KS_KEY_ID_MAX + 1]; /* "": a public key alone */
     grp_curve curve;
-    mpc_policy policy;
-    uint64_t created_ms;
-    uint8_t point[GRP_POINT_RAW_MAX]; /* SEC 1 uncompressed */
+    mpc_scheme scheme;
+    mpc_policy policy;                /* of a pair */
+    uint8_t point[GRP_POINT_RAW_MAX]; /* SEC 1 uncompressed; Ed25519: its encoding */
     size_t point_len;
     uint8_t default_id[20]; /* SHA-1 of the point */
 } p11_key_facts;
 
 typedef enum {
-    P11_KEY_LIVE,
-    P11_KEY_GONE,    /* deleted; its handles stay dead for ever */
-    P11_KEY_DELETED, /* deleted here through the private key object; the public one may be
-                        destroyed once more without an error */
-} p11_key_state;
+    P11_PAIR,  /* a threshold key: shows as two objects, public and private */
+    P11_ALONE, /* a public key alone: brought in by C_CreateObject, or a copy */
+    P11_ITEM   /* a certificate, data, a profile: a list of attributes */
+} p11_kind;
 
-/** One threshold key; shows as two objects, public and private. */
+typedef enum {
+    P11_LIVE,
+    P11_GONE,    /* its handles stay dead for ever */
+    P11_DELETED, /* a key deleted here through the private key object; the public one may be destroyed
+                    once more without an error */
+} p11_state;
+
+/** An entry of the table. */
 typedef struct {
-    p11_key_facts facts;
-    p11_names names;
-    p11_key_state state;
+    p11_kind kind;
+    p11_state state;
+    uint64_t created_ms;
     uint64_t seen; /* refresh round */
-    size_t next;   /* in its hash chain: index + 1, or 0 */
-} p11_key;
+    /* A session object goes with the session that made it; 0: a token object. `promoted`: its key has
+     * become a token object by C_CopyObject, and stays. */
+    CK_SESSION_HANDLE session;
+    bool promoted;
+    p11_key_facts facts; /* keys; of a certificate its curve, GRP_CURVE_END: none of ours */
+    p11_names names;     /* keys */
+    p11_item *item;      /* items, owned; else NULL */
+    bool stored;         /* in the keystore's objects, under store_id */
+    uint8_t store_id[KS_OBJECT_ID_LEN];
+} p11_object;
 
-typedef enum { P11_PUBLIC_KEY, P11_PRIVATE_KEY } p11_class;
+/** What a handle stands for: half of a pair, or the one thing that a key alone or an item is. */
+typedef enum { P11_PUBLIC_KEY, P11_PRIVATE_KEY, P11_OTHER } p11_class;
+/** The class of an object that is no half of a pair. */
+static inline p11_class p11_class_alone(const p11_object *o)
+{
+    return o->kind == P11_ALONE ? P11_PUBLIC_KEY : P11_OTHER;
+}
+
+#define P11_LEFTOVERS_MAX 16u
 
 /**
- * The key objects of the token: a cache of the keystore's ACTIVE ECDSA keys (keys of other schemes,
- * which other clients of the keystore may make, are left out), read again only when the
- * keystore's change counter moves. A handle is 2 * (index + 1) for the public and one more for the
- * private key object; indices are never used twice in the life of the process.
- * Nothing here touches the network.
+ * The objects of the token: a cache of the keystore's ACTIVE keys and of its other objects, read again
+ * only where the keystore's change counter moved, and the session objects of this process. A handle is
+ * 2 * (index + 1), for a private key object one more; indices are never used twice in the life of the
+ * process. Nothing here touches the network.
  */
 typedef struct {
     pthread_mutex_t lock; /* guards all below; the keystore is called under it, never the reverse */
-    p11_key **keys;       /* owned; count entries */
+    grp *const *curves;   /* by grp_curve, lent */
+    p11_object **at;      /* owned; count entries */
     size_t count, capacity;
-    size_t *buckets; /* index + 1 of the first of a chain, or 0 */
-    size_t bucket_count;
+    p11_index by_key;   /* key id: live pairs that are no promoted session keys */
+    p11_index by_id;    /* CKA_ID: all live ones */
+    p11_index by_label; /* CKA_LABEL: all live ones */
     uint64_t counter, round;
     bool loaded;
+    /* session keys of other processes whose time is over, seen by the last refresh; what does not fit
+     * is seen by a later one */
+    char leftover[P11_LEFTOVERS_MAX][KS_KEY_ID_MAX + 1];
+    size_t leftover_count;
 } p11_objects;
 
-/** Errors: TDSA_E_NO_MEMORY. */
-TDSA_MUST_USE tdsa_status p11_objects_init(p11_objects *o, tdsa_err *err) TDSA_NONNULL;
+/** curves: opened before the first object comes. Errors: TDSA_E_NO_MEMORY. */
+TDSA_MUST_USE tdsa_status p11_objects_init(p11_objects *o, grp *const *curves, tdsa_err *err)
+    TDSA_NONNULL;
 void p11_objects_clear(p11_objects *o) TDSA_NONNULL;
 
-/** Reads the keys again if any process changed one. Errors: TDSA_E_STORE, TDSA_E_NO_MEMORY. */
-TDSA_MUST_USE tdsa_status p11_objects_refresh(p11_objects *o, ks *store, part_engine *engine,
-                                              const tdsa_log *log, tdsa_err *err)
-    __attribute__((nonnull(1, 2, 3, 5)));
-/** Adds or updates one key after it was made or renamed here. index_out: its index. */
-TDSA_MUST_USE tdsa_status p11_objects_put(p11_objects *o, const part_key_info *info,
-                                          size_t *index_out, tdsa_err *err) TDSA_NONNULL;
+/** Whom a table is filled from. */
+typedef struct {
+    ks *store;
+    part_engine *engine;
+    const tdsa_log *log; /* may be NULL */
+} p11_source;
 
-/** The key and class of a handle with the table locked; NULL (and unlocked) when the handle means
- * nothing. GONE and DELETED keys are given too: look at state. */
-p11_key *p11_objects_lock(p11_objects *o, CK_OBJECT_HANDLE handle, p11_class *cls) TDSA_NONNULL;
+/** Reads again what any process changed. Errors: TDSA_E_STORE, TDSA_E_NO_MEMORY. */
+TDSA_MUST_USE tdsa_status p11_objects_refresh(p11_objects *o, const p11_source *from, tdsa_err *err)
+    TDSA_NONNULL;
+/** The next refresh reads everything: private items can be read, or not any more. */
+void p11_objects_forget(p11_objects *o, bool wipe_private) TDSA_NONNULL;
+
+/** Takes one session key that was left behind out of the list; false: none is known. */
+bool p11_objects_take_leftover(p11_objects *o, char key_id[KS_KEY_ID_MAX + 1]) TDSA_NONNULL;
+/** Adds or updates a key after it was made or renamed here; session: of a new session key, or 0.
+ * index_out: its index. Errors: TDSA_E_NO_MEMORY, TDSA_E_BAD_INPUT (its names). */
+TDSA_MUST_USE tdsa_status p11_objects_put_key(p11_objects *o, const part_key_info *info,
+                                              CK_SESSION_HANDLE session, size_t *index_out,
+                                              tdsa_err *err) TDSA_NONNULL;
+/** Where an item that is added comes from. */
+typedef struct {
+    const uint8_t *store_id;   /* in the keystore; NULL: it is in no keystore */
+    CK_SESSION_HANDLE session; /* of a session object */
+    uint64_t created_ms;
+} p11_origin;
+/** Adds an item (a copy of it); CKO_PUBLIC_KEY becomes a key alone. Errors: TDSA_E_NO_MEMORY,
+ * TDSA_E_BAD_INPUT (a public key that is none). */
+TDSA_MUST_USE tdsa_status p11_objects_put_item(p11_objects *o, const p11_item *item,
+                                               const p11_origin *from, size_t *index_out,
+                                               tdsa_err *err) TDSA_NONNULL;
+
+/** Gives the object at `index` new contents. Errors: the same. */
+TDSA_MUST_USE tdsa_status p11_objects_update_item(p11_objects *o, const p11_item *item,
+                                                  const p11_origin *from, size_t index,
+                                                  tdsa_err *err) TDSA_NONNULL;
+
+/** The object and class of a handle with the table locked; NULL (and unlocked) when the handle means
+ * nothing. Objects that are GONE or DELETED are given too: look at state. */
+p11_object *p11_objects_lock(p11_objects *o, CK_OBJECT_HANDLE handle, p11_class *cls) TDSA_NONNULL;
 void p11_objects_unlock(p11_objects *o) TDSA_NONNULL;
+/** Entries of the table: indices are below. */
+size_t p11_objects_count(p11_objects *o) TDSA_NONNULL;
+/** With the table locked: after the names or the state of an object changed. */
+void p11_objects_reindex(p11_objects *o, size_t index) TDSA_NONNULL;
+/** With the table locked: takes an object out; wipes an item. */
+void p11_objects_drop(p11_objects *o, size_t index, p11_state state) TDSA_NONNULL;
 
 CK_OBJECT_HANDLE p11_object_handle(size_t index, p11_class cls);
-/** True when the object can be seen: alive, not hidden, and public or logged in. */
-bool p11_object_visible(const p11_key *key, p11_class cls, bool logged_in) TDSA_NONNULL;
+static inline size_t p11_object_index(CK_OBJECT_HANDLE handle)
+{
+    return (size_t)(handle / 2) - 1;
+}
+/** With the table locked: the live pair with this key id: index plus one, or 0. */
+size_t p11_objects_find_key(const p11_objects *o, const char *key_id) TDSA_NONNULL;
+/** With the table locked: the pair with this point, token objects first: index plus one, or 0. Looks at all
+ * of them. */
+size_t p11_objects_find_point(const p11_objects *o, const uint8_t *point, size_t len) TDSA_NONNULL;
+/** CKA_ID and CKA_LABEL of an object; lent by it. */
+p11_bytes p11_object_id(p11_object *o) TDSA_NONNULL;
+p11_bytes p11_object_label(const p11_object *o) TDSA_NONNULL;
 
 #endif

@@ -3,12 +3,26 @@
 #include <string.h>
 
 #include "pkcs11-provider/state.h"
+#include "pkcs11-provider/viewer.h"
 
 void p11_op_end(p11_op *op)
 {
     tdsa_hasher_free(op->hasher);
     tdsa_buf_clear(&op->data);
     *op = (p11_op){0};
+}
+
+/* Ed25519 is what is asked for, not Ed25519ctx or Ed25519ph (RFC 8032, section 5.1). */
+static bool is_plain_eddsa(const CK_MECHANISM *mech)
+{
+    CK_EDDSA_PARAMS params;
+
+    if (mech->mechanism != CKM_EDDSA || mech->pParameter == NULL ||
+        mech->ulParameterLen != sizeof params) {
+        return false;
+    }
+    memcpy(&params, mech->pParameter, sizeof params);
+    return params.phFlag == CK_FALSE && params.ulContextDataLen == 0;
 }
 
 CK_RV p11_op_begin(p11_call *call, p11_op *op, const CK_MECHANISM *mech, unsigned kinds)
@@ -19,37 +33,63 @@ CK_RV p11_op_begin(p11_call *call, p11_op *op, const CK_MECHANISM *mech, unsigne
         return p11_fail(call, CKR_MECHANISM_INVALID, "mechanism 0x%lx cannot do this",
                         mech->mechanism);
     }
-    if (mech->pParameter != NULL || mech->ulParameterLen != 0) {
-        return p11_fail(call, CKR_MECHANISM_PARAM_INVALID, "mechanism 0x%lx takes no parameter",
+    if ((mech->pParameter != NULL || mech->ulParameterLen != 0) && !is_plain_eddsa(mech)) {
+        return p11_fail(call, CKR_MECHANISM_PARAM_INVALID, "mechanism 0x%lx: no such parameter",
                         mech->mechanism);
     }
     p11_op_end(op);
     op->mech = m;
+    op->whole = m->kind == P11_MECH_MESSAGE;
     op->active = true;
     return CKR_OK;
 }
 
-CK_RV p11_op_take_key(p11_call *call, p11_op *op, CK_OBJECT_HANDLE handle, p11_class cls)
+/* Why a handle is no key to work with. */
+static CK_RV no_key(p11_call *call, CK_OBJECT_HANDLE handle)
 {
     p11_objects *objects = &call->core->objects;
-    p11_class have = P11_PUBLIC_KEY;
-    p11_key *key = p11_objects_lock(objects, handle, &have);
+    p11_class cls = P11_OTHER;
+    const p11_object *o = p11_objects_lock(objects, handle, &cls);
+    const bool locked =
+        o != NULL && o->state == P11_LIVE && cls == P11_PRIVATE_KEY && !p11_logged_in(call->core);
+
+    if (o != NULL) {
+        p11_objects_unlock(objects);
+    }
+    return locked ? p11_fail(call, CKR_USER_NOT_LOGGED_IN, "the private key needs a login")
+                  : p11_fail(call, CKR_KEY_HANDLE_INVALID, "no key %lu", handle);
+}
+
+/* A public key alone does not say which scheme it is for. */
+static bool fits(const p11_op *op, const p11_object *o)
+{
+    return p11_mech_fits(op->mech, o->facts.scheme) ||
+           (o->kind == P11_ALONE && mpc_scheme_fits(op->mech->scheme, o->facts.curve));
+}
+
+CK_RV p11_op_take_key(p11_call *call, p11_op *op, CK_OBJECT_HANDLE handle, p11_class cls)
+{
+    p11_class have = P11_OTHER;
+    const p11_object *o = p11_viewer_lock(call, handle, &have);
     CK_RV rv = CKR_OK;
 
-    if (key == NULL) {
-        return p11_fail(call, CKR_KEY_HANDLE_INVALID, "no key %lu", handle);
+    if (o == NULL) {
+        return no_key(call, handle);
     }
-    if (have == P11_PRIVATE_KEY && key->state == P11_KEY_LIVE && !p11_logged_in(call->core)) {
-        rv = p11_fail(call, CKR_USER_NOT_LOGGED_IN, "the private key needs a login");
-    } else if (!p11_object_visible(key, have, p11_logged_in(call->core))) {
-        rv = p11_fail(call, CKR_KEY_HANDLE_INVALID, "key %lu is gone", handle);
-    } else if (have != cls) {
+    if (have == P11_OTHER) {
+        rv = p11_fail(call, CKR_KEY_HANDLE_INVALID, "object %lu is no key", handle);
+    } else if (have != cls || (cls == P11_PRIVATE_KEY && (o->names.flags & P11_NO_SIGN) != 0)) {
         rv = p11_fail(call, CKR_KEY_FUNCTION_NOT_PERMITTED, "a %s key is needed",
-                      cls == P11_PRIVATE_KEY ? "private" : "public");
+                      cls == P11_PRIVATE_KEY ? "private signing" : "public");
+    } else if (!fits(op, o)) {
+        rv = p11_fail(call, CKR_KEY_TYPE_INCONSISTENT, "mechanism 0x%lx is for keys of %s, not %s",
+                      op->mech->type, mpc_scheme_name(op->mech->scheme),
+                      mpc_scheme_name(o->facts.scheme));
     } else {
-        op->key = key->facts;
+        op->key = o->facts;
+        op->asks_pin = cls == P11_PRIVATE_KEY && (o->names.flags & P11_ALWAYS_AUTH) != 0;
     }
-    p11_objects_unlock(objects);
+    p11_objects_unlock(&call->core->objects);
     return rv;
 }
 
@@ -124,7 +164,8 @@ CK_RV p11_op_finish(p11_call *call, p11_op *op, p11_payload *out)
 
 size_t p11_op_signature_len(const p11_call *call, const p11_op *op)
 {
-    return 2 * grp_get_info(p11_core_curve(call->core, op->key.curve))->scalar_len;
+    return 2 *
+           grp_get_info(p11_core_curve(call->core, op->key.curve))->scalar_len; /* of all schemes */
 }
 
 bool p11_room_for(size_t need, const CK_BYTE *out, CK_ULONG *out_len, CK_RV *rv)

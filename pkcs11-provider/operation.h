@@ -12,7 +12,8 @@
 typedef struct {
     bool active;
     bool started; /* an Update call was made */
-    bool whole;   /* keep the message itself: a signing key of purpose `message` */
+    bool whole;   /* keep the message itself: the scheme, or a key of purpose `message`, needs it */
+    bool asks_pin; /* CKA_ALWAYS_AUTHENTICATE: a C_Login of CKU_CONTEXT_SPECIFIC is due */
     const p11_mech *mech;
     p11_key_facts key;
     tdsa_hasher *hasher;                      /* HASHED and DIGEST; NULL until the first part */
@@ -31,16 +32,19 @@ typedef struct {
 
 /** Wipes; the operation is over. Touches no library when there is nothing to free. */
 void p11_op_end(p11_op *op) TDSA_NONNULL;
-/** Starts with a mechanism (which takes no parameter). */
+/** Starts with a mechanism; only CKM_EDDSA may have a parameter, which must ask for nothing special. */
 CK_RV p11_op_begin(p11_call *call, p11_op *op, const CK_MECHANISM *mech, unsigned kinds)
     TDSA_NONNULL;
 #define P11_KIND_BIT(kind) (1u << (kind))
+#define P11_SIGN_KINDS \
+    (P11_KIND_BIT(P11_MECH_RAW) | P11_KIND_BIT(P11_MECH_HASHED) | P11_KIND_BIT(P11_MECH_MESSAGE))
 /** Takes one part. Ends the operation on failure. */
 CK_RV p11_op_update(p11_call *call, p11_op *op, const CK_BYTE *part, CK_ULONG len)
     __attribute__((nonnull(1, 2)));
 /** Closes the input: what was given in parts becomes the payload. */
 CK_RV p11_op_finish(p11_call *call, p11_op *op, p11_payload *out) TDSA_NONNULL;
-/** The signing or verification key of a handle: visible, of the right class. */
+/** The signing or verification key of a handle: visible, of the right class, of the mechanism's
+ * scheme. */
 CK_RV p11_op_take_key(p11_call *call, p11_op *op, CK_OBJECT_HANDLE handle, p11_class cls)
     TDSA_NONNULL;
 /** Bytes of a signature, r | s. */

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "pkcs11-provider/session_object.h"
+#include "pkcs11-provider/slot.h"
 #include "pkcs11-provider/state.h"
 
 #define INDEX_BITS  16u
@@ -41,12 +43,11 @@ static p11_session *remove_locked(p11_sessions *t, uint32_t index)
     t->at[index].generation++;
     t->at[index].next_free = t->first_free;
     t->first_free = index + 1;
-    t->count--;
-    t->rw_count -= s->read_write ? 1 : 0;
     return s;
 }
 
-static void close_every(p11_sessions *t)
+/* Of one slot, or (NULL) all. */
+static void close_every(p11_sessions *t, const CK_SLOT_ID *slot)
 {
     bool more = true;
 
@@ -55,7 +56,7 @@ static void close_every(p11_sessions *t)
 
         pthread_mutex_lock(&t->lock);
         more = i < t->used;
-        if (more && t->at[i].session != NULL) {
+        if (more && t->at[i].session != NULL && (slot == NULL || t->at[i].session->slot == *slot)) {
             s = remove_locked(t, i);
         }
         pthread_mutex_unlock(&t->lock);
@@ -67,15 +68,24 @@ static void close_every(p11_sessions *t)
 
 void p11_sessions_clear(p11_sessions *t)
 {
-    close_every(t);
+    close_every(t, NULL);
     (void)pthread_mutex_destroy(&t->lock);
 }
 
-void p11_sessions_count(p11_sessions *t, CK_ULONG *count, CK_ULONG *rw_count)
+void p11_sessions_count(p11_sessions *t, const CK_SLOT_ID *slot, CK_ULONG *count,
+                        CK_ULONG *rw_count)
 {
+    *count = 0;
+    *rw_count = 0;
     pthread_mutex_lock(&t->lock);
-    *count = t->count;
-    *rw_count = t->rw_count;
+    for (uint32_t i = 0; i < t->used; i++) {
+        const p11_session *s = t->at[i].session;
+
+        if (s != NULL && (slot == NULL || s->slot == *slot)) {
+            *count += 1;
+            *rw_count += s->read_write ? 1 : 0;
+        }
+    }
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -122,26 +132,26 @@ static bool insert(p11_sessions *t, p11_session *s)
     }
     s->handle = ((CK_SESSION_HANDLE)t->at[index].generation << INDEX_BITS) | (index + 1);
     t->at[index].session = s;
-    t->count++;
-    t->rw_count += s->read_write ? 1 : 0;
     pthread_mutex_unlock(&t->lock);
     return true;
 }
 
-CK_RV p11_session_open(p11_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *out)
+CK_RV p11_session_open(p11_call *call, const p11_session_wish *wish, CK_SESSION_HANDLE *out)
 {
     p11_session *s = NULL;
+    CK_RV rv = CKR_OK;
 
     if (out == NULL) {
         return p11_fail(call, CKR_ARGUMENTS_BAD, "no place for the handle");
     }
-    if (slot != P11_SLOT_ID) {
-        return p11_fail(call, CKR_SLOT_ID_INVALID, "no slot %lu", slot);
+    rv = p11_slot_check(call, wish->slot);
+    if (rv != CKR_OK) {
+        return rv;
     }
-    if ((flags & CKF_SERIAL_SESSION) == 0) {
+    if ((wish->flags & CKF_SERIAL_SESSION) == 0) {
         return p11_fail(call, CKR_SESSION_PARALLEL_NOT_SUPPORTED, "CKF_SERIAL_SESSION is not set");
     }
-    if ((flags & CKF_ASYNC_SESSION) != 0) {
+    if ((wish->flags & CKF_ASYNC_SESSION) != 0) {
         return p11_fail(call, CKR_SESSION_ASYNC_NOT_SUPPORTED, "no asynchronous sessions");
     }
     s = calloc(1, sizeof *s);
@@ -150,7 +160,9 @@ CK_RV p11_session_open(p11_call *call, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSI
         return p11_fail(call, CKR_HOST_MEMORY, "no memory for a session");
     }
     atomic_store(&s->refs, 1);
-    s->read_write = (flags & CKF_RW_SESSION) != 0;
+    s->slot = wish->slot;
+    s->v3 = wish->v3;
+    s->read_write = (wish->flags & CKF_RW_SESSION) != 0;
     if (!insert(&call->core->sessions, s)) {
         p11_session_put(s);
         return p11_fail(call, CKR_SESSION_COUNT, "%u sessions are open", P11_SESSIONS_MAX);
@@ -168,7 +180,7 @@ static void logout_after_last(p11_core *core)
     CK_ULONG rw_count = 0;
 
     pthread_mutex_lock(&core->login_lock);
-    p11_sessions_count(&core->sessions, &count, &rw_count);
+    p11_sessions_count(&core->sessions, NULL, &count, &rw_count);
     if (count == 0 && p11_logged_in(core) && !core->settings.login_never) {
         p11_core_logout(core);
     }
@@ -190,16 +202,20 @@ CK_RV p11_session_close(p11_call *call, CK_SESSION_HANDLE handle)
         return p11_fail(call, CKR_SESSION_HANDLE_INVALID, "no session %lu", handle);
     }
     p11_session_put(s);
+    p11_session_objects_end(call);
     logout_after_last(call->core);
     return CKR_OK;
 }
 
 CK_RV p11_session_close_all(p11_call *call, CK_SLOT_ID slot)
 {
-    if (slot != P11_SLOT_ID) {
-        return p11_fail(call, CKR_SLOT_ID_INVALID, "no slot %lu", slot);
+    const CK_RV rv = p11_slot_check(call, slot);
+
+    if (rv != CKR_OK) {
+        return rv;
     }
-    close_every(&call->core->sessions);
+    close_every(&call->core->sessions, &slot);
+    p11_session_objects_end(call);
     logout_after_last(call->core);
     return CKR_OK;
 }
@@ -212,7 +228,7 @@ CK_RV p11_session_info(p11_call *call, CK_SESSION_INFO *out)
     if (out == NULL) {
         return p11_fail(call, CKR_ARGUMENTS_BAD, "no place for the information");
     }
-    out->slotID = P11_SLOT_ID;
+    out->slotID = call->session->slot;
     out->flags = CKF_SERIAL_SESSION | (rw ? CKF_RW_SESSION : 0);
     out->ulDeviceError = 0;
     if (user) {
@@ -244,22 +260,12 @@ static CK_RV login_locked(p11_call *call, const CK_BYTE *pin, CK_ULONG pin_len)
         return p11_fail_err(call, &err);
     }
     atomic_store(&core->logged_in, true);
+    p11_objects_forget(&core->objects, false); /* private data can be read now */
     return CKR_OK;
 }
 
-CK_RV p11_session_login(p11_call *call, CK_ULONG user, const CK_BYTE *pin, CK_ULONG pin_len)
+static CK_RV check_pin_form(p11_call *call, const CK_BYTE *pin, CK_ULONG pin_len)
 {
-    CK_RV rv = CKR_OK;
-
-    if (user == CKU_CONTEXT_SPECIFIC) { /* no key asks for it: CKA_ALWAYS_AUTHENTICATE is false */
-        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no operation waits for a login");
-    }
-    if (user != CKU_USER) {
-        return p11_fail(call, CKR_USER_TYPE_INVALID, "the token has no user of type %lu", user);
-    }
-    if (call->core->settings.login_never) { /* clients that always log in may */
-        return CKR_OK;
-    }
     if (pin == NULL) {
         return p11_fail(call, CKR_ARGUMENTS_BAD, "no PIN");
     }
@@ -268,6 +274,46 @@ CK_RV p11_session_login(p11_call *call, CK_ULONG user, const CK_BYTE *pin, CK_UL
     }
     if (pin_len > PIN_LEN_MAX) {
         return p11_fail(call, CKR_PIN_LEN_RANGE, "the PIN is longer than %u bytes", PIN_LEN_MAX);
+    }
+    return CKR_OK;
+}
+
+/* CKU_CONTEXT_SPECIFIC: once more, for the operation that waits for it. */
+static CK_RV login_for_operation(p11_call *call, const CK_BYTE *pin, CK_ULONG pin_len)
+{
+    p11_op *op = &call->session->sign;
+    tdsa_err err;
+    CK_RV rv = CKR_OK;
+
+    if (!op->active || !op->asks_pin) {
+        return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no operation waits for a login");
+    }
+    rv = check_pin_form(call, pin, pin_len);
+    if (rv == CKR_OK &&
+        ks_check_pin(call->core->store, (const char *)pin, pin_len, &err) != TDSA_OK) {
+        rv = err.status == TDSA_E_LOGIN ? p11_fail(call, CKR_PIN_INCORRECT, "%s", err.text)
+                                        : p11_fail_err(call, &err);
+    }
+    op->asks_pin = rv != CKR_OK;
+    return rv;
+}
+
+CK_RV p11_session_login(p11_call *call, CK_ULONG user, const CK_BYTE *pin, CK_ULONG pin_len)
+{
+    CK_RV rv = CKR_OK;
+
+    if (user == CKU_CONTEXT_SPECIFIC) {
+        return login_for_operation(call, pin, pin_len);
+    }
+    if (user != CKU_USER) {
+        return p11_fail(call, CKR_USER_TYPE_INVALID, "the token has no user of type %lu", user);
+    }
+    if (call->core->settings.login_never) { /* clients that always log in may */
+        return CKR_OK;
+    }
+    rv = check_pin_form(call, pin, pin_len);
+    if (rv != CKR_OK) {
+        return rv;
     }
     pthread_mutex_lock(&call->core->login_lock);
     rv = login_locked(call, pin, pin_len);

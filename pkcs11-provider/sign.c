@@ -4,8 +4,6 @@
 
 #include "pkcs11-provider/state.h"
 
-#define SIGN_KINDS (P11_KIND_BIT(P11_MECH_RAW) | P11_KIND_BIT(P11_MECH_HASHED))
-
 CK_RV p11_sign_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
 {
     p11_op *op = &call->session->sign;
@@ -21,11 +19,11 @@ CK_RV p11_sign_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE k
     if (op->active) {
         return p11_fail(call, CKR_OPERATION_ACTIVE, "a signature is under way");
     }
-    rv = p11_op_begin(call, op, mech, SIGN_KINDS);
+    rv = p11_op_begin(call, op, mech, P11_SIGN_KINDS);
     if (rv == CKR_OK) {
         rv = p11_op_take_key(call, op, key, P11_PRIVATE_KEY);
     }
-    if (rv == CKR_OK && !p11_mech_allowed(op->mech, &op->key.policy)) {
+    if (rv == CKR_OK && !p11_mech_allowed(op->mech, op->key.scheme, &op->key.policy)) {
         rv = p11_fail(call, CKR_MECHANISM_INVALID,
                       "the key's CKA_ALLOWED_MECHANISMS do not name 0x%lx", mech->mechanism);
     }
@@ -33,8 +31,36 @@ CK_RV p11_sign_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE k
         p11_op_end(op);
         return rv;
     }
-    op->whole = op->key.policy.purpose == MPC_PURPOSE_MESSAGE;
+    op->whole = op->whole || op->key.policy.purpose == MPC_PURPOSE_MESSAGE;
     return CKR_OK;
+}
+
+/*
+ * Data of CKM_ECDSA as a digest of the length that its policy has a name for. Other lengths become that
+ * of the curve, which is the same number: PKCS#11, ECDSA without hashing, and SEC 1, 4.1.3, take the
+ * leftmost bits of what is longer than the order, and what is shorter as the number it is.
+ */
+static CK_RV fit_digest(p11_call *call, const p11_op *op, p11_payload *p)
+{
+    const grp_info *curve = grp_get_info(p11_core_curve(call->core, op->key.curve));
+    const size_t want =
+        curve->scalar_len > TDSA_DIGEST_LEN_MAX ? TDSA_DIGEST_LEN_MAX : curve->scalar_len;
+    const size_t cut = p->len > want ? want : p->len;
+
+    if (p11_mech_hash_of_len(p->len, &p->hash)) {
+        return CKR_OK;
+    }
+    if (p->len == 0 || (p->len > want && curve->order_bits != 8 * want)) {
+        return p11_fail(call, CKR_DATA_LEN_RANGE, "CKM_ECDSA takes a digest, not %zu bytes",
+                        p->len);
+    }
+    memset(p->digest, 0, sizeof p->digest);
+    memcpy(p->digest + (want - cut), p->data, cut);
+    p->data = p->digest;
+    p->len = want;
+    return p11_mech_hash_of_len(want, &p->hash)
+               ? CKR_OK
+               : p11_fail(call, CKR_GENERAL_ERROR, "no digest of %zu bytes", want);
 }
 
 /* Asks the participants for the signature of what the operation has gathered. */
@@ -50,13 +76,18 @@ static CK_RV run(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
     if (rv != CKR_OK) {
         return rv;
     }
-    if (op->mech->kind == P11_MECH_RAW && !p11_mech_hash_of_len(payload.len, &payload.hash)) {
-        return p11_fail(call, CKR_DATA_LEN_RANGE,
-                        "CKM_ECDSA takes a digest of 20, 28, 32, 48 or 64 bytes, not %zu",
-                        payload.len);
+    if (op->mech->kind == P11_MECH_RAW) {
+        rv = fit_digest(call, op, &payload);
+    }
+    if (rv != CKR_OK) {
+        return rv;
     }
     if (!p11_logged_in(core)) {
         return p11_fail(call, CKR_USER_NOT_LOGGED_IN, "logged out since C_SignInit");
+    }
+    if (op->asks_pin) {
+        return p11_fail(call, CKR_USER_NOT_LOGGED_IN,
+                        "CKA_ALWAYS_AUTHENTICATE: C_Login with CKU_CONTEXT_SPECIFIC comes first");
     }
     req.digest_alg = payload.hash;
     req.payload = payload.data != NULL ? payload.data : payload.digest;

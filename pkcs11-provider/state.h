@@ -6,16 +6,18 @@
 #include "pkcs11-provider/log.h"
 #include "pkcs11-provider/object.h"
 #include "pkcs11-provider/session.h"
+#include "pkcs11-provider/slot.h"
 
-/** The one slot, which always holds the one token. */
-#define P11_SLOT_ID 0u
+/** How CKA_EC_POINT of Edwards keys is written: PKCS#11 2.40 has a DER OCTET STRING, 3.0 the bytes as
+ * they are; AUTO: as the session's interface has it. */
+typedef enum { P11_EDWARDS_AUTO, P11_EDWARDS_DER, P11_EDWARDS_RAW } p11_edwards_point;
 
 /** What the configuration says about the module itself. */
 typedef struct {
-    char token_label[33];
     uint32_t deadline_ms; /* total, per operation */
     bool sha1;            /* CKM_ECDSA_SHA1 is offered */
-    bool login_never;     /* the keystore opens without a PIN; everything is always visible */
+    p11_edwards_point edwards_point;
+    bool login_never; /* the keystore opens without a PIN; everything is always visible */
 } p11_settings;
 
 /** Everything between C_Initialize and C_Finalize; made and closed by core.c. */
@@ -27,10 +29,14 @@ struct p11_core {
     ks *store;
     tdsa_os_audit *audit; /* NULL: none is configured */
     part_engine *engine;
-    grp *curves[GRP_CURVE_END]; /* those of ECDSA; NULL: the module has no such keys */
-    char serial[17];            /* of the token: hex of a hash of our public keys */
+    grp *curves[GRP_CURVE_END];
+    char serial[17]; /* of the token: hex of a hash of our public keys */
     pthread_mutex_t login_lock;
     atomic_bool logged_in;
+    p11_views views;
+    const p11_view *view; /* of this process */
+    p11_slots slots;
+    atomic_bool session_objects; /* somebody made one */
     p11_objects objects;
     p11_sessions sessions;
 };
@@ -44,14 +50,12 @@ void p11_core_close(p11_core *core) TDSA_NONNULL;
 void p11_core_abandon(p11_core *core) TDSA_NONNULL;
 /** Locks the keystore and forgets opened shares; with the login lock held. */
 void p11_core_logout(p11_core *core) TDSA_NONNULL;
-/** Stores new names for a key, then shows them. */
-CK_RV p11_core_rename(p11_call *call, const char *key_id, const p11_names *names) TDSA_NONNULL;
 /** C_GenerateRandom: getrandom(2). */
 CK_RV p11_core_random(p11_call *call, CK_BYTE *out, CK_ULONG len) __attribute__((nonnull(1)));
 /** The curve, opened; of any key in the table of objects. */
 const grp *p11_core_curve(const p11_core *core, grp_curve curve) TDSA_NONNULL;
-/** The curve of a DER OBJECT IDENTIFIER; NULL when the module has no such keys. */
-const grp *p11_core_curve_by_oid(const p11_core *core, const void *oid, size_t len) TDSA_NONNULL;
+/** Whom the table of objects is filled from. */
+p11_source p11_core_source(const p11_core *core) TDSA_NONNULL;
 
 static inline bool p11_logged_in(const p11_core *core)
 {

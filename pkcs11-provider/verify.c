@@ -2,9 +2,8 @@
 
 #include <string.h>
 
+#include "participant/verify.h"
 #include "pkcs11-provider/state.h"
-
-#define VERIFY_KINDS (P11_KIND_BIT(P11_MECH_RAW) | P11_KIND_BIT(P11_MECH_HASHED))
 
 CK_RV p11_verify_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
 {
@@ -21,7 +20,7 @@ CK_RV p11_verify_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE
     if (op->active) {
         return p11_fail(call, CKR_OPERATION_ACTIVE, "a verification is under way");
     }
-    rv = p11_op_begin(call, op, mech, VERIFY_KINDS);
+    rv = p11_op_begin(call, op, mech, P11_SIGN_KINDS);
     if (rv == CKR_OK) {
         rv = p11_op_take_key(call, op, key, P11_PUBLIC_KEY);
     }
@@ -33,37 +32,33 @@ CK_RV p11_verify_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE
 
 static CK_RV check(p11_call *call, p11_op *op, const CK_BYTE *sig, CK_ULONG sig_len)
 {
-    const grp *g = p11_core_curve(call->core, op->key.curve);
-    const size_t half = grp_get_info(g)->scalar_len;
+    const size_t want = p11_op_signature_len(call, op);
     p11_payload payload;
-    grp_scalar h;
-    grp_scalar r;
-    grp_scalar s;
-    grp_point y;
+    part_signature signature = {.g = p11_core_curve(call->core, op->key.curve),
+                                .scheme = op->mech->scheme,
+                                .public_key = op->key.point,
+                                .public_key_len = op->key.point_len,
+                                .signature = sig,
+                                .signature_len = sig_len};
     tdsa_err err;
     CK_RV rv = CKR_OK;
 
-    if (sig_len != 2 * half) {
-        return p11_fail(call, CKR_SIGNATURE_LEN_RANGE, "%lu bytes, not %zu", sig_len, 2 * half);
+    if (sig_len != want) {
+        return p11_fail(call, CKR_SIGNATURE_LEN_RANGE, "%lu bytes, not %zu", sig_len, want);
     }
     rv = p11_op_finish(call, op, &payload);
     if (rv != CKR_OK) {
         return rv;
     }
-    if (payload.len == 0) {
+    if (payload.len == 0 && op->mech->kind == P11_MECH_RAW) {
         return p11_fail(call, CKR_DATA_LEN_RANGE, "CKM_ECDSA takes a digest of 1 to %u bytes",
                         P11_RAW_LEN_MAX);
     }
-    if (grp_point_decode(g, &y, op->key.point, op->key.point_len, &err) != TDSA_OK) {
-        return p11_fail_err(call, &err);
-    }
-    if (grp_scalar_decode(g, &r, sig, half, &err) != TDSA_OK ||
-        grp_scalar_decode(g, &s, sig + half, half, &err) != TDSA_OK) {
-        return p11_fail(call, CKR_SIGNATURE_INVALID, "r or s is out of range");
-    }
-    grp_digest_to_scalar(g, &h, payload.data, payload.len);
-    if (!grp_ecdsa_verify_vartime(g, &y, &h, &r, &s)) {
-        return p11_fail(call, CKR_SIGNATURE_INVALID, "the signature does not verify");
+    signature.data = payload.data;
+    signature.data_len = payload.len;
+    if (part_verify_vartime(&signature, &err) != TDSA_OK) {
+        return err.status == TDSA_E_VERIFY ? p11_fail(call, CKR_SIGNATURE_INVALID, "%s", err.text)
+                                           : p11_fail_err(call, &err);
     }
     return CKR_OK;
 }

@@ -7,8 +7,16 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "protocol/schnorr.h"
 
-#define FAKE_KEYS_MAX 256u
+#define FAKE_KEYS_MAX    256u
+#define FAKE_OBJECTS_MAX 64u
+
+typedef struct {
+    bool used;
+    ks_object row;
+    uint8_t bytes[4096];
+} fake_object;
 
 typedef struct {
     bool used;
@@ -26,6 +34,7 @@ struct ks {
 fake_control fake;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fake_key keys[FAKE_KEYS_MAX];
+static fake_object objects[FAKE_OBJECTS_MAX];
 static atomic_ulong changes;
 static atomic_uint next_id;
 static atomic_ulong next_ms;
@@ -66,11 +75,6 @@ static fake_key *add(const char *key_id)
     return NULL;
 }
 
-static mpc_scheme scheme_of(grp_curve curve)
-{
-    return curve == GRP_ED25519 ? MPC_SCHEME_EDDSA : MPC_SCHEME_ECDSA;
-}
-
 static void make_active(fake_key *k)
 {
     const tdsa_rng rng = tdsa_os_rng();
@@ -92,6 +96,7 @@ void fake_reset(void)
 {
     pthread_mutex_lock(&lock);
     memset(keys, 0, sizeof keys);
+    memset(objects, 0, sizeof objects);
     pthread_mutex_unlock(&lock);
     memset(&fake, 0, sizeof fake);
     atomic_fetch_add(&changes, 1);
@@ -127,7 +132,7 @@ void fake_other_process_adds(const char *key_id, grp_curve curve, const char *la
     k = add(key_id);
     TDSA_ASSERT(k != NULL);
     k->info.curve = curve;
-    k->info.scheme = scheme_of(curve);
+    k->info.scheme = mpc_scheme_default(curve);
     k->info.policy = part_policy_default(curve, k->info.scheme);
     (void)snprintf(k->info.label, sizeof k->info.label, "%s", label);
     make_active(k);
@@ -212,6 +217,94 @@ tdsa_status ks_change_counter(ks *s, uint64_t *out, tdsa_err *err)
     return TDSA_OK;
 }
 
+tdsa_status ks_check_pin(ks *s, const char *pin, size_t len, tdsa_err *err)
+{
+    (void)s;
+    if (len != strlen(FAKE_PIN) || !tdsa_ct_equal(pin, FAKE_PIN, len)) {
+        return TDSA_FAIL(err, TDSA_E_LOGIN, "the PIN is wrong");
+    }
+    return TDSA_OK;
+}
+
+/* ---- objects of the keystore ---- */
+
+static fake_object *find_object(const uint8_t *id)
+{
+    for (size_t i = 0; i < FAKE_OBJECTS_MAX; i++) {
+        if (objects[i].used && memcmp(objects[i].row.id, id, KS_OBJECT_ID_LEN) == 0) {
+            return &objects[i];
+        }
+    }
+    return NULL;
+}
+
+static fake_object *free_object(void)
+{
+    for (size_t i = 0; i < FAKE_OBJECTS_MAX; i++) {
+        if (!objects[i].used) {
+            return &objects[i];
+        }
+    }
+    return NULL;
+}
+
+tdsa_status ks_object_put(ks *s, const ks_object *o, tdsa_err *err)
+{
+    fake_object *to = NULL;
+    tdsa_status st = fail_as(&fake.fail_object, err);
+
+    if (st == TDSA_OK && o->sealed && !atomic_load(&s->unlocked)) {
+        st = TDSA_FAIL(err, TDSA_E_LOGIN, "locked");
+    }
+    if (st != TDSA_OK) {
+        return st;
+    }
+    pthread_mutex_lock(&lock);
+    to = find_object(o->id);
+    to = to != NULL ? to : free_object();
+    TDSA_ASSERT(to != NULL && o->len <= sizeof to->bytes);
+    to->used = true;
+    to->row = *o;
+    memcpy(to->bytes, o->bytes, o->len);
+    to->row.bytes = to->bytes;
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add(&changes, 1);
+    return TDSA_OK;
+}
+
+tdsa_status ks_object_each(ks *s, ks_object_fn fn, void *ctx, tdsa_err *err)
+{
+    (void)err;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < FAKE_OBJECTS_MAX; i++) {
+        ks_object row = objects[i].row;
+
+        if (row.sealed && !atomic_load(&s->unlocked)) {
+            row.bytes = NULL;
+        }
+        if (objects[i].used && !fn(ctx, &row)) {
+            break;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return TDSA_OK;
+}
+
+tdsa_status ks_object_delete(ks *s, const uint8_t id[KS_OBJECT_ID_LEN], tdsa_err *err)
+{
+    fake_object *o = NULL;
+
+    (void)s;
+    pthread_mutex_lock(&lock);
+    o = find_object(id);
+    if (o != NULL) {
+        o->used = false;
+    }
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add(&changes, 1);
+    return o != NULL ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such object");
+}
+
 /* ---- engine ---- */
 
 tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg, tdsa_err *err)
@@ -254,7 +347,12 @@ void part_engine_forget(part_engine *e)
 
 mpc_policy part_policy_default(grp_curve curve, mpc_scheme scheme)
 {
-    (void)scheme;
+    if (scheme != MPC_SCHEME_ECDSA) {
+        return (mpc_policy){.purpose = MPC_PURPOSE_MESSAGE,
+                            .derivation = MPC_DERIVE_NONE,
+                            .reshare = true,
+                            .digests = 1u << TDSA_HASH_NONE};
+    }
     return (mpc_policy){.purpose = MPC_PURPOSE_DIGEST,
                         .derivation = MPC_DERIVE_NONE,
                         .reshare = true,
@@ -277,7 +375,7 @@ tdsa_status part_engine_register(part_engine *e, const part_key_spec *spec, uint
     if (k != NULL) {
         k->info.state = KS_KEY_REGISTERED;
         k->info.curve = spec->curve;
-        k->info.scheme = scheme_of(spec->curve);
+        k->info.scheme = spec->scheme != 0 ? spec->scheme : mpc_scheme_default(spec->curve);
         k->info.policy = spec->policy;
         fake.last_policy = spec->policy;
         (void)snprintf(k->info.label, sizeof k->info.label, "%s", spec->label);
@@ -397,6 +495,47 @@ tdsa_status part_engine_set_attrs(part_engine *e, const char *key_id, const char
     return k != NULL ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no key %s", key_id);
 }
 
+/* The Schnorr schemes with the whole key: z = k + c x, with the signs that make both points even. */
+static void sign_schnorr(const fake_key *k, const part_sign_request *req, part_sign_result *out)
+{
+    const tdsa_rng rng = tdsa_os_rng();
+    const bool bip340 = k->info.scheme == MPC_SCHEME_BIP340;
+    uint8_t key[SCHNORR_KEY_LEN];
+    tdsa_err err;
+    grp *g = NULL;
+    grp_point y;
+    grp_point big_r;
+    grp_scalar x = k->secret;
+    grp_scalar nonce;
+    grp_scalar c;
+    bool odd = false;
+    bool wrapped = false;
+
+    TDSA_ASSERT(grp_open(&g, k->info.curve, &err) == TDSA_OK);
+    TDSA_ASSERT(grp_mul_base(g, &y, &x, &err) == TDSA_OK);
+    TDSA_ASSERT(grp_scalar_random(g, &nonce, &rng, &err) == TDSA_OK);
+    TDSA_ASSERT(grp_mul_base(g, &big_r, &nonce, &err) == TDSA_OK);
+    if (bip340) {
+        grp_point_parity(g, &odd, &wrapped, &y);
+        if (odd) {
+            grp_scalar_neg(g, &x, &x);
+        }
+        grp_point_parity(g, &odd, &wrapped, &big_r);
+        if (odd) {
+            grp_scalar_neg(g, &nonce, &nonce);
+        }
+    }
+    schnorr_encode(g, k->info.scheme, key, &y);
+    schnorr_encode(g, k->info.scheme, out->rs, &big_r);
+    TDSA_ASSERT(schnorr_challenge(g, k->info.scheme, &c, out->rs, key, req->payload,
+                                  req->payload_len, &err) == TDSA_OK);
+    grp_scalar_mul(g, &c, &c, &x);
+    grp_scalar_add(g, &c, &c, &nonce);
+    grp_scalar_encode(g, out->rs + SCHNORR_KEY_LEN, &c);
+    out->rs_len = SCHNORR_SIG_LEN;
+    grp_close(g);
+}
+
 /* ECDSA with the whole key: s = (h + r x) / k. */
 static void sign_whole(const fake_key *k, const part_sign_request *req, part_sign_result *out)
 {
@@ -431,7 +570,6 @@ static void sign_whole(const fake_key *k, const part_sign_request *req, part_sig
     grp_scalar_encode(g, out->rs, &r);
     grp_scalar_encode(g, out->rs + grp_get_info(g)->scalar_len, &s);
     out->rs_len = 2 * grp_get_info(g)->scalar_len;
-    (void)snprintf(out->session_id, sizeof out->session_id, "fake-session");
     grp_close(g);
 }
 
@@ -470,6 +608,11 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
     if (k == NULL) {
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no key %s", req->key_id);
     }
-    sign_whole(&key, req, out);
+    if (key.info.scheme == MPC_SCHEME_ECDSA) {
+        sign_whole(&key, req, out);
+    } else {
+        sign_schnorr(&key, req, out);
+    }
+    (void)snprintf(out->session_id, sizeof out->session_id, "fake-session");
     return TDSA_OK;
 }

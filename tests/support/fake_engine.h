@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "keystore/object.h"
 #include "participant/engine.h"
 
 /**
@@ -14,7 +15,8 @@
 typedef struct {
     atomic_uint sign_calls, register_calls, generate_calls, delete_calls, stop_calls, forget_calls,
         store_abandoned, engine_abandoned, list_calls, fork_prepared, fork_released;
-    atomic_int fail_sign, fail_generate, fail_delete, fail_unlock, fail_open; /* tdsa_status */
+    atomic_int fail_sign, fail_generate, fail_delete, fail_unlock, fail_open,
+        fail_object;            /* tdsa_status */
     atomic_int blame;           /* participant of these errors plus one; 0: nobody */
     _Atomic(const char *) why;  /* text of failures; NULL: "the test wants it" */
     atomic_int sign_delay_ms;   /* until part_engine_stop, in small steps */

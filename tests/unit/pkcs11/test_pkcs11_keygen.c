@@ -20,11 +20,12 @@ static int setup(void **state)
     return p11_setup(state);
 }
 
-/* Generates with one public attribute (the curve is added) and one private one; either NULL. */
+/* Generates a token key with one public attribute (the curve is added) and one private one; either
+ * NULL. */
 static CK_RV generate_with(CK_SESSION_HANDLE s, const CK_ATTRIBUTE *pub, const CK_ATTRIBUTE *priv)
 {
     CK_ATTRIBUTE pub_templ[2] = {{CKA_EC_PARAMS, p256, sizeof p256}};
-    CK_ATTRIBUTE priv_templ[1];
+    CK_ATTRIBUTE priv_templ[2] = {{CKA_TOKEN, &yes, sizeof yes}};
     CK_OBJECT_HANDLE a = 0;
     CK_OBJECT_HANDLE b = 0;
 
@@ -32,10 +33,10 @@ static CK_RV generate_with(CK_SESSION_HANDLE s, const CK_ATTRIBUTE *pub, const C
         pub_templ[1] = *pub;
     }
     if (priv != NULL) {
-        priv_templ[0] = *priv;
+        priv_templ[1] = *priv;
     }
     return C_GenerateKeyPair(s, &ec, pub_templ, pub != NULL ? 2 : 1, priv_templ,
-                             priv != NULL ? 1 : 0, &a, &b);
+                             priv != NULL ? 2 : 1, &a, &b);
 }
 
 static void four_curves_are_made_and_others_refused(void **state)
@@ -126,7 +127,8 @@ static void template_values_are_judged_one_by_one(void **state)
         {true, CKA_KEY_TYPE, &type_ec, sizeof type_ec, CKR_OK},
         {true, CKA_KEY_TYPE, &type_rsa, sizeof type_rsa, CKR_TEMPLATE_INCONSISTENT},
         {true, CKA_TOKEN, &yes, 1, CKR_OK},
-        {true, CKA_TOKEN, &no, 1, CKR_TEMPLATE_INCONSISTENT}, /* no session keys */
+        {true, CKA_TOKEN, &no, 1, CKR_OK},  /* a session key */
+        {false, CKA_TOKEN, &no, 1, CKR_OK}, /* the private key decides: NSS does that */
         {true, CKA_TOKEN, &yes, 2, CKR_ATTRIBUTE_VALUE_INVALID},
         {true, CKA_TOKEN, NULL, 1, CKR_ATTRIBUTE_VALUE_INVALID},
         {true, CKA_EXTRACTABLE, &no, 1, CKR_OK},
@@ -140,10 +142,12 @@ static void template_values_are_judged_one_by_one(void **state)
         {true, CKA_UNWRAP, &yes, 1, CKR_OK},
         {false, CKA_WRAP, &yes, 1, CKR_OK},
         {false, CKA_ENCRYPT, &no, 1, CKR_OK},
-        {true, CKA_ALWAYS_AUTHENTICATE, &yes, 1, CKR_TEMPLATE_INCONSISTENT},
+        {true, CKA_ALWAYS_AUTHENTICATE, &yes, 1, CKR_OK},
+        {true, CKA_ALWAYS_AUTHENTICATE, &yes, 2, CKR_ATTRIBUTE_VALUE_INVALID},
         {false, CKA_TRUSTED, &yes, 1, CKR_TEMPLATE_INCONSISTENT},
         {true, CKA_START_DATE, NULL, 0, CKR_OK},
-        {true, CKA_START_DATE, p256, 8, CKR_ATTRIBUTE_VALUE_INVALID},
+        {true, CKA_START_DATE, p256, 8, CKR_OK},
+        {true, CKA_END_DATE, p256, 7, CKR_ATTRIBUTE_VALUE_INVALID},
         {true, CKA_LOCAL, &yes, 1, CKR_ATTRIBUTE_READ_ONLY},
         {true, CKA_VALUE, p256, 8, CKR_ATTRIBUTE_READ_ONLY},
         {true, CKA_MODULUS_BITS, p256, 8, CKR_ATTRIBUTE_TYPE_INVALID},
@@ -173,14 +177,14 @@ static void label_and_id_are_kept_and_shared(void **state)
     char label[] = "my key";
     CK_BYTE id[] = {0x41, 0x00, 0xff};
     CK_ATTRIBUTE pub_templ[] = {{CKA_EC_PARAMS, p256, sizeof p256}, {CKA_LABEL, label, 6}};
-    CK_ATTRIBUTE priv_templ[] = {{CKA_ID, id, 3}};
+    CK_ATTRIBUTE priv_templ[] = {{CKA_ID, id, 3}, {CKA_TOKEN, &yes, sizeof yes}};
     CK_BYTE got_label[16];
     CK_BYTE got_id[16];
     CK_ATTRIBUTE get[] = {{CKA_LABEL, got_label, 16}, {CKA_ID, got_id, 16}};
     CK_OBJECT_HANDLE both[2];
 
     (void)state;
-    P11_OK(C_GenerateKeyPair(s, &ec, pub_templ, 2, priv_templ, 1, &both[0], &both[1]));
+    P11_OK(C_GenerateKeyPair(s, &ec, pub_templ, 2, priv_templ, 2, &both[0], &both[1]));
     for (size_t i = 0; i < 2; i++) {
         get[0].ulValueLen = 16;
         get[1].ulValueLen = 16;

@@ -1,0 +1,180 @@
+/* The table of objects follows the keystore. */
+#include "pkcs11-provider/object_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pkcs11-provider/curve.h"
+
+#define LIST_PAGE 256u
+
+typedef struct {
+    p11_objects *objects;
+    const tdsa_log *log;
+    char last[KS_KEY_ID_MAX + 1];
+    size_t rows;
+    tdsa_status status;
+    tdsa_err *err;
+} list_run;
+
+static bool take_key(void *ctx, const part_key_info *info)
+{
+    list_run *run = ctx;
+    size_t index = 0;
+
+    run->rows++;
+    memcpy(run->last, info->key_id, sizeof run->last);
+    run->status = p11_objects_put_key_locked(run->objects, info, 0, &index, run->err);
+    if (run->status == TDSA_E_BAD_INPUT) { /* one odd key must not hide the others */
+        tdsa_logf(run->log, TDSA_LOG_WARN, "objects", "key %s is left out: %s", info->key_id,
+                  run->err->text);
+        run->status = TDSA_OK;
+    }
+    return run->status == TDSA_OK;
+}
+
+static tdsa_status read_keys(p11_objects *o, const p11_source *from, tdsa_err *err)
+{
+    list_run run = {.objects = o, .log = from->log, .err = err};
+    tdsa_status st = TDSA_OK;
+
+    do {
+        const part_key_filter filter = {.after = run.last[0] == '\0' ? NULL : run.last,
+                                        .limit = LIST_PAGE};
+
+        run.rows = 0;
+        st = part_engine_list(from->engine, &filter, take_key, &run, err);
+        st = st != TDSA_OK ? st : run.status;
+    } while (st == TDSA_OK && run.rows == LIST_PAGE);
+    return st;
+}
+
+static bool take_item(void *ctx, const ks_object *stored)
+{
+    list_run *run = ctx;
+    p11_objects *o = run->objects;
+    const p11_origin from = {.store_id = stored->id, .created_ms = stored->created_ms};
+    p11_item *item = NULL;
+    size_t index = 0;
+
+    if (stored->bytes == NULL) { /* private, and nobody is logged in */
+        return true;
+    }
+    item = calloc(1, sizeof *item);
+    run->status = item != NULL ? p11_item_decode(item, stored->bytes, stored->len, run->err)
+                               : TDSA_FAIL(run->err, TDSA_E_NO_MEMORY, "no memory for an object");
+    if (run->status == TDSA_OK) {
+        run->status = p11_objects_put_item_locked(o, item, &from, &index, run->err);
+        p11_item_clear(item);
+    }
+    free(item);
+    if (run->status == TDSA_E_BAD_INPUT) {
+        tdsa_logf(run->log, TDSA_LOG_WARN, "objects", "an object is left out: %s", run->err->text);
+        run->status = TDSA_OK;
+    }
+    return run->status == TDSA_OK;
+}
+
+static tdsa_status read_items(p11_objects *o, const p11_source *from, tdsa_err *err)
+{
+    list_run run = {.objects = o, .log = from->log, .err = err};
+    const tdsa_status st = ks_object_each(from->store, take_item, &run, err);
+
+    return st != TDSA_OK ? st : run.status;
+}
+
+/* What nobody has any more. Session objects live here only; their keys are the keystore's too. */
+static void drop_unseen(p11_objects *o)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        const p11_object *object = o->at[i];
+        const bool kept = object->kind == P11_PAIR ? !object->promoted : object->stored;
+
+        if (object->state == P11_LIVE && kept && object->seen != o->round) {
+            p11_objects_drop(o, i, P11_GONE);
+        }
+    }
+}
+
+/* Certificates of files have the names of the key that they are of: clients look for pairs by id. */
+static tdsa_status name_certificates(p11_objects *o, tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    for (size_t i = 0; st == TDSA_OK && i < o->count; i++) {
+        p11_object *cert = o->at[i];
+        const bool of_file = cert->kind == P11_ITEM && cert->state == P11_LIVE && !cert->stored &&
+                             cert->session == 0 && cert->facts.curve != GRP_CURVE_END;
+        const p11_bytes *spki = of_file ? p11_item_get(cert->item, CKA_PUBLIC_KEY_INFO) : NULL;
+        const uint8_t *point = NULL;
+        const grp *g =
+            spki != NULL ? p11_curve_of_spki(o->curves, spki->data, spki->len, &point) : NULL;
+        const size_t key =
+            g != NULL ? p11_objects_find_point(o, point, grp_get_info(g)->point_raw_len) : 0;
+
+        if (key != 0) {
+            const p11_bytes id = p11_object_id(o->at[key - 1]);
+            const p11_bytes label = p11_object_label(o->at[key - 1]);
+
+            st = p11_item_set(cert->item, CKA_ID, id.data, id.len, err);
+            if (st == TDSA_OK) {
+                st = p11_item_set(cert->item, CKA_LABEL, label.data, label.len, err);
+            }
+            p11_objects_reindex(o, i);
+        }
+    }
+    return st;
+}
+
+tdsa_status p11_objects_refresh(p11_objects *o, const p11_source *from, tdsa_err *err)
+{
+    uint64_t counter = 0;
+    tdsa_status st = TDSA_OK;
+
+    pthread_mutex_lock(&o->lock);
+    st = ks_change_counter(from->store, &counter, err);
+    if (st == TDSA_OK && (!o->loaded || counter != o->counter)) {
+        o->round++;
+        o->leftover_count = 0;
+        st = read_keys(o, from, err);
+        if (st == TDSA_OK) {
+            st = read_items(o, from, err);
+        }
+        if (st == TDSA_OK) {
+            drop_unseen(o);
+            st = name_certificates(o, err);
+        }
+        o->loaded = st == TDSA_OK;
+        o->counter = counter; /* as it was before reading: a later change is seen next time */
+    }
+    pthread_mutex_unlock(&o->lock);
+    return st;
+}
+
+bool p11_objects_take_leftover(p11_objects *o, char key_id[KS_KEY_ID_MAX + 1])
+{
+    bool found = false;
+
+    pthread_mutex_lock(&o->lock);
+    if (o->leftover_count > 0) {
+        memcpy(key_id, o->leftover[--o->leftover_count], KS_KEY_ID_MAX + 1);
+        found = true;
+    }
+    pthread_mutex_unlock(&o->lock);
+    return found;
+}
+
+void p11_objects_forget(p11_objects *o, bool wipe_private)
+{
+    pthread_mutex_lock(&o->lock);
+    o->loaded = false;
+    for (size_t i = 0; wipe_private && i < o->count; i++) {
+        const p11_object *object = o->at[i];
+
+        if (object->kind == P11_ITEM && object->state == P11_LIVE &&
+            p11_item_bool(object->item, CKA_PRIVATE, false)) {
+            p11_objects_drop(o, i, P11_GONE);
+        }
+    }
+    pthread_mutex_unlock(&o->lock);
+}

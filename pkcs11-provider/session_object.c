@@ -1,0 +1,71 @@
+#include "pkcs11-provider/session_object.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pkcs11-provider/state.h"
+
+#define TELL_MS 1u /* the order is written down; the participants may hear of it later */
+
+static void delete_key(p11_core *core, const char *key_id)
+{
+    const uint64_t grace_ms = cfg_participant_engine(core->participant)->deletion_grace_min_ms;
+    tdsa_err err;
+
+    if (part_engine_delete(core->engine, key_id, grace_ms, TELL_MS, &err) != TDSA_OK) {
+        tdsa_logf(&core->log->sink, TDSA_LOG_WARN, "objects", "session key %s stays for now: %s",
+                  key_id, err.text);
+    }
+}
+
+/* True when the session of an object is gone. */
+static bool is_orphan(p11_sessions *sessions, CK_SESSION_HANDLE session)
+{
+    p11_session *s = session != 0 ? p11_session_get(sessions, session) : NULL;
+
+    if (s != NULL) {
+        p11_session_put(s);
+    }
+    return session != 0 && s == NULL;
+}
+
+/* Takes one orphan out of the table; false: there is none from *at on. key_id: of a key to delete. */
+static bool take_orphan(p11_core *core, size_t *at, char key_id[KS_KEY_ID_MAX + 1])
+{
+    p11_objects *o = &core->objects;
+    bool found = false;
+
+    key_id[0] = '\0';
+    pthread_mutex_lock(&o->lock);
+    for (; !found && *at < o->count; *at += 1) {
+        const p11_object *object = o->at[*at];
+
+        if (object->state == P11_LIVE && is_orphan(&core->sessions, object->session)) {
+            if (object->kind == P11_PAIR && !object->promoted) {
+                memcpy(key_id, object->facts.key_id, KS_KEY_ID_MAX + 1);
+            }
+            p11_objects_drop(o, *at, P11_GONE);
+            found = true;
+        }
+    }
+    pthread_mutex_unlock(&o->lock);
+    return found;
+}
+
+void p11_session_objects_end(p11_call *call)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    size_t at = 0;
+
+    while (p11_logged_in(call->core) && p11_objects_take_leftover(&call->core->objects, key_id)) {
+        delete_key(call->core, key_id);
+    }
+    if (!atomic_load(&call->core->session_objects)) {
+        return; /* nobody ever made one: the usual case */
+    }
+    while (take_orphan(call->core, &at, key_id)) {
+        if (key_id[0] != '\0') {
+            delete_key(call->core, key_id);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+#include "pkcs11-provider/viewer.h"
+
+#include "pkcs11-provider/slot.h"
+#include "pkcs11-provider/state.h"
+
+p11_viewer p11_viewer_of(const p11_call *call)
+{
+    const p11_core *core = call->core;
+    const p11_session *s = call->session;
+
+    return (p11_viewer){.logged_in = p11_logged_in(core),
+                        .v3 = s->v3,
+                        .process = core->view,
+                        .slot = p11_slot_view(core, s->slot),
+                        .only = p11_slot_key(s->slot)};
+}
+
+/* The private half, and private data, take a login. */
+static bool is_private(const p11_object *object, p11_class cls)
+{
+    return cls == P11_PRIVATE_KEY ||
+           (object->kind == P11_ITEM && p11_item_bool(object->item, CKA_PRIVATE, false));
+}
+
+bool p11_viewer_sees(const p11_viewer *v, p11_object *object, size_t index, p11_class cls)
+{
+    if (object->state != P11_LIVE || (is_private(object, cls) && !v->logged_in)) {
+        return false;
+    }
+    if (cls == P11_PUBLIC_KEY && (object->names.flags & P11_PUBLIC_HIDDEN) != 0) {
+        return false;
+    }
+    if (object->kind == P11_ITEM && !v->v3 &&
+        p11_item_number(object->item, CKA_CLASS, CKO_DATA) == CKO_PROFILE) {
+        return false; /* profiles came with version 3.0: older callers do not know the class */
+    }
+    if (object->session != 0) {
+        return true;
+    }
+    if (v->only != 0 && v->only != index + 1) {
+        return false;
+    }
+    return p11_view_shows(v->process, object) && p11_view_shows(v->slot, object);
+}
+
+p11_object *p11_viewer_lock(const p11_call *call, CK_OBJECT_HANDLE handle, p11_class *cls)
+{
+    p11_objects *objects = &call->core->objects;
+    const p11_viewer viewer = p11_viewer_of(call);
+    p11_object *object = p11_objects_lock(objects, handle, cls);
+
+    if (object != NULL && !p11_viewer_sees(&viewer, object, p11_object_index(handle), *cls)) {
+        p11_objects_unlock(objects);
+        return NULL;
+    }
+    return object;
+}
