@@ -2,9 +2,7 @@
 
 #include <stdio.h>
 
-#define BETA(tag) ((const uint8_t[KS_BETA_LEN]){tag})
-
-static const uint8_t bytes[100] = {1, 2, 3};
+const uint8_t fault_bytes[FAULT_BYTES] = {1, 2, 3};
 
 static ks_key_row key_row(const char *key_id, uint32_t epoch, ks_key_state state)
 {
@@ -14,12 +12,12 @@ static ks_key_row key_row(const char *key_id, uint32_t epoch, ks_key_state state
                         .label = "label",
                         .created_ms = 5,
                         .presignature_limit = -1,
-                        .public_part = bytes,
+                        .public_part = fault_bytes,
                         .public_len = 20,
-                        .attrs = bytes,
+                        .attrs = fault_bytes,
                         .attrs_len = 3,
-                        .sealed = bytes,
-                        .sealed_len = sizeof bytes};
+                        .sealed = fault_bytes,
+                        .sealed_len = FAULT_BYTES};
 }
 
 static ks_batch_row batch_row(const uint8_t *beta, ks_batch_state state, uint64_t seq)
@@ -31,8 +29,8 @@ static ks_batch_row batch_row(const uint8_t *beta, ks_batch_state state, uint64_
                           .seq = seq,
                           .count = 100,
                           .members = 7,
-                          .sealed = bytes,
-                          .sealed_len = sizeof bytes};
+                          .sealed = fault_bytes,
+                          .sealed_len = FAULT_BYTES};
 }
 
 static ks_deletion order(const char *key_id, uint64_t serial, ks_deletion_state state)
@@ -49,25 +47,6 @@ static ks_partial partial(uint32_t index)
 
     return p;
 }
-
-/* The data key of the rows, whose head is what they begin with. */
-static const ks_data_key_row first_key = {.number = 1,
-                                          .state = KS_DATA_KEY_CURRENT,
-                                          .wrapped = bytes,
-                                          .wrapped_len = 40,
-                                          .chained = bytes,
-                                          .chained_len = 30};
-static const uint8_t no_head[KS_SEAL_HEAD_LEN] = {9};
-
-#define OBJECT(tag) ((const uint8_t[KS_OBJECT_ID_LEN]){tag})
-
-static const ks_object_row clear_object = {
-    .id = OBJECT(1), .created_ms = 7, .value = bytes, .value_len = 9};
-static const ks_object_row sealed_object = {.id = OBJECT(2),
-                                            .created_ms = 6,
-                                            .is_sealed = true,
-                                            .sealed = bytes,
-                                            .sealed_len = sizeof bytes};
 
 /* ---- rows to begin with ---- */
 
@@ -106,10 +85,8 @@ tdsa_status fault_rows(ks_backend *b, tdsa_err *err)
     st = st == TDSA_OK ? b->ops->burn(b, BETA(1), 1, 6, &burns, err) : st;
     st = st == TDSA_OK ? b->ops->partial_burn(b, &p, &burns, err) : st;
     st = st == TDSA_OK ? b->ops->seq_raise(b, "act", 0, 1, 3, err) : st;
-    st = st == TDSA_OK ? b->ops->data_key_add(b, &first_key, err) : st;
-    st = st == TDSA_OK ? b->ops->object_put(b, &clear_object, err) : st;
-    st = st == TDSA_OK ? b->ops->object_put(b, &sealed_object, err) : st;
-    return st == TDSA_OK ? b->ops->meta_put(b, "m", bytes, 4, err) : st;
+    st = st == TDSA_OK ? b->ops->meta_put(b, "m", fault_bytes, 4, err) : st;
+    return st == TDSA_OK ? fault_sealed_rows(b, err) : st;
 }
 
 /* ---- what reads ---- */
@@ -135,14 +112,6 @@ static bool note_order(void *ctx, const ks_deletion *d)
     return true;
 }
 
-static void note_number(tdsa_buf *out, uint64_t number)
-{
-    tdsa_buf_appendf(out, "%llu;", (unsigned long long)number);
-}
-
-#define OPERATION(name) static tdsa_status name(ks_backend *b, tdsa_buf *out, tdsa_err *err)
-#define NOTHING_GIVEN   (void)out
-
 OPERATION(key_get)
 {
     return b->ops->key_get(b, "act", note_key, out, err);
@@ -165,7 +134,7 @@ OPERATION(key_has_share)
     bool has = false;
     const tdsa_status st = b->ops->key_has_share(b, &has, err);
 
-    note_number(out, has);
+    fault_number(out, has);
     return st;
 }
 
@@ -200,7 +169,7 @@ OPERATION(burnt)
     uint64_t mask = 0;
     const tdsa_status st = b->ops->burnt(b, BETA(1), 1, &mask, err);
 
-    note_number(out, mask);
+    fault_number(out, mask);
     return st;
 }
 
@@ -209,22 +178,8 @@ OPERATION(partial_get)
     ks_partial p = {0};
     const tdsa_status st = b->ops->partial_get(b, BETA(1), 5, &p, err);
 
-    note_number(out, p.expires_ms);
+    fault_number(out, p.expires_ms);
     return st;
-}
-
-static bool note_object(void *ctx, const ks_object_row *row)
-{
-    tdsa_buf_appendf(ctx, "%u %llu %d %zu %zu;", row->id[0], (unsigned long long)row->created_ms,
-                     row->is_sealed, row->value_len, row->sealed_len);
-    return true;
-}
-
-OPERATION(object_each)
-{
-    const ks_object_query q = {.after_ms = 0, .after_id = NULL, .limit = 10};
-
-    return b->ops->object_each(b, &q, note_object, out, err);
 }
 
 OPERATION(meta_get)
@@ -237,7 +192,7 @@ OPERATION(counter_get)
     uint64_t number = 0;
     const tdsa_status st = b->ops->counter_get(b, "burns", &number, err);
 
-    note_number(out, number);
+    fault_number(out, number);
     return st;
 }
 
@@ -246,102 +201,11 @@ OPERATION(change_counter)
     uint64_t number = 0;
     const tdsa_status st = b->ops->change_counter(b, &number, err);
 
-    note_number(out, number);
-    return st;
-}
-
-static bool note_data_key(void *ctx, const ks_data_key_row *row)
-{
-    tdsa_buf_appendf(ctx, "%u %d %zu %zu;", row->number, (int)row->state, row->wrapped_len,
-                     row->chained_len);
-    return true;
-}
-
-OPERATION(data_key_each)
-{
-    return b->ops->data_key_each(b, note_data_key, out, err);
-}
-
-static bool note_sealed(void *ctx, const ks_sealed_row *row)
-{
-    tdsa_buf_appendf(ctx, "%d %zu;", (int)row->table, row->sealed_len);
-    return true;
-}
-
-static tdsa_status sealed(ks_backend *b, ks_sealed_table table, tdsa_buf *out, tdsa_err *err)
-{
-    const ks_sealed_query q = {
-        .table = table, .head = no_head, .after = "", .after_beta = BETA(0), .limit = 10};
-
-    return b->ops->sealed_each(b, &q, note_sealed, out, err);
-}
-
-OPERATION(sealed_keys)
-{
-    return sealed(b, KS_SEALED_KEY, out, err);
-}
-
-OPERATION(sealed_batches)
-{
-    return sealed(b, KS_SEALED_BATCH, out, err);
-}
-
-OPERATION(sealed_metas)
-{
-    return sealed(b, KS_SEALED_META, out, err);
-}
-
-OPERATION(sealed_objects)
-{
-    return sealed(b, KS_SEALED_OBJECT, out, err);
-}
-
-OPERATION(sealed_count)
-{
-    uint64_t number = 0;
-    const tdsa_status st = b->ops->sealed_count(b, no_head, &number, err);
-
-    note_number(out, number);
+    fault_number(out, number);
     return st;
 }
 
 /* ---- what writes ---- */
-
-OPERATION(data_key_add)
-{
-    const ks_data_key_row row = {.number = 2, .wrapped = bytes, .wrapped_len = 41};
-
-    NOTHING_GIVEN;
-    return b->ops->data_key_add(b, &row, err);
-}
-
-OPERATION(data_key_wrap)
-{
-    ks_data_key_row now = first_key;
-
-    NOTHING_GIVEN;
-    now.wrapped_len = 50;
-    return b->ops->data_key_wrap(b, &now, &first_key, 1, err);
-}
-
-OPERATION(data_key_unchain)
-{
-    NOTHING_GIVEN;
-    return b->ops->data_key_unchain(b, 1, err);
-}
-
-OPERATION(reseal)
-{
-    const ks_reseal rows[] = {
-        {KS_SEALED_KEY, "act", 0, NULL, NULL, bytes, bytes, sizeof bytes, 60},
-        {KS_SEALED_BATCH, NULL, 0, BETA(1), NULL, bytes, bytes, sizeof bytes, 61},
-        {KS_SEALED_META, "m", 0, NULL, NULL, bytes, bytes, 4, 62},
-        {KS_SEALED_OBJECT, NULL, 0, NULL, OBJECT(2), bytes, bytes, sizeof bytes, 63},
-    };
-
-    NOTHING_GIVEN;
-    return b->ops->reseal(b, 1, rows, sizeof rows / sizeof rows[0], err);
-}
 
 /* A row that is sealed under the current data key, which the transaction checks. */
 OPERATION(fenced)
@@ -410,7 +274,7 @@ OPERATION(key_drop)
 OPERATION(key_set_attrs)
 {
     NOTHING_GIVEN;
-    return b->ops->key_set_attrs(b, "act", "other", bytes, 9, err);
+    return b->ops->key_set_attrs(b, "act", "other", fault_bytes, 9, err);
 }
 
 OPERATION(key_set_limit)
@@ -461,7 +325,7 @@ OPERATION(batch_purge)
     uint64_t dropped = 0;
     const tdsa_status st = b->ops->batch_purge(b, "act", false, &dropped, err);
 
-    note_number(out, dropped);
+    fault_number(out, dropped);
     return st;
 }
 
@@ -483,7 +347,7 @@ OPERATION(purge_all)
     uint64_t dropped = 0;
     const tdsa_status st = b->ops->purge_all(b, &marks, &dropped, err);
 
-    note_number(out, dropped);
+    fault_number(out, dropped);
     return st;
 }
 
@@ -493,7 +357,7 @@ OPERATION(lease)
     const tdsa_status st = b->ops->lease(b, BETA(1), 0, 4, &burns, err);
 
     if (st == TDSA_OK) {
-        note_number(out, burns);
+        fault_number(out, burns);
     }
     return st;
 }
@@ -504,7 +368,7 @@ OPERATION(burn)
     const tdsa_status st = b->ops->burn(b, BETA(1), 0, 8, &burns, err);
 
     if (st == TDSA_OK) {
-        note_number(out, burns);
+        fault_number(out, burns);
     }
     return st;
 }
@@ -516,7 +380,7 @@ OPERATION(partial_burn)
     const tdsa_status st = b->ops->partial_burn(b, &p, &burns, err);
 
     if (st == TDSA_OK) {
-        note_number(out, burns);
+        fault_number(out, burns);
     }
     return st;
 }
@@ -532,7 +396,7 @@ OPERATION(partial_collect)
     uint64_t left = 0;
     const tdsa_status st = b->ops->partial_collect(b, 60, &left, err);
 
-    note_number(out, left);
+    fault_number(out, left);
     return st;
 }
 
@@ -542,40 +406,16 @@ OPERATION(seq_raise)
     return b->ops->seq_raise(b, "act", 0, 1, 4, err);
 }
 
-OPERATION(object_put)
-{
-    ks_object_row row = sealed_object;
-
-    NOTHING_GIVEN;
-    row.id = OBJECT(3);
-    return b->ops->object_put(b, &row, err);
-}
-
-OPERATION(object_replace)
-{
-    ks_object_row row = clear_object;
-
-    NOTHING_GIVEN;
-    row.value_len = 30;
-    return b->ops->object_put(b, &row, err);
-}
-
-OPERATION(object_delete)
-{
-    NOTHING_GIVEN;
-    return b->ops->object_delete(b, OBJECT(2), err);
-}
-
 OPERATION(meta_put)
 {
     NOTHING_GIVEN;
-    return b->ops->meta_put(b, "m", bytes, 8, err);
+    return b->ops->meta_put(b, "m", fault_bytes, 8, err);
 }
 
 OPERATION(meta_create)
 {
     NOTHING_GIVEN;
-    return b->ops->meta_create(b, "n", bytes, 8, err);
+    return b->ops->meta_create(b, "n", fault_bytes, 8, err);
 }
 
 OPERATION(counter_next)
@@ -584,19 +424,10 @@ OPERATION(counter_next)
     const tdsa_status st = b->ops->counter_next(b, "burns", &number, err);
 
     if (st == TDSA_OK) {
-        note_number(out, number);
+        fault_number(out, number);
     }
     return st;
 }
-
-#define ONE(name)          \
-    {                      \
-#        name, name, false \
-    }
-#define LISTS(name)       \
-    {                     \
-#        name, name, true \
-    }
 
 const fault_operation fault_operations[] = {
     ONE(key_has_share),
@@ -636,23 +467,9 @@ const fault_operation fault_operations[] = {
     ONE(partial_fail),
     ONE(partial_collect),
     ONE(seq_raise),
-    LISTS(object_each),
-    ONE(object_put),
-    ONE(object_replace),
-    ONE(object_delete),
     ONE(meta_put),
     ONE(meta_create),
     ONE(counter_next),
-    LISTS(data_key_each),
-    LISTS(sealed_keys),
-    LISTS(sealed_batches),
-    LISTS(sealed_metas),
-    LISTS(sealed_objects),
-    ONE(sealed_count),
-    ONE(data_key_add),
-    ONE(data_key_wrap),
-    ONE(data_key_unchain),
-    ONE(reseal),
     ONE(fenced),
 };
 const size_t fault_operation_count = sizeof fault_operations / sizeof fault_operations[0];

@@ -16,4 +16,30 @@ extern const size_t fault_operation_count;
 
 tdsa_status fault_rows(ks_backend *b, tdsa_err *err);
 
+/* The same about data keys, what is sealed, and objects; fault_rows makes their rows too. */
+extern const fault_operation fault_sealed_operations[];
+extern const size_t fault_sealed_operation_count;
+tdsa_status fault_sealed_rows(ks_backend *b, tdsa_err *err);
+
+/* For those who write operations. */
+#define FAULT_BYTES 100u
+extern const uint8_t fault_bytes[FAULT_BYTES];
+
+#define BETA(tag)       ((const uint8_t[KS_BETA_LEN]){tag})
+#define OPERATION(name) static tdsa_status name(ks_backend *b, tdsa_buf *out, tdsa_err *err)
+#define NOTHING_GIVEN   (void)out
+#define ONE(name)          \
+    {                      \
+#        name, name, false \
+    }
+#define LISTS(name)       \
+    {                     \
+#        name, name, true \
+    }
+
+static inline void fault_number(tdsa_buf *out, uint64_t number)
+{
+    tdsa_buf_appendf(out, "%llu;", (unsigned long long)number);
+}
+
 #endif

@@ -185,30 +185,35 @@ static bool one_fault(place *p, const fault_operation *op, fault_kind kind, unsi
 
 /* In the short form BUSY and LOST come at the first and the last call only: between them they are handled
  * as FAIL and LOST_AFTER. */
-static void every_fault_leaves_the_old_state_or_the_new_one(void **state)
+static void with_every_fault(place *p, const fault_operation *op)
 {
     static const fault_kind always[] = {FAULT_FAIL, FAULT_AGAIN, FAULT_LOST_AFTER};
     static const fault_kind ends[] = {FAULT_BUSY, FAULT_LOST};
     const bool whole = getenv("TDSA_TEST_LONG") != NULL;
-    place *p = *state;
+    unsigned calls = 0;
 
+    learn(p, op);
+    for (size_t kind = 0; kind < sizeof always / sizeof always[0]; kind++) {
+        for (calls = 0; one_fault(p, op, always[kind], calls + 1); calls++) {
+        }
+        assert_true(calls > 0);
+    }
+    for (size_t kind = 0; kind < sizeof ends / sizeof ends[0]; kind++) {
+        for (unsigned k = 1; k <= calls; k++) {
+            if (whole || k == 1 || k == calls) {
+                assert_true(one_fault(p, op, ends[kind], k));
+            }
+        }
+    }
+}
+
+static void every_fault_leaves_the_old_state_or_the_new_one(void **state)
+{
     for (size_t i = 0; i < fault_operation_count; i++) {
-        const fault_operation *op = &fault_operations[i];
-        unsigned calls = 0;
-
-        learn(p, op);
-        for (size_t kind = 0; kind < sizeof always / sizeof always[0]; kind++) {
-            for (calls = 0; one_fault(p, op, always[kind], calls + 1); calls++) {
-            }
-            assert_true(calls > 0);
-        }
-        for (size_t kind = 0; kind < sizeof ends / sizeof ends[0]; kind++) {
-            for (unsigned k = 1; k <= calls; k++) {
-                if (whole || k == 1 || k == calls) {
-                    assert_true(one_fault(p, op, ends[kind], k));
-                }
-            }
-        }
+        with_every_fault(*state, &fault_operations[i]);
+    }
+    for (size_t i = 0; i < fault_sealed_operation_count; i++) {
+        with_every_fault(*state, &fault_sealed_operations[i]);
     }
 }
 

@@ -208,8 +208,10 @@ static void use_store(ks *s, tdsa_err *err)
     ks_key *key = NULL;
     ks_batch *batch = NULL;
     uint64_t count = 0;
-    tdsa_status st = ks_key_get(s, "k", &key, err);
+    tdsa_status st = ks_object_each(s, next_object, &last, err);
 
+    require(st == TDSA_OK || err->text[0] != '\0');
+    st = ks_key_get(s, "k", &key, err);
     require(st == TDSA_OK ? key != NULL : key == NULL);
     ks_key_free(key);
     st = ks_key_open(s, "k", 0, &share, err);
@@ -223,8 +225,6 @@ static void use_store(ks *s, tdsa_err *err)
     ks_batch_free(batch);
     st = ks_batch_available(s, "k", NULL, &count, err);
     require(st == TDSA_OK && count <= KS_BATCH_COUNT_MAX);
-    st = ks_object_each(s, next_object, &last, err);
-    require(st == TDSA_OK || err->text[0] != '\0');
 }
 
 /* A wrapped data key, and the check value at its head. */
