@@ -22,6 +22,9 @@ typedef struct {
      * value found and the one expected). */
     tdsa_status (*unwrap)(ks_encryptor *e, const char *pin, size_t pin_len, const uint8_t *wrapped,
                           size_t wrapped_len, tdsa_secret **data_key, tdsa_err *err);
+    /** Whether this PIN logs in, one try at most; nothing is kept of it. Errors: TDSA_E_LOGIN, TDSA_E_WRAPPING. NULL:
+     * there is no PIN. */
+    tdsa_status (*check_pin)(ks_encryptor *e, const char *pin, size_t pin_len, tdsa_err *err);
     /** Makes a new wrapping key of the same name, with which wrap works from now on, and gives its check value.
      * NULL: there is no such thing. */
     tdsa_status (*renew)(ks_encryptor *e, const char *pin, size_t pin_len, uint8_t kcv[KS_KCV_LEN],

@@ -20,7 +20,7 @@ typedef struct {
     char what[128]; /* for errors */
 } guarded;
 
-typedef enum { WRAP, UNWRAP, RENEW, DESTROY } call_kind;
+typedef enum { WRAP, UNWRAP, RENEW, DESTROY, CHECK } call_kind;
 
 typedef struct {
     const char *pin;
@@ -68,6 +68,8 @@ static tdsa_status run(void *ctx, tdsa_err *err)
         return c->inner->ops->renew(c->inner, pin, c->pin_len, c->kcv, err);
     case DESTROY:
         return c->inner->ops->destroy(c->inner, pin, c->pin_len, c->kcv, err);
+    case CHECK:
+        return c->inner->ops->check_pin(c->inner, pin, c->pin_len, err);
     }
     return TDSA_FAIL(err, TDSA_E_INTERNAL, "no such call of an encryptor");
 }
@@ -157,9 +159,9 @@ static tdsa_status guarded_unwrap(ks_encryptor *base, const char *pin, size_t pi
     return st;
 }
 
-/* Calls that are about a wrapping key alone. */
-static tdsa_status about_key(ks_encryptor *base, call_kind kind, const login *with,
-                             uint8_t kcv[KS_KCV_LEN], tdsa_err *err)
+/* Calls that are about a wrapping key or a PIN alone. */
+static tdsa_status about_key_or_pin(ks_encryptor *base, call_kind kind, const login *with,
+                                    uint8_t kcv[KS_KCV_LEN], tdsa_err *err)
 {
     guarded *e = self(base);
     call *c = NULL;
@@ -182,7 +184,7 @@ static tdsa_status guarded_renew(ks_encryptor *base, const char *pin, size_t pin
                                  uint8_t kcv[KS_KCV_LEN], tdsa_err *err)
 {
     memset(kcv, 0, KS_KCV_LEN);
-    return about_key(base, RENEW, &(login){pin, pin_len}, kcv, err);
+    return about_key_or_pin(base, RENEW, &(login){pin, pin_len}, kcv, err);
 }
 
 static tdsa_status guarded_destroy(ks_encryptor *base, const char *pin, size_t pin_len,
@@ -191,7 +193,15 @@ static tdsa_status guarded_destroy(ks_encryptor *base, const char *pin, size_t p
     uint8_t copy[KS_KCV_LEN];
 
     memcpy(copy, kcv, KS_KCV_LEN);
-    return about_key(base, DESTROY, &(login){pin, pin_len}, copy, err);
+    return about_key_or_pin(base, DESTROY, &(login){pin, pin_len}, copy, err);
+}
+
+static tdsa_status guarded_check_pin(ks_encryptor *base, const char *pin, size_t pin_len,
+                                     tdsa_err *err)
+{
+    uint8_t none[KS_KCV_LEN] = {0};
+
+    return about_key_or_pin(base, CHECK, &(login){pin, pin_len}, none, err);
 }
 
 static void close_inner(void *ctx)
@@ -230,6 +240,7 @@ tdsa_status ks_encryptor_guard(ks_encryptor **e, const ks_cfg *cfg, tdsa_err *er
     g->ops.unwrap = guarded_unwrap;
     g->ops.renew = g->ops.renew != NULL ? guarded_renew : NULL;
     g->ops.destroy = g->ops.destroy != NULL ? guarded_destroy : NULL;
+    g->ops.check_pin = g->ops.check_pin != NULL ? guarded_check_pin : NULL;
     g->ops.close = guarded_close;
     g->base = **e;
     g->base.ops = &g->ops;

@@ -380,14 +380,25 @@ static bool was_pulled_away(CK_RV rv)
 }
 
 /* What is to be done in a session. */
-typedef enum { WRAP, UNWRAP, RENEW, DESTROY } work_kind;
+typedef enum { WRAP, UNWRAP, RENEW, DESTROY, CHECK } work_kind;
 
 typedef struct {
     pkcs11 *e;
     work_kind what;
-    wrapped_key k; /* RENEW, DESTROY: its check value alone */
+    wrapped_key k; /* RENEW, DESTROY: its check value alone; CHECK: nothing */
     tdsa_secret *data_key;
 } job;
+
+/* The session is there, so the PIN is right, unless it was not looked at. */
+static tdsa_status check_in_session(const ks_wrap *w, tdsa_err *err)
+{
+    return w->was_logged_in
+               ? TDSA_FAIL(err, TDSA_E_WRAPPING,
+                           "the application is logged in to wrapping token %s itself, which does "
+                           "not check a PIN before that ends",
+                           w->uri->token_name)
+               : TDSA_OK;
+}
 
 static tdsa_status work(ks_wrap *w, job *j, tdsa_err *err)
 {
@@ -400,6 +411,8 @@ static tdsa_status work(ks_wrap *w, job *j, tdsa_err *err)
         return renew_in_session(w, &j->k, err);
     case DESTROY:
         return destroy_in_session(w, &j->k, err);
+    case CHECK:
+        return check_in_session(w, err);
     }
     return TDSA_FAIL(err, TDSA_E_INTERNAL, "no such work for a token");
 }
@@ -517,12 +530,21 @@ static tdsa_status pkcs11_destroy(ks_encryptor *base, const char *pin, size_t pi
     return run(&j, pin, pin_len, err);
 }
 
+static tdsa_status pkcs11_check_pin(ks_encryptor *base, const char *pin, size_t pin_len,
+                                    tdsa_err *err)
+{
+    job j = {.e = self(base), .what = CHECK};
+
+    return run(&j, pin, pin_len, err);
+}
+
 const ks_encryptor_ops ks_encryptor_pkcs11 = {
     .needs_login = true,
     .open = pkcs11_open,
     .close = pkcs11_close,
     .wrap = pkcs11_wrap,
     .unwrap = pkcs11_unwrap,
+    .check_pin = pkcs11_check_pin,
     .renew = pkcs11_renew,
     .destroy = pkcs11_destroy,
 };

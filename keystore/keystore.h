@@ -126,6 +126,13 @@ void ks_close(ks *s);
  */
 TDSA_MUST_USE tdsa_status ks_unlock(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
     __attribute__((nonnull(1, 4)));
+/**
+ * Whether ks_unlock would take this PIN now, asked anew: nothing changes, locked or not. A token gets one try,
+ * and is left as it was. It tells TDSA_E_WRAPPING for any PIN while the application itself is logged in to the
+ * wrapping token by the same module: that then looks at none. Errors: TDSA_E_LOGIN, TDSA_E_WRAPPING.
+ */
+TDSA_MUST_USE tdsa_status ks_check_pin(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
+    __attribute__((nonnull(1, 4)));
 /** True when the encryptor wants a PIN (pkcs11). Other stores are unlocked by ks_open, and ks_unlock
  * opens them again after ks_lock whatever the PIN says: there is no PIN to compare it with. */
 bool ks_needs_login(const ks *s) TDSA_NONNULL;

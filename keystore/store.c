@@ -308,6 +308,20 @@ tdsa_status ks_unlock(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
     return ks_data_key_load(s, pin, pin_len, err);
 }
 
+tdsa_status ks_check_pin(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    TDSA_ASSERT(pthread_mutex_lock(&s->unlock_mu) == 0);
+    if (s->encryptor != NULL && s->encryptor->ops->check_pin != NULL) {
+        st = pin == NULL || pin_len == 0 /* not that of the configuration */
+                 ? TDSA_FAIL(err, TDSA_E_LOGIN, "no PIN was given")
+                 : s->encryptor->ops->check_pin(s->encryptor, pin, pin_len, err);
+    }
+    TDSA_ASSERT(pthread_mutex_unlock(&s->unlock_mu) == 0);
+    return st;
+}
+
 void ks_lock(ks *s)
 {
     ks_enter(s);

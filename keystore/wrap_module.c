@@ -237,6 +237,7 @@ static tdsa_status log_in(ks_wrap *w, const CK_TOKEN_INFO *token, const ks_wrap_
         return TDSA_OK;
     }
     if (rv == CKR_USER_ALREADY_LOGGED_IN) {
+        w->was_logged_in = true;
         return TDSA_OK; /* the application did: its right to use the token is shown */
     }
     w->login_failed = true;

@@ -31,8 +31,9 @@ typedef struct {
     CK_SESSION_HANDLE session;
     CK_RV rv; /* of the call that failed */
     bool finalize, have_session, logout;
-    bool missing;      /* the last look found no token */
-    bool login_failed; /* C_Login was called and did not succeed: it is not called again */
+    bool was_logged_in; /* the application is: the PIN was not looked at */
+    bool missing;       /* the last look found no token */
+    bool login_failed;  /* C_Login was called and did not succeed: it is not called again */
 } ks_wrap;
 
 /** A PIN, lent; text NULL: none given. */

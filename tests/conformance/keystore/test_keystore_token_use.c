@@ -171,6 +171,28 @@ static void every_failing_call_fails_one_unlock_and_no_more(void **state)
     stop(f, &s);
 }
 
+static void no_failing_call_makes_a_wrong_pin_right(void **state)
+{
+    ks_fixture *f = *state;
+    ks_shim s = start(f);
+
+    for (const char *const *call = s.names(); *call != NULL; call++) {
+        for (size_t i = 0; i < code_count(); i++) {
+            if (is_a_lie(*call, codes[i])) {
+                continue;
+            }
+            s.set(*call, codes[i], 0);
+            if (ks_check_pin(f->s, "00000000", 8, &f->err) == TDSA_OK) {
+                fail_msg("a wrong PIN is right when %s gives 0x%lx", *call, codes[i]);
+            }
+            assert_null(strstr(f->err.text, "00000000"));
+            s.set(NULL, CKR_OK, 0);
+            OK(f, ks_check_pin(f->s, KS_FIXTURE_PIN, strlen(KS_FIXTURE_PIN), &f->err));
+        }
+    }
+    stop(f, &s);
+}
+
 static void trouble_is_logged_once_and_its_end_once(void **state)
 {
     ks_fixture *f = *state;
@@ -277,6 +299,26 @@ static void a_module_that_hangs_is_waited_for_once(void **state)
     stop(f, &s);
 }
 
+static void a_check_of_a_pin_is_waited_for_as_long(void **state)
+{
+    ks_fixture *f = *state;
+    tdsa_status st = TDSA_OK;
+    ks_shim s;
+
+    f->cfg.encryptor_limit_ms = LIMIT_MS;
+    s = start(f);
+    s.hang("C_Login", 600000);
+    EXPECT(f, TDSA_E_WRAPPING, ks_check_pin(f->s, KS_FIXTURE_PIN, strlen(KS_FIXTURE_PIN), &f->err));
+    says(f, "has not answered for");
+    s.hang(NULL, 0);
+    do {
+        nap();
+        st = ks_check_pin(f->s, KS_FIXTURE_PIN, strlen(KS_FIXTURE_PIN), &f->err);
+    } while (st != TDSA_OK);
+    EXPECT(f, TDSA_E_LOGIN, ks_check_pin(f->s, "00000000", 8, &f->err));
+    stop(f, &s);
+}
+
 static void a_store_closes_while_its_module_hangs(void **state)
 {
     ks_fixture *f = *state;
@@ -310,6 +352,8 @@ static void a_store_without_threads_waits_for_a_slow_module(void **state)
     s = start(f);
     s.hang("C_DecryptInit", 3 * LIMIT_MS);
     OK(f, use(f));
+    s.hang("C_Login", 2 * LIMIT_MS);
+    OK(f, ks_check_pin(f->s, KS_FIXTURE_PIN, strlen(KS_FIXTURE_PIN), &f->err));
     assert_int_equal(threads(), before);
     s.hang(NULL, 0);
     stop(f, &s);
@@ -450,9 +494,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TOKEN(every_failing_call_fails_one_use_and_no_more),
         TOKEN(every_failing_call_fails_one_unlock_and_no_more),
+        TOKEN(no_failing_call_makes_a_wrong_pin_right),
         TOKEN(trouble_is_logged_once_and_its_end_once),
         TOKEN(nothing_but_sealed_rows_needs_the_token),
         TOKEN(a_module_that_hangs_is_waited_for_once),
+        TOKEN(a_check_of_a_pin_is_waited_for_as_long),
         TOKEN(a_store_closes_while_its_module_hangs),
         TOKEN(a_store_without_threads_waits_for_a_slow_module),
         TOKEN(a_refused_pin_of_the_configuration_is_not_tried_again),

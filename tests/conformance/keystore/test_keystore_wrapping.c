@@ -432,6 +432,67 @@ static void a_module_of_the_application_is_left_as_it_was(void **state)
     share_is_there(f);
 }
 
+static tdsa_status check(ks_fixture *f, const char *pin)
+{
+    return ks_check_pin(f->s, pin, pin != NULL ? strlen(pin) : 0, &f->err);
+}
+
+static void a_pin_is_checked_and_nothing_changes(void **state)
+{
+    ks_fixture *f = *state;
+
+    ks_fixture_active(f, "k", "the share");
+    OK(f, check(f, KS_FIXTURE_PIN));
+    EXPECT(f, TDSA_E_LOGIN, check(f, "00000000"));
+    assert_non_null(strstr(f->err.text, "CKR_PIN_INCORRECT (tried once)"));
+    EXPECT(f, TDSA_E_LOGIN, check(f, "1"));
+    EXPECT(f, TDSA_E_LOGIN, check(f, "")); /* and not that of the configuration */
+    EXPECT(f, TDSA_E_LOGIN, check(f, NULL));
+    share_is_there(f);
+    ks_lock(f->s);
+    OK(f, check(f, KS_FIXTURE_PIN));
+    EXPECT(f, TDSA_E_LOGIN, check(f, "00000000"));
+    assert_false(ks_is_unlocked(f->s));
+    OK(f, ks_unlock(f->s, KS_FIXTURE_PIN, strlen(KS_FIXTURE_PIN), &f->err));
+    share_is_there(f);
+}
+
+static void without_a_token_no_pin_is_wrong(void **state)
+{
+    ks_fixture *f = *state;
+
+    OK(f, check(f, "any"));
+    ks_lock(f->s);
+    OK(f, check(f, NULL));
+    assert_false(ks_is_unlocked(f->s));
+}
+
+static void a_pin_is_checked_beside_the_application(void **state)
+{
+    ks_fixture *f = *state;
+    CK_UTF8CHAR pin[] = KS_FIXTURE_PIN;
+    CK_SESSION_INFO info;
+    CK_SESSION_HANDLE session = 0;
+    host h = host_begin();
+
+    session = host_session(&h);
+    OK(f, check(f, KS_FIXTURE_PIN));
+    EXPECT(f, TDSA_E_LOGIN, check(f, "00000000"));
+    assert_int_equal(h.f->C_GetSessionInfo(session, &info), CKR_OK);
+    assert_int_equal(info.state, CKS_RO_PUBLIC_SESSION);
+    /* now the token looks at no PIN: none is taken for right, and the application stays logged in */
+    assert_int_equal(h.f->C_Login(session, CKU_USER, pin, strlen(KS_FIXTURE_PIN)), CKR_OK);
+    EXPECT(f, TDSA_E_WRAPPING, check(f, "00000000"));
+    EXPECT(f, TDSA_E_WRAPPING, check(f, KS_FIXTURE_PIN));
+    assert_non_null(strstr(f->err.text, "the application is logged in"));
+    assert_int_equal(h.f->C_GetSessionInfo(session, &info), CKR_OK);
+    assert_int_equal(info.state, CKS_RO_USER_FUNCTIONS);
+    assert_int_equal(h.f->C_Logout(session), CKR_OK);
+    OK(f, check(f, KS_FIXTURE_PIN));
+    assert_int_equal(h.f->C_Finalize(NULL), CKR_OK);
+    (void)dlclose(h.module);
+}
+
 static void the_module_is_finalised_when_it_was_ours(void **state)
 {
     ks_fixture *f = *state;
@@ -482,6 +543,10 @@ int main(void)
              &token),
         with((struct CMUnitTest)cmocka_unit_test(a_module_of_the_application_is_left_as_it_was),
              &token),
+        with((struct CMUnitTest)cmocka_unit_test(a_pin_is_checked_and_nothing_changes), &token),
+        with((struct CMUnitTest)cmocka_unit_test(without_a_token_no_pin_is_wrong), &gcm),
+        with((struct CMUnitTest)cmocka_unit_test(without_a_token_no_pin_is_wrong), &clear),
+        with((struct CMUnitTest)cmocka_unit_test(a_pin_is_checked_beside_the_application), &token),
         with((struct CMUnitTest)cmocka_unit_test(the_module_is_finalised_when_it_was_ours), &token),
     };
 
