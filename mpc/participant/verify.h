@@ -9,7 +9,7 @@ typedef struct {
     mpc_scheme scheme;
     const uint8_t *public_key; /* as part_key_info has it */
     size_t public_key_len;
-    const uint8_t *data; /* ECDSA: the digest; the Schnorr schemes: the message; may be NULL if empty */
+    const uint8_t *data; /* ECDSA: the digest; else the message; may be NULL if empty */
     size_t data_len;
     const uint8_t *signature; /* as part_sign_result.rs */
     size_t signature_len;

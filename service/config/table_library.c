@@ -339,6 +339,7 @@ static const cfg_row own[] = {
          "openssl "
          "where libp11 is loaded, else all. TDSA_PKCS11_VIEW comes first."},
     {.name = "pkcs11.views", .type = CFG_ARRAY, .help = "Views of your own."},
+    {.name = "pkcs11.views[]", .type = CFG_OBJECT, .help = "One view."},
     {.name = "pkcs11.views[].name", .type = CFG_STRING, .required = true, .help = "Its name."},
     {.name = "pkcs11.views[].curves",
      .type = CFG_STRINGS,
@@ -352,6 +353,7 @@ static const cfg_row own[] = {
     {.name = "pkcs11.slots",
      .type = CFG_ARRAY,
      .help = "Further slots, after the first; each shows the token through a view."},
+    {.name = "pkcs11.slots[]", .type = CFG_OBJECT, .help = "One slot."},
     {.name = "pkcs11.slots[].tokenLabel",
      .type = CFG_STRING,
      .required = true,

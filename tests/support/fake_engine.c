@@ -1,4 +1,4 @@
-#include "support/fake_engine.h"
+#include "support/fake_internal.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -9,14 +9,7 @@
 #include "base/assert.h"
 #include "protocol/schnorr.h"
 
-#define FAKE_KEYS_MAX    256u
-#define FAKE_OBJECTS_MAX 64u
-
-typedef struct {
-    bool used;
-    ks_object row;
-    uint8_t bytes[4096];
-} fake_object;
+#define FAKE_KEYS_MAX 256u
 
 typedef struct {
     bool used;
@@ -27,19 +20,21 @@ typedef struct {
 struct part_engine {
     atomic_bool stopping;
 };
-struct ks {
-    atomic_bool unlocked;
-};
 
 fake_control fake;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fake_key keys[FAKE_KEYS_MAX];
-static fake_object objects[FAKE_OBJECTS_MAX];
 static atomic_ulong changes;
+
+void fake_changed(void)
+{
+    atomic_fetch_add(&changes, 1);
+}
+
 static atomic_uint next_id;
 static atomic_ulong next_ms;
 
-static tdsa_status fail_as(atomic_int *what, tdsa_err *err)
+tdsa_status fake_fail_as(atomic_int *what, tdsa_err *err)
 {
     const tdsa_status st = (tdsa_status)atomic_load(what);
     const char *why = atomic_load(&fake.why);
@@ -96,10 +91,10 @@ void fake_reset(void)
 {
     pthread_mutex_lock(&lock);
     memset(keys, 0, sizeof keys);
-    memset(objects, 0, sizeof objects);
     pthread_mutex_unlock(&lock);
     memset(&fake, 0, sizeof fake);
-    atomic_fetch_add(&changes, 1);
+    fake_objects_reset();
+    fake_changed();
 }
 
 size_t fake_key_count(void)
@@ -137,7 +132,7 @@ void fake_other_process_adds(const char *key_id, grp_curve curve, const char *la
     (void)snprintf(k->info.label, sizeof k->info.label, "%s", label);
     make_active(k);
     pthread_mutex_unlock(&lock);
-    atomic_fetch_add(&changes, 1);
+    fake_changed();
 }
 
 void fake_other_process_deletes(const char *key_id)
@@ -149,14 +144,14 @@ void fake_other_process_deletes(const char *key_id)
     TDSA_ASSERT(k != NULL);
     k->used = false;
     pthread_mutex_unlock(&lock);
-    atomic_fetch_add(&changes, 1);
+    fake_changed();
 }
 
 /* ---- keystore ---- */
 
 tdsa_status ks_open(ks **out, const ks_cfg *cfg, tdsa_err *err)
 {
-    tdsa_status st = fail_as(&fake.fail_open, err);
+    tdsa_status st = fake_fail_as(&fake.fail_open, err);
 
     (void)cfg;
     *out = NULL;
@@ -180,7 +175,7 @@ void ks_abandon(ks *s)
 
 tdsa_status ks_unlock(ks *s, const char *pin, size_t pin_len, tdsa_err *err)
 {
-    const tdsa_status st = fail_as(&fake.fail_unlock, err);
+    const tdsa_status st = fake_fail_as(&fake.fail_unlock, err);
 
     if (st != TDSA_OK) {
         return st;
@@ -224,85 +219,6 @@ tdsa_status ks_check_pin(ks *s, const char *pin, size_t len, tdsa_err *err)
         return TDSA_FAIL(err, TDSA_E_LOGIN, "the PIN is wrong");
     }
     return TDSA_OK;
-}
-
-/* ---- objects of the keystore ---- */
-
-static fake_object *find_object(const uint8_t *id)
-{
-    for (size_t i = 0; i < FAKE_OBJECTS_MAX; i++) {
-        if (objects[i].used && memcmp(objects[i].row.id, id, KS_OBJECT_ID_LEN) == 0) {
-            return &objects[i];
-        }
-    }
-    return NULL;
-}
-
-static fake_object *free_object(void)
-{
-    for (size_t i = 0; i < FAKE_OBJECTS_MAX; i++) {
-        if (!objects[i].used) {
-            return &objects[i];
-        }
-    }
-    return NULL;
-}
-
-tdsa_status ks_object_put(ks *s, const ks_object *o, tdsa_err *err)
-{
-    fake_object *to = NULL;
-    tdsa_status st = fail_as(&fake.fail_object, err);
-
-    if (st == TDSA_OK && o->sealed && !atomic_load(&s->unlocked)) {
-        st = TDSA_FAIL(err, TDSA_E_LOGIN, "locked");
-    }
-    if (st != TDSA_OK) {
-        return st;
-    }
-    pthread_mutex_lock(&lock);
-    to = find_object(o->id);
-    to = to != NULL ? to : free_object();
-    TDSA_ASSERT(to != NULL && o->len <= sizeof to->bytes);
-    to->used = true;
-    to->row = *o;
-    memcpy(to->bytes, o->bytes, o->len);
-    to->row.bytes = to->bytes;
-    pthread_mutex_unlock(&lock);
-    atomic_fetch_add(&changes, 1);
-    return TDSA_OK;
-}
-
-tdsa_status ks_object_each(ks *s, ks_object_fn fn, void *ctx, tdsa_err *err)
-{
-    (void)err;
-    pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < FAKE_OBJECTS_MAX; i++) {
-        ks_object row = objects[i].row;
-
-        if (row.sealed && !atomic_load(&s->unlocked)) {
-            row.bytes = NULL;
-        }
-        if (objects[i].used && !fn(ctx, &row)) {
-            break;
-        }
-    }
-    pthread_mutex_unlock(&lock);
-    return TDSA_OK;
-}
-
-tdsa_status ks_object_delete(ks *s, const uint8_t id[KS_OBJECT_ID_LEN], tdsa_err *err)
-{
-    fake_object *o = NULL;
-
-    (void)s;
-    pthread_mutex_lock(&lock);
-    o = find_object(id);
-    if (o != NULL) {
-        o->used = false;
-    }
-    pthread_mutex_unlock(&lock);
-    atomic_fetch_add(&changes, 1);
-    return o != NULL ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such object");
 }
 
 /* ---- engine ---- */
@@ -389,7 +305,7 @@ tdsa_status part_engine_register(part_engine *e, const part_key_spec *spec, uint
 tdsa_status part_engine_generate(part_engine *e, const char *key_id, uint32_t deadline_ms,
                                  tdsa_err *err)
 {
-    const tdsa_status st = fail_as(&fake.fail_generate, err);
+    const tdsa_status st = fake_fail_as(&fake.fail_generate, err);
 
     (void)e;
     (void)deadline_ms;
@@ -400,7 +316,7 @@ tdsa_status part_engine_generate(part_engine *e, const char *key_id, uint32_t de
     pthread_mutex_lock(&lock);
     make_active(find(key_id));
     pthread_mutex_unlock(&lock);
-    atomic_fetch_add(&changes, 1);
+    fake_changed();
     return TDSA_OK;
 }
 
@@ -415,7 +331,7 @@ tdsa_status part_engine_import(part_engine *e, const part_import_spec *spec, uin
 tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint64_t grace_ms,
                                uint32_t deadline_ms, tdsa_err *err)
 {
-    const tdsa_status st = fail_as(&fake.fail_delete, err);
+    const tdsa_status st = fake_fail_as(&fake.fail_delete, err);
 
     (void)e;
     (void)grace_ms;
@@ -491,7 +407,7 @@ tdsa_status part_engine_set_attrs(part_engine *e, const char *key_id, const char
         k->info.attrs_len = attrs_len;
     }
     pthread_mutex_unlock(&lock);
-    atomic_fetch_add(&changes, 1);
+    fake_changed();
     return k != NULL ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no key %s", key_id);
 }
 
@@ -577,7 +493,7 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
                              part_sign_result *out, tdsa_err *err)
 {
     const struct timespec step = {0, 1000000};
-    tdsa_status st = fail_as(&fake.fail_sign, err);
+    tdsa_status st = fake_fail_as(&fake.fail_sign, err);
     fake_key key = {0};
     const fake_key *k = NULL;
 
