@@ -24,6 +24,8 @@ typedef struct {
     int64_t presignature_limit;
     const uint8_t *public_part, *attrs, *sealed; /* NULL with length 0 when absent */
     size_t public_len, attrs_len, sealed_len;
+    uint64_t
+        change; /* of key_changed alone: the value of the change counter after the last change */
 } ks_key_row;
 
 typedef struct {
@@ -136,6 +138,12 @@ typedef struct {
     size_t limit;
 } ks_object_query;
 
+/** Keys whose last change is behind `after` and not behind `upto`, ascending by that, so many at most. */
+typedef struct {
+    uint64_t after, upto;
+    size_t limit;
+} ks_key_changes;
+
 /** Whether a query leaves the lane open. */
 static inline bool ks_any_lane(const ks_batch_query *q)
 {
@@ -190,6 +198,10 @@ typedef struct {
     /* the same of keys with this label */
     tdsa_status (*key_labelled)(ks_backend *b, const char *label, const ks_key_page *page,
                                 ks_key_row_fn fn, void *ctx, tdsa_err *err);
+    /* one row per key, as key_get gives it; one that is gone: DELETED, and its key_id alone. Changes up to the
+     * counter KS_COUNTER_CHANGES_FROM are not known */
+    tdsa_status (*key_changed)(ks_backend *b, const ks_key_changes *which, ks_key_row_fn fn,
+                               void *ctx, tdsa_err *err);
     /* without a tombstone the order about the key goes too */
     tdsa_status (*key_delete)(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err);
 

@@ -63,6 +63,7 @@ static void memory_close(ks_backend *b)
     ks_memory_drop_partials(m, NULL);
     ks_memory_drop_deletions(m, NULL);
     ks_memory_drop_objects(m);
+    ks_memory_drop_changes(m);
     while (m->lanes != NULL) {
         memory_lane *l = m->lanes;
 
@@ -116,6 +117,7 @@ const ks_backend_ops ks_backend_memory = {
     .key_get = ks_memory_key_get,
     .key_each = ks_memory_key_each,
     .key_labelled = ks_memory_key_labelled,
+    .key_changed = ks_memory_key_changed,
     .key_delete = ks_memory_key_delete,
     .deletion_put = ks_memory_deletion_put,
     .deletion_told = ks_memory_deletion_told,

@@ -61,6 +61,13 @@ struct memory_object {
     size_t value_len, sealed_len;
 };
 
+typedef struct memory_change memory_change;
+struct memory_change {
+    memory_change *next; /* ascending by number */
+    char key_id[KS_KEY_ID_MAX + 1];
+    uint64_t number;
+};
+
 typedef struct memory_meta memory_meta;
 struct memory_meta {
     memory_meta *next;
@@ -86,13 +93,21 @@ typedef struct {
     memory_partial *partials;
     memory_deletion *deletions;
     memory_object *objects;
+    memory_change *changes; /* all since changes_from */
     memory_meta *metas;
-    uint64_t starts, burns, purges, key_changes;
+    uint64_t starts, burns, purges, key_changes, changes_from;
 } ks_memory;
 
 ks_memory *ks_memory_of(ks_backend *b) TDSA_NONNULL;
 /** Replaces *out, whose old bytes are wiped; false (nothing changed) without memory. */
 bool ks_memory_copy(uint8_t **out, size_t *out_len, const uint8_t *bytes, size_t len);
+/** Counts a change of this key; NULL: of an object. */
+void ks_memory_changed(ks_memory *m, const char *key_id) __attribute__((nonnull(1)));
+void ks_memory_drop_changes(ks_memory *m) TDSA_NONNULL;
+tdsa_status ks_memory_key_changed(ks_backend *b, const ks_key_changes *which, ks_key_row_fn fn,
+                                  void *ctx, tdsa_err *err);
+/** Lent like k. */
+ks_key_row ks_memory_key_row(const memory_key *k) TDSA_NONNULL;
 void ks_memory_drop_keys(ks_memory *m) TDSA_NONNULL;
 /** Wipes what a key has; false when there is no row of it. */
 bool ks_memory_key_wipe(ks_memory *m, const char *key_id, bool tombstone);

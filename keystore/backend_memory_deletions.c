@@ -51,7 +51,7 @@ static void move_keys(ks_memory *m, const ks_deletion *d)
             k->state = KS_KEY_ACTIVE;
         }
     }
-    m->key_changes++;
+    ks_memory_changed(m, d->key_id);
 }
 
 static memory_deletion *insert(ks_memory *m, const char *key_id)

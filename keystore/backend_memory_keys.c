@@ -93,7 +93,7 @@ static tdsa_status put_key(ks_memory *m, const ks_key_row *row, tdsa_err *err)
     }
     k->next = *at;
     *at = k;
-    m->key_changes++;
+    ks_memory_changed(m, row->key_id);
     return TDSA_OK;
 }
 
@@ -163,8 +163,8 @@ static void remove_key(ks_memory *m, memory_key *k)
         at = &(*at)->next;
     }
     *at = k->next;
+    ks_memory_changed(m, k->key_id);
     free_key(k);
-    m->key_changes++;
 }
 
 static memory_key *find_epoch(ks_memory *m, const char *key_id, uint32_t epoch)
@@ -253,7 +253,7 @@ tdsa_status ks_memory_key_update(ks_backend *b, const ks_key_row *row, ks_key_st
     k->sealed = sealed;
     k->sealed_len = sealed_len;
     k->state = row->state;
-    m->key_changes++;
+    ks_memory_changed(m, k->key_id);
     return TDSA_OK;
 }
 
@@ -266,7 +266,7 @@ tdsa_status ks_memory_key_move(ks_backend *b, const char *key_id, uint32_t epoch
 
     if (st == TDSA_OK) {
         k->state = to;
-        m->key_changes++;
+        ks_memory_changed(m, key_id);
         if (to == KS_KEY_ACTIVE) {
             replace_earlier(m, key_id, epoch);
             k->state = ks_memory_deleting(m, key_id) ? KS_KEY_DELETING : to;
@@ -294,7 +294,7 @@ tdsa_status ks_memory_key_set_attrs(ks_backend *b, const char *key_id, const cha
         memset(k->label, 0, sizeof k->label);
         (void)strncpy(k->label, label, KS_LABEL_MAX);
     }
-    m->key_changes++;
+    ks_memory_changed(m, key_id);
     return TDSA_OK;
 }
 
@@ -311,13 +311,13 @@ tdsa_status ks_memory_key_set_limit(ks_backend *b, const char *key_id, int64_t l
             k->presignature_limit = limit;
         }
     }
-    m->key_changes++;
+    ks_memory_changed(m, key_id);
     return TDSA_OK;
 }
 
-static bool give_key(const memory_key *k, ks_key_row_fn fn, void *ctx)
+ks_key_row ks_memory_key_row(const memory_key *k)
 {
-    const ks_key_row row = {
+    return (ks_key_row){
         .key_id = k->key_id,
         .epoch = k->epoch,
         .state = k->state,
@@ -331,6 +331,11 @@ static bool give_key(const memory_key *k, ks_key_row_fn fn, void *ctx)
         .attrs_len = k->attrs_len,
         .sealed_len = k->sealed_len,
     };
+}
+
+static bool give_key(const memory_key *k, ks_key_row_fn fn, void *ctx)
+{
+    const ks_key_row row = ks_memory_key_row(k);
 
     return fn(ctx, &row);
 }
@@ -450,7 +455,7 @@ bool ks_memory_key_wipe(ks_memory *m, const char *key_id, bool tombstone)
             remove_key(m, k);
         }
     }
-    m->key_changes++;
+    ks_memory_changed(m, key_id);
     if (!tombstone) {
         ks_memory_drop_deletions(m, key_id);
         return true;

@@ -64,6 +64,9 @@ static uint64_t *counter_of(ks_memory *m, const char *name)
     if (strcmp(name, KS_COUNTER_PURGE) == 0) {
         return &m->purges;
     }
+    if (strcmp(name, KS_COUNTER_CHANGES_FROM) == 0) {
+        return &m->changes_from;
+    }
     TDSA_ASSERT(strcmp(name, KS_COUNTER_START) == 0);
     return &m->starts;
 }

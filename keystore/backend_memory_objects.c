@@ -66,7 +66,7 @@ tdsa_status ks_memory_object_put(ks_backend *b, const ks_object_row *row, tdsa_e
     }
     o->next = *at;
     *at = o;
-    m->key_changes++;
+    ks_memory_changed(m, NULL);
     return TDSA_OK;
 }
 
@@ -96,6 +96,6 @@ tdsa_status ks_memory_object_delete(ks_backend *b, const uint8_t *id, tdsa_err *
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no such object");
     }
     free_object(o);
-    m->key_changes++;
+    ks_memory_changed(m, NULL);
     return TDSA_OK;
 }

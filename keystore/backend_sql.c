@@ -309,6 +309,7 @@ static const ks_backend_ops sql_ops = {
     .key_get = ks_sql_key_get,
     .key_each = ks_sql_key_each,
     .key_labelled = ks_sql_key_labelled,
+    .key_changed = ks_sql_key_each_changed,
     .key_delete = ks_sql_key_delete,
     .deletion_put = ks_sql_deletion_put,
     .deletion_told = ks_sql_deletion_told,

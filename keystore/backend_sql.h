@@ -132,8 +132,9 @@ TDSA_MUST_USE tdsa_status ks_sql_migrate(ks_sql *q, ks_sql_conn *c, bool create,
 
 /* ---- inside a transaction ---- */
 
-/** A key row or an object changed. */
-TDSA_MUST_USE tdsa_status ks_sql_key_changed(ks_sql *q, tdsa_status st, tdsa_err *err) TDSA_NONNULL;
+/** A row of this key changed, or (NULL) an object, when st says so. */
+TDSA_MUST_USE tdsa_status ks_sql_key_changed(ks_sql *q, const char *key_id, tdsa_status st,
+                                             tdsa_err *err) __attribute__((nonnull(1, 4)));
 /** Adds 1 to a counter and gives the new value. */
 TDSA_MUST_USE tdsa_status ks_sql_count(ks_sql *q, const char *name, uint64_t *out, tdsa_err *err)
     TDSA_NONNULL;
@@ -173,6 +174,8 @@ tdsa_status ks_sql_key_get(ks_backend *b, const char *key_id, ks_key_row_fn fn, 
                            tdsa_err *err);
 tdsa_status ks_sql_key_labelled(ks_backend *backend, const char *label, const ks_key_page *page,
                                 ks_key_row_fn fn, void *ctx, tdsa_err *err);
+tdsa_status ks_sql_key_each_changed(ks_backend *b, const ks_key_changes *which, ks_key_row_fn fn,
+                                    void *ctx, tdsa_err *err);
 tdsa_status ks_sql_key_each(ks_backend *b, const char *after, size_t limit, ks_key_row_fn fn,
                             void *ctx, tdsa_err *err);
 tdsa_status ks_sql_key_delete(ks_backend *b, const char *key_id, bool tombstone, tdsa_err *err);

@@ -54,7 +54,7 @@ static tdsa_status put_order(ks_sql *q, const ks_deletion *d, const ks_deletion 
     if (st == TDSA_OK) {
         st = move_key(q, d, err);
     }
-    return ks_sql_key_changed(q, st, err);
+    return ks_sql_key_changed(q, d->key_id, st, err);
 }
 
 tdsa_status ks_sql_deletion_put(ks_backend *backend, const ks_deletion *d, const ks_deletion *was,

@@ -1,12 +1,19 @@
 #include "keystore/backend_sql.h"
 
-/* Every change of a key row or an object raises the counter of key changes in the same transaction. */
-tdsa_status ks_sql_key_changed(ks_sql *q, tdsa_status st, tdsa_err *err)
+/* Every change of a key row or an object raises the counter of key changes in the same transaction, and a
+ * key's value is noted beside its id. The writers' lock makes them visible in their order. */
+tdsa_status ks_sql_key_changed(ks_sql *q, const char *key_id, tdsa_status st, tdsa_err *err)
 {
-    if (st == TDSA_OK) {
-        ks_stmt b = ks_stmt_use(q, KS_SQL_KEY_CHANGED);
+    ks_stmt b;
 
+    if (st == TDSA_OK) {
+        b = ks_stmt_use(q, KS_SQL_KEY_CHANGED);
         st = ks_stmt_run(&b, NULL, "counting a change", err);
+    }
+    if (st == TDSA_OK && key_id != NULL) {
+        b = ks_stmt_use(q, KS_SQL_CHANGE_NOTE);
+        ks_arg_text(&b, key_id);
+        st = ks_stmt_run(&b, NULL, "noting a change", err);
     }
     q->key_changes_known = false;
     return st;
@@ -77,7 +84,7 @@ tdsa_status ks_sql_key_insert(ks_backend *backend, const ks_key_row *row, tdsa_e
         if (st == TDSA_OK && changes == 0) {
             st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s exists already", row->key_id);
         }
-        st = ks_sql_key_changed(q, st, err);
+        st = ks_sql_key_changed(q, row->key_id, st, err);
     }
     return st;
 }
@@ -102,7 +109,7 @@ tdsa_status ks_sql_key_update(ks_backend *backend, const ks_key_row *row, ks_key
         if (st == TDSA_OK && changes == 0) {
             st = why_unchanged(q, row->key_id, row->epoch, from, err);
         }
-        st = ks_sql_key_changed(q, st, err);
+        st = ks_sql_key_changed(q, row->key_id, st, err);
     }
     return st;
 }
@@ -144,7 +151,7 @@ tdsa_status ks_sql_key_move(ks_backend *backend, const char *key_id, uint32_t ep
         if (st == TDSA_OK && to == KS_KEY_ACTIVE) {
             st = replace_earlier(q, key_id, epoch, err);
         }
-        st = ks_sql_key_changed(q, st, err);
+        st = ks_sql_key_changed(q, key_id, st, err);
     }
     return st;
 }
@@ -167,7 +174,7 @@ tdsa_status ks_sql_key_add(ks_backend *backend, const ks_key_row *row, tdsa_err 
                 "key %s has epoch %u or a later one already, one in the making, or was deleted",
                 row->key_id, row->epoch);
         }
-        st = ks_sql_key_changed(q, st, err);
+        st = ks_sql_key_changed(q, row->key_id, st, err);
     }
     return st;
 }
@@ -193,7 +200,7 @@ tdsa_status ks_sql_key_restore(ks_backend *backend, const ks_key_row *row, tdsa_
             st = TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is here already, or was deleted",
                            row->key_id);
         }
-        st = ks_sql_key_changed(q, st, err);
+        st = ks_sql_key_changed(q, row->key_id, st, err);
     }
     return st;
 }
@@ -213,7 +220,7 @@ tdsa_status ks_sql_key_drop(ks_backend *backend, const char *key_id, uint32_t ep
         if (st == TDSA_OK && changes == 0) {
             st = why_unchanged(q, key_id, epoch, KS_KEY_OLD, err);
         }
-        st = ks_sql_key_changed(q, st, err);
+        st = ks_sql_key_changed(q, key_id, st, err);
     }
     if (st == TDSA_OK) {
         ks_sql_forget(q);
@@ -243,7 +250,7 @@ tdsa_status ks_sql_key_set_attrs(ks_backend *backend, const char *key_id, const 
         ks_arg_text(&b, label);
         ks_arg_blob(&b, attrs, attrs_len);
         st = ks_stmt_run(&b, &changes, "storing attributes", err);
-        st = ks_sql_key_changed(q, not_found_if(changes, st, key_id, err), err);
+        st = ks_sql_key_changed(q, key_id, not_found_if(changes, st, key_id, err), err);
     }
     return st;
 }
@@ -261,12 +268,13 @@ tdsa_status ks_sql_key_set_limit(ks_backend *backend, const char *key_id, int64_
         ks_arg_text(&b, key_id);
         ks_arg_int(&b, limit);
         st = ks_stmt_run(&b, &changes, "storing a limit", err);
-        st = ks_sql_key_changed(q, not_found_if(changes, st, key_id, err), err);
+        st = ks_sql_key_changed(q, key_id, not_found_if(changes, st, key_id, err), err);
     }
     return st;
 }
 
-static bool give_row(ks_stmt *b, ks_key_row_fn fn, void *ctx)
+/* KS_SQL_KEY_COLUMNS and what is sealed. */
+static ks_key_row read_row(ks_stmt *b)
 {
     const int64_t state = ks_col_int(b, 2);
     ks_key_row row = {0};
@@ -280,6 +288,22 @@ static bool give_row(ks_stmt *b, ks_key_row_fn fn, void *ctx)
     row.public_part = ks_col_blob(b, 6, &row.public_len);
     row.attrs = ks_col_blob(b, 7, &row.attrs_len);
     row.sealed = ks_col_blob(b, 8, &row.sealed_len);
+    return row;
+}
+
+static bool give_row(ks_stmt *b, ks_key_row_fn fn, void *ctx)
+{
+    const ks_key_row row = read_row(b);
+
+    return fn(ctx, &row);
+}
+
+/* With the number of the change behind. */
+static bool give_change(ks_stmt *b, ks_key_row_fn fn, void *ctx)
+{
+    ks_key_row row = read_row(b);
+
+    row.change = (uint64_t)ks_col_int(b, 9);
     return fn(ctx, &row);
 }
 
@@ -312,11 +336,13 @@ tdsa_status ks_sql_key_get(ks_backend *backend, const char *key_id, ks_key_row_f
 static tdsa_status give_rows(ks_sql_tx *tx, ks_stmt *b, ks_key_row_fn fn, void *ctx,
                              const char *what, tdsa_err *err)
 {
+    bool (*give)(ks_stmt *, ks_key_row_fn, void *) =
+        b->which == KS_SQL_CHANGE_EACH ? give_change : give_row;
     ks_sql_step rc = ks_stmt_step(b);
 
     while (rc == KS_SQL_ROW) {
         tx->given = true;
-        if (!give_row(b, fn, ctx)) {
+        if (!give(b, fn, ctx)) {
             break;
         }
         rc = ks_stmt_step(b);
@@ -354,6 +380,23 @@ tdsa_status ks_sql_key_labelled(ks_backend *backend, const char *label, const ks
         ks_arg_int(&b, page->limit > INT32_MAX ? INT32_MAX : (int64_t)page->limit);
         ks_arg_text(&b, label);
         st = give_rows(&tx, &b, fn, ctx, "listing keys", err);
+    }
+    return st;
+}
+
+tdsa_status ks_sql_key_each_changed(ks_backend *backend, const ks_key_changes *which,
+                                    ks_key_row_fn fn, void *ctx, tdsa_err *err)
+{
+    ks_sql *q = ks_sql_of(backend);
+    tdsa_status st = TDSA_OK;
+
+    for (ks_sql_tx tx = ks_sql_read(q); ks_sql_tx_next(&tx, &st, err);) {
+        ks_stmt b = ks_stmt_use(q, KS_SQL_CHANGE_EACH);
+
+        ks_arg_u64(&b, which->after);
+        ks_arg_u64(&b, which->upto);
+        ks_arg_int(&b, which->limit > INT32_MAX ? INT32_MAX : (int64_t)which->limit);
+        st = give_rows(&tx, &b, fn, ctx, "listing keys that changed", err);
     }
     return st;
 }
@@ -445,7 +488,7 @@ tdsa_status ks_sql_key_delete(ks_backend *backend, const char *key_id, bool tomb
     tdsa_status st = TDSA_OK;
 
     for (ks_sql_tx tx = ks_sql_write(q); ks_sql_tx_next(&tx, &st, err);) {
-        st = ks_sql_key_changed(q, ks_sql_key_wipe(q, key_id, tombstone, err), err);
+        st = ks_sql_key_changed(q, key_id, ks_sql_key_wipe(q, key_id, tombstone, err), err);
     }
     if (st == TDSA_OK) {
         ks_sql_forget(q);

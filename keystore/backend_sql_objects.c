@@ -17,7 +17,7 @@ tdsa_status ks_sql_object_put(ks_backend *b, const ks_object_row *row, tdsa_err 
             ks_arg_bytes(&s, row->value, row->value_len);
             ks_arg_null(&s);
         }
-        st = ks_sql_key_changed(q, ks_stmt_run(&s, NULL, "storing an object", err), err);
+        st = ks_sql_key_changed(q, NULL, ks_stmt_run(&s, NULL, "storing an object", err), err);
     }
     if (st == TDSA_OK && row->is_sealed) { /* of one that it replaces */
         ks_sql_forget(q);
@@ -86,7 +86,7 @@ tdsa_status ks_sql_object_delete(ks_backend *b, const uint8_t *id, tdsa_err *err
         if (st == TDSA_OK && changes == 0) {
             st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no such object");
         }
-        st = ks_sql_key_changed(q, st, err);
+        st = ks_sql_key_changed(q, NULL, st, err);
     }
     if (st == TDSA_OK) {
         ks_sql_forget(q);

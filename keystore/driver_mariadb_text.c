@@ -34,6 +34,9 @@
 
 const ma_text ks_mariadb_text[KS_SQL_COUNT] = {
     [KS_SQL_KEY_CHANGED] = {.first = COUNT_UP("'key-changes'")},
+    [KS_SQL_CHANGE_NOTE] = {.first = "INSERT INTO key_change (key_id, number)"
+                                     " SELECT ?1, value FROM counter WHERE name = 'key-changes'"
+                                     " ON DUPLICATE KEY UPDATE number = VALUES(number)"},
     [KS_SQL_PING] = {.first = COUNT_UP("'pings'")},
     /* MySQL does not select from the table that it deletes from, unless it is made a derived one */
     [KS_SQL_KEY_DELETE_OLD] =

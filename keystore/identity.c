@@ -72,6 +72,9 @@ static tdsa_status compare(ks *s, bool again, tdsa_err *err)
     if ((there && !same) || again) {
         st = give_up(s, &was, &now, err);
     }
+    if (again) {
+        s->change_shift = s->change_last + 1;
+    }
     if (st == TDSA_OK && !same) {
         st = ops->meta_put(s->backend, KS_META_IDENTITY, now.data, now.len, err);
     }

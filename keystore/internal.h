@@ -25,6 +25,10 @@ struct ks {
     atomic_bool has_moved; /* ks_take_moved has not told it yet */
     ks_moved moved;
 
+    /* what ks_change_counter gave last, and what it adds since the database was another one: no value comes
+     * twice for different tables */
+    uint64_t change_last, change_shift;
+
     /* key_life.c */
     tdsa_secret
         *pin; /* of the last ks_unlock, for unwrapping again; NULL: that of the configuration */
@@ -58,12 +62,13 @@ struct ks {
 
 #define KS_LOGGER "keystore"
 /** Longest name of a meta value. Names that start with KS_META_OWN belong to the keystore. */
-#define KS_META_NAME_MAX 64u
-#define KS_META_OWN      "ks."
-#define KS_META_STORE_ID KS_META_OWN "store-id"
-#define KS_COUNTER_START "starts"
-#define KS_COUNTER_BURN  "burns"
-#define KS_COUNTER_PURGE "purges"
+#define KS_META_NAME_MAX        64u
+#define KS_META_OWN             "ks."
+#define KS_META_STORE_ID        KS_META_OWN "store-id"
+#define KS_COUNTER_START        "starts"
+#define KS_COUNTER_BURN         "burns"
+#define KS_COUNTER_PURGE        "purges"
+#define KS_COUNTER_CHANGES_FROM "changes-from"
 /** Largest value that every backend can compare. */
 #define KS_SEQ_MAX ((uint64_t)INT64_MAX)
 /** Largest `data` of a batch. */

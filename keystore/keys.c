@@ -275,6 +275,7 @@ typedef struct {
     ks *s;
     ks_key *rows[PAGE_ROWS];
     size_t count;
+    uint64_t change; /* of the last row */
     tdsa_err *err;
     tdsa_status st;
 } page;
@@ -288,8 +289,14 @@ static bool take_page_row(void *ctx, const ks_key_row *row)
     if (p->st != TDSA_OK) {
         return false;
     }
+    p->change = row->change;
     p->count++;
     return true;
+}
+
+static page empty_page(ks *s, tdsa_err *err)
+{
+    return (page){.s = s, .err = err, .st = TDSA_OK};
 }
 
 /* label NULL: any */
@@ -299,7 +306,7 @@ static tdsa_status fetch_page(ks *s, page *p, const char *label, const ks_key_pa
     const ks_backend_ops *ops = s->backend->ops;
     tdsa_status st;
 
-    *p = (page){s, {NULL}, 0, err, TDSA_OK};
+    *p = empty_page(s, err);
     ks_enter(s);
     if (label != NULL) {
         st = ops->key_labelled(s->backend, label, which, take_page_row, p, err);
@@ -362,6 +369,48 @@ tdsa_status ks_key_each_labelled(ks *s, const char *label, const char *after, si
     const ks_key_page which = {after, limit};
 
     return each(s, label, &which, fn, ctx, err);
+}
+
+/* Up to what the counter is now: whoever reads it before each call misses nothing. */
+static tdsa_status begin_changes(ks *s, uint64_t since, ks_key_changes *out, tdsa_err *err)
+{
+    const ks_backend_ops *ops = s->backend->ops;
+    uint64_t from = 0;
+    tdsa_status st;
+
+    *out = (ks_key_changes){.limit = PAGE_ROWS};
+    ks_enter(s);
+    st = ops->change_counter(s->backend, &out->upto, err);
+    if (st == TDSA_OK) {
+        st = ops->counter_get(s->backend, KS_COUNTER_CHANGES_FROM, &from, err);
+    }
+    out->after = since - s->change_shift;
+    if (st == TDSA_OK && (since < s->change_shift || out->after < from || out->after > out->upto)) {
+        st = TDSA_FAIL(err, TDSA_E_CONFLICT, "which keys changed since %llu is not known: read all",
+                       (unsigned long long)since);
+    }
+    ks_leave(s);
+    return st;
+}
+
+tdsa_status ks_key_each_changed(ks *s, uint64_t since, ks_key_fn fn, void *ctx, tdsa_err *err)
+{
+    ks_key_changes which;
+    tdsa_status st = begin_changes(s, since, &which, err);
+    bool more = st == TDSA_OK;
+
+    while (more) {
+        page p = empty_page(s, err);
+
+        ks_enter(s);
+        st = s->backend->ops->key_changed(s->backend, &which, take_page_row, &p, err);
+        ks_leave(s);
+        st = st == TDSA_OK ? p.st : st;
+        more = st == TDSA_OK && p.count == which.limit;
+        which.after = p.change;
+        more = give_page(&p, st == TDSA_OK, fn, ctx) && more;
+    }
+    return st;
 }
 
 tdsa_status ks_key_delete(ks *s, const char *key_id, bool tombstone, tdsa_err *err)

@@ -158,7 +158,8 @@ void ks_fork_prepare(ks *s) TDSA_NONNULL;
 void ks_fork_parent(ks *s) TDSA_NONNULL;
 /** One small durable write: the database answers, and has room for a burn or lease. */
 TDSA_MUST_USE tdsa_status ks_ping(ks *s, tdsa_err *err) TDSA_NONNULL;
-/** Changes whenever any process changed a key row or an object; equal values mean nothing to re-read. */
+/** Changes whenever any process changed a key row or an object; equal values mean nothing to re-read. It is
+ * of this ks: others on the database may count otherwise. */
 TDSA_MUST_USE tdsa_status ks_change_counter(ks *s, uint64_t *out, tdsa_err *err) TDSA_NONNULL;
 /** A number no other process or earlier start had: the lane of this combiner instance. */
 uint64_t ks_lane(const ks *s) TDSA_NONNULL;
@@ -243,6 +244,14 @@ TDSA_MUST_USE tdsa_status ks_key_each(ks *s, const char *after, size_t limit, ks
 TDSA_MUST_USE tdsa_status ks_key_each_labelled(ks *s, const char *label, const char *after,
                                                size_t limit, ks_key_fn fn, void *ctx, tdsa_err *err)
     __attribute__((nonnull(1, 2, 5, 7)));
+/**
+ * The same of keys that changed after ks_change_counter gave `since`, each once; one that is gone is given as
+ * DELETED, with its id alone, whether or not a tombstone is left. What changes meanwhile is given by the next call,
+ * whose `since` is a value from before this one. Errors: TDSA_E_CONFLICT (not all changes since then are known,
+ * and no key is given: read all of them. After a database was brought forward, or came to be another one).
+ */
+TDSA_MUST_USE tdsa_status ks_key_each_changed(ks *s, uint64_t since, ks_key_fn fn, void *ctx,
+                                              tdsa_err *err) __attribute__((nonnull(1, 3, 5)));
 /** All rows in one state, of every epoch; a few at most: PENDING and OLD ones. */
 TDSA_MUST_USE tdsa_status ks_key_each_in(ks *s, ks_key_state state, ks_key_fn fn, void *ctx,
                                          tdsa_err *err) __attribute__((nonnull(1, 3, 5)));

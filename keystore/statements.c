@@ -46,6 +46,18 @@
 const ks_sql_statement ks_sql_common[KS_SQL_COUNT] = {
     [KS_SQL_KEY_CHANGED] = {COUNT_UP("'key-changes'"), ""},
     [KS_SQL_KEY_CHANGES] = {"SELECT value FROM counter WHERE name = 'key-changes'", ""},
+    [KS_SQL_CHANGE_NOTE] = {"INSERT INTO key_change (key_id, number)"
+                            " SELECT ?1, value FROM counter WHERE name = 'key-changes'"
+                            " ON CONFLICT (key_id) DO UPDATE SET number = excluded.number",
+                            "t"},
+    /* one without rows: DELETED */
+    [KS_SQL_CHANGE_EACH] =
+        {"SELECT key_change.key_id, coalesce(epoch, 0), coalesce(state, 4), coalesce(label, ''),"
+         " coalesce(created_ms, 0), coalesce(presignature_limit, -1), public_part, attrs, NULL,"
+         " number FROM key_change LEFT JOIN \"key\" this"
+         " ON this.key_id = key_change.key_id AND " SHOWN
+         " WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?3",
+         "iii"},
     [KS_SQL_KEY_INSERT] = {"INSERT INTO \"key\" (" KEY_COLUMNS ")"
                            " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
                            " WHERE NOT EXISTS (SELECT 1 FROM \"key\" WHERE key_id = ?1)",

@@ -367,6 +367,10 @@ tdsa_status ks_change_counter(ks *s, uint64_t *out, tdsa_err *err)
     *out = 0;
     ks_enter(s);
     st = s->backend->ops->change_counter(s->backend, out, err);
+    if (st == TDSA_OK) {
+        *out += s->change_shift;
+        s->change_last = *out;
+    }
     ks_leave(s);
     return st;
 }

@@ -123,6 +123,8 @@ void sim_disk_save(sim *s, uint16_t participant)
     m->lanes = copy_lanes(m->lanes);
     m->deletions = copy_deletions(m->deletions);
     m->metas = copy_metas(m->metas);
+    m->changes = NULL; /* whoever asks for changes reads all keys */
+    m->changes_from = m->key_changes;
     for (size_t i = 0; i < m->data_key_count; i++) {
         copy_bytes(&m->data_keys[i].wrapped, m->data_keys[i].wrapped_len);
         copy_bytes(&m->data_keys[i].chained, m->data_keys[i].chained_len);

@@ -129,6 +129,13 @@ OPERATION(key_labelled)
     return b->ops->key_labelled(b, "label of act", &page, note_key, out, err);
 }
 
+OPERATION(key_changed)
+{
+    const ks_key_changes which = {0, 100, 10};
+
+    return b->ops->key_changed(b, &which, note_key, out, err);
+}
+
 OPERATION(key_has_share)
 {
     bool has = false;
@@ -434,6 +441,7 @@ const fault_operation fault_operations[] = {
     ONE(key_get),
     LISTS(key_each),
     LISTS(key_labelled),
+    LISTS(key_changed),
     LISTS(key_rows),
     LISTS(deletion_each),
     ONE(batch_one),

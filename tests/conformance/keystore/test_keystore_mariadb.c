@@ -264,8 +264,9 @@ static ks_sql_schema schema_of(ks_sql_conn *c)
 
 static void tables_are_made_to_the_end_after_a_kill(void **state)
 {
-    static const char *const undone[] = {"object",   "counter", "meta",  "data_key",   "partial",
-                                         "deletion", "lane",    "block", "batch_data", "batch"};
+    static const char *const undone[] = {"key_change", "object",     "counter",  "meta",
+                                         "data_key",   "partial",    "deletion", "lane",
+                                         "block",      "batch_data", "batch"};
     ma_fixture *f = *state;
     ks_sql_conn *c = ma_open(f);
     char text[64];
@@ -296,6 +297,7 @@ static void an_older_database_is_brought_forward(void **state)
     for (unsigned i = 0; i < 2; i++) {
         if (i == 0) {
             ma_admin(f, "DROP TABLE @.object");
+            ma_admin(f, "DROP TABLE @.key_change");
         }
         ma_admin(f, "DELETE FROM @.schema_version WHERE number > 1");
         f->cfg.create_tables = false;

@@ -303,6 +303,33 @@ static void another_database_is_not_written_before_the_store_has_settled_it(void
     b->ops->close(b);
 }
 
+static bool no_key(void *ctx, const ks_key *k)
+{
+    (void)ctx;
+    (void)k;
+    return false;
+}
+
+/* The numbers of its changes may be those of the one before. */
+static void no_value_of_the_change_counter_is_of_two_databases(void **state)
+{
+    place *p = *state;
+    uint64_t before = 0;
+    uint64_t after = 0;
+
+    driver_faulty_identity("one");
+    open_with(p, (ks_pool){.wait_ms = 1, .validation_ms = LONG_MS});
+    OK(p, ks_change_counter(p->s, &before, &p->err));
+    OK(p, ks_key_each_changed(p->s, before, no_key, NULL, &p->err));
+    driver_faulty_identity("two");
+    driver_faulty_lose();
+    assert_int_equal(ks_change_counter(p->s, &after, &p->err), TDSA_E_STORE);
+    OK(p, ks_change_counter(p->s, &after, &p->err));
+    assert_true(after > before);
+    assert_int_equal(ks_key_each_changed(p->s, before, no_key, NULL, &p->err), TDSA_E_CONFLICT);
+    OK(p, ks_key_each_changed(p->s, after, no_key, NULL, &p->err));
+}
+
 /* ---- fork ---- */
 
 static int child(place *p)
@@ -389,6 +416,7 @@ int main(void)
         TEST(calls_do_not_stand_in_line_for_a_server_that_is_silent),
         TEST(a_lost_file_is_not_made_again_by_a_new_connection),
         TEST(another_database_is_not_written_before_the_store_has_settled_it),
+        TEST(no_value_of_the_change_counter_is_of_two_databases),
         TEST(a_child_leaves_both_connections_to_its_parent),
     };
 

@@ -78,7 +78,7 @@ static void an_older_schema_is_brought_forward(void **state)
 
     OK(s, ks_create_tables(&s->cfg, &s->err));
     pg_admin(s, "INSERT INTO %s.meta VALUES ('old', 'x'); UPDATE %s.schema_version SET version = 1;"
-                "DROP TABLE %s.object");
+                "DROP TABLE %s.object; DROP TABLE %s.key_change");
     s->cfg.create_tables = false;
     not_opened(s, "schema version 1, this program needs");
     s->cfg.create_tables = true;
@@ -86,6 +86,7 @@ static void an_older_schema_is_brought_forward(void **state)
     is_newest(s);
     expect(s, "SELECT count(*) FROM meta WHERE name = 'old'", "1");
     expect(s, "SELECT count(*) FROM object", "0");
+    expect(s, "SELECT count(*) FROM key_change", "0");
 }
 
 static void an_empty_schema_is_told(void **state)

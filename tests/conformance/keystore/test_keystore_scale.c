@@ -49,6 +49,7 @@ static void multiply(ks_fixture *f)
         key_count());
     run(db, text);
     run(db, "INSERT INTO batch SELECT randomblob(32), key_id, epoch, 3, 1, 1, 64, 64, 7 FROM key");
+    run(db, "INSERT INTO key_change SELECT key_id, 1 FROM key WHERE key_id <> 'k'");
     run(db, "COMMIT");
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
@@ -93,6 +94,7 @@ static void no_question_reads_every_row(void **state)
     const unsigned labelled = key_count() / 1000;
     ks_fixture *f = *state;
     ks_key *k = NULL;
+    uint64_t at = 0;
     unsigned n = 0;
 
     ks_fixture_active(f, "k", "share");
@@ -126,6 +128,12 @@ static void no_question_reads_every_row(void **state)
     OK(f, ks_key_each_labelled(f->s, "label", NULL, 9, count_key, &n, &f->err));
     assert_int_equal(n, 1); /* the whole label, and only what comes after */
     was_few("keys by label, on another page");
+    OK(f, ks_change_counter(f->s, &at, &f->err));
+    OK(f, ks_key_set_limit(f->s, "key-0012345", 7, &f->err));
+    n = 0;
+    OK(f, ks_key_each_changed(f->s, at, count_key, &n, &f->err));
+    assert_int_equal(n, 1);
+    was_few("keys that changed");
     OK(f, ks_key_each(f->s, NULL, SIZE_MAX, count_key, &n, &f->err)); /* the counting works */
     assert_true(steps > FEW_STEPS);
     sqlite3_reset_auto_extension();
