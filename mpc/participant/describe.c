@@ -146,6 +146,19 @@ static bool list_row(void *ctx, const ks_key *row)
     return !l->stopped;
 }
 
+/* A key that changed, as DELETED when a list of all would not show it. */
+static bool change_row(void *ctx, const ks_key *row)
+{
+    list_state *l = ctx;
+    part_key_info info;
+
+    if (describe(l->p, row, &info, l->err) != TDSA_OK) {
+        part_say(l->p, TDSA_LOG_ERROR, "key %s cannot be read: %s", row->key_id, l->err->text);
+        info.state = KS_KEY_DELETED;
+    }
+    return l->fn(l->ctx, &info);
+}
+
 static tdsa_status list_page(list_state *l, const part_key_filter *f, size_t page, tdsa_err *err)
 {
     ks *store = l->p->cfg.store;
@@ -173,6 +186,9 @@ tdsa_status part_key_list(part *p, const part_key_filter *filter, part_key_fn fn
                     .err = err};
     tdsa_status st = TDSA_OK;
 
+    if (filter->changed_after != 0) {
+        return ks_key_each_changed(p->cfg.store, filter->changed_after, change_row, &l, err);
+    }
     if (filter->after != NULL) {
         memcpy(l.last, filter->after, strnlen(filter->after, KS_KEY_ID_MAX));
     }

@@ -297,11 +297,10 @@ typedef struct {
     uint16_t t;                        /* 0: the same threshold; member_count >= 2t+1 */
 } part_reshare_spec;
 /**
- * Gives the key new shares under epoch+1 (proactive refresh when nothing changes), at the same public
- * key and chain code. All presignatures of the old epoch are void; the old shares are erased when all
- * new participants have the new ones ACTIVE.
- * Errors: TDSA_E_DENIED (disableReshare here or at a peer, or the key's policy), TDSA_E_CONFLICT (not
- * ACTIVE; CLIENT_PARTICIPATES), TDSA_E_BAD_INPUT (members), TDSA_E_UNAVAILABLE / TIMEOUT /
+ * Gives the key new shares under epoch+1 (proactive refresh when nothing changes), at the same public key and
+ * chain code. All presignatures of the old epoch are void; the old shares are erased when all new participants
+ * have the new ones ACTIVE. Errors: TDSA_E_DENIED (disableReshare here or at a peer, or the key's policy),
+ * TDSA_E_CONFLICT (not ACTIVE; CLIENT_PARTICIPATES), TDSA_E_BAD_INPUT (members), TDSA_E_UNAVAILABLE / TIMEOUT /
  * PROTOCOL (participant named; the old epoch stays usable).
  */
 TDSA_MUST_USE tdsa_status part_engine_reshare(part_engine *e, const char *key_id,
@@ -314,21 +313,19 @@ TDSA_MUST_USE tdsa_status part_engine_reshare(part_engine *e, const char *key_id
  * for a refresh. A call that signs or presigns and may coordinate makes it, and tries once more. */
 #define PART_RESTORED "RESTORED"
 /**
- * The backup of this participant's share of an ACTIVE key, sealed under a passphrase of 8 to 1024 bytes:
- * share, public half, label, attributes, limit. Recorded in the audit log. Local; takes half a second
- * and 128 MiB. Errors: TDSA_E_NOT_FOUND, TDSA_E_CONFLICT (not ACTIVE, RESTORED), TDSA_E_BAD_INPUT
- * (passphrase), TDSA_E_LOGIN.
+ * The backup of this participant's share of an ACTIVE key, sealed under a passphrase of 8 to 1024 bytes: share,
+ * public half, label, attributes, limit. Recorded in the audit log. Local; takes half a second and 128 MiB.
+ * Errors: TDSA_E_NOT_FOUND, TDSA_E_CONFLICT (not ACTIVE, RESTORED), TDSA_E_BAD_INPUT (passphrase), TDSA_E_LOGIN.
  */
 TDSA_MUST_USE tdsa_status part_engine_backup(part_engine *e, const char *key_id,
                                              const char *passphrase, tdsa_buf *out, tdsa_err *err)
     TDSA_NONNULL;
 /**
- * Restores a share at the participant that it was backed up at, into a store that does not have the key.
- * All presignatures of this store are given up, here and at the peers. The key is RESTORED until it is
- * refreshed: a server without a client asks for that by itself; else the client does with its first
- * use. key_id_out: room for KS_KEY_ID_MAX + 1.
- * Errors: TDSA_E_BAD_INPUT (cut, malformed), TDSA_E_DENIED (wrong passphrase or edited; of another
- * participant or identity; disableReshare or the policy forbids the refresh), TDSA_E_CONFLICT (the key is
+ * Restores a share at the participant that it was backed up at, into a store that does not have the key. All
+ * presignatures of this store are given up, here and at the peers. The key is RESTORED until it is refreshed: a
+ * server without a client asks for that by itself; else the client does with its first use. key_id_out: room for
+ * KS_KEY_ID_MAX + 1. Errors: TDSA_E_BAD_INPUT (cut, malformed), TDSA_E_DENIED (wrong passphrase or edited; of
+ * another participant or identity; disableReshare or the policy forbids the refresh), TDSA_E_CONFLICT (the key is
  * here; BACKUP_TOO_OLD: the participants have left that epoch), TDSA_E_UNAVAILABLE (nobody answers).
  */
 TDSA_MUST_USE tdsa_status part_engine_restore(part_engine *e, const uint8_t *backup, size_t len,
@@ -342,8 +339,11 @@ typedef struct {
     const char *after, *label; /* keys above this id, with exactly this label; NULL: any */
     size_t limit;              /* 0: none */
     bool all_states;           /* else ACTIVE ones */
+    /* 0, or a value of ks_change_counter: what changed after it alone (ks_key_each_changed), each key in its
+     * state; DELETED: it is gone or cannot be read. The rest of the filter is not looked at. */
+    uint64_t changed_after;
 } part_key_filter;
-/** Local. ACTIVE keys only unless `all_states` (half-made keys are never shown as usable). */
+/** Local. ACTIVE keys only unless `all_states`. Errors: with changed_after TDSA_E_CONFLICT, no key: list all. */
 TDSA_MUST_USE tdsa_status part_engine_list(part_engine *e, const part_key_filter *filter,
                                            part_key_fn fn, void *ctx, tdsa_err *err)
     __attribute__((nonnull(1, 2, 3, 5)));

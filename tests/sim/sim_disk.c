@@ -205,6 +205,12 @@ static tdsa_status key_labelled(ks_backend *b, const char *label, const ks_key_p
     return READ(key_labelled, b, err, label, page, fn, ctx);
 }
 
+static tdsa_status key_changed(ks_backend *b, const ks_key_changes *which, ks_key_row_fn fn,
+                               void *ctx, tdsa_err *err)
+{
+    return READ(key_changed, b, err, which, fn, ctx);
+}
+
 static tdsa_status key_has_share(ks_backend *b, bool *out, tdsa_err *err)
 {
     return READ(key_has_share, b, err, out);
@@ -452,6 +458,7 @@ static const ks_backend_ops disk_ops = {
     .key_get = key_get,
     .key_each = key_each,
     .key_labelled = key_labelled,
+    .key_changed = key_changed,
     .key_has_share = key_has_share,
     .key_delete = key_delete,
     .deletion_put = deletion_put,

@@ -141,6 +141,53 @@ static void a_key_that_is_being_deleted_is_out_of_use_everywhere(void **state)
     sim_free(s);
 }
 
+static bool note_state(void *ctx, const part_key_info *k)
+{
+    ks_key_state *state = ctx;
+
+    assert_int_equal(*state, 0); /* one key */
+    *state = k->state;
+    return true;
+}
+
+/* What a list tells that reads changes alone. */
+static ks_key_state changed_since(sim *s, uint64_t *since)
+{
+    const part_key_filter filter = {.changed_after = *since};
+    ks_key_state state = (ks_key_state)0;
+    tdsa_err err;
+
+    sim_must(s, ks_change_counter(sim_store(s, 1), since, &err), "counter", &err);
+    sim_must(s, part_key_list(sim_part(s, 1), &filter, note_state, &state, &err), "list", &err);
+    return state;
+}
+
+static void changes_are_listed_in_every_state(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    part_key_filter future = {.changed_after = UINT64_MAX};
+    bool listed = false;
+    uint64_t at = 1;
+    tdsa_err err;
+
+    (void)state;
+    assert_int_equal(changed_since(s, &at), KS_KEY_ACTIVE);
+    must_sign(s, 1, key_id);
+    assert_int_equal(changed_since(s, &at), 0);
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    assert_int_equal(changed_since(s, &at), KS_KEY_DELETING);
+    sim_must(s, undelete(s, 0, key_id, &err), "undelete", &err);
+    assert_int_equal(changed_since(s, &at), KS_KEY_ACTIVE);
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    sim_idle(s, 2 * GRACE_MS);
+    assert_int_equal(changed_since(s, &at), KS_KEY_DELETED);
+    assert_int_equal(part_key_list(sim_part(s, 1), &future, see_key, &listed, &err),
+                     TDSA_E_CONFLICT);
+    assert_false(listed);
+    sim_free(s);
+}
+
 static void undoing_brings_it_back_everywhere(void **state)
 {
     char key_id[KS_KEY_ID_MAX + 1];
@@ -505,6 +552,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_that_is_being_deleted_is_out_of_use_everywhere),
+        cmocka_unit_test(changes_are_listed_in_every_state),
         cmocka_unit_test(undoing_brings_it_back_everywhere),
         cmocka_unit_test(after_the_grace_period_it_is_wiped_everywhere),
         cmocka_unit_test(a_participant_that_was_away_learns_of_it),
