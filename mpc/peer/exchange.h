@@ -31,8 +31,9 @@ typedef struct {
     uint32_t timeout_ms; /* of its own; 0: that of the run */
     /* results */
     bool done;
-    tdsa_status status; /* TDSA_OK: an HTTP answer came; UNAVAILABLE: could not resolve or connect,
-                           reset, TLS refused; TIMEOUT (also when cancelled); BAD_INPUT: reply over
+    tdsa_status status; /* TDSA_OK: an HTTP answer came; UNAVAILABLE: could not resolve or connect
+                           (in time), reset, TLS refused; TIMEOUT: it was asked and did not answer,
+                           or the run was cancelled or had no time; BAD_INPUT: reply over
                            TDSA_BUF_LEN_MAX or not HTTP, malformed Session-Id; CONFIG: malformed
                            URL; LIMIT: more than 64 requests at a time; NO_MEMORY */
     long http_code;
@@ -45,10 +46,13 @@ typedef void (*peer_done_fn)(void *ctx, peer_request *r);
 
 /**
  * Runs all `count` requests at the same time and returns when all ended or `timeout_ms` passed
- * (those left get TDSA_E_TIMEOUT). One transparent resend happens only when a kept-alive connection
- * turned out to be closed before any byte of the answer came (the body is idempotent by design).
- * A name is looked up at most once a minute and thread, by getaddrinfo, whose own time limits
- * (resolv.conf) may go beyond `timeout_ms`; addresses are never looked up.
+ * (those left get TDSA_E_TIMEOUT, or TDSA_E_UNAVAILABLE when there was not even a connection). One
+ * transparent resend, on a new connection, happens only when a kept-alive connection turned out to be
+ * closed, or forgotten by the network (nothing acknowledged for 0.8 s), before any byte of the answer
+ * came (the body is idempotent by design).
+ * A name is looked up at most once a minute and thread, and again after each failure and each answer
+ * that is neither 200 nor 503; by getaddrinfo, whose patience with silent name servers is cut down to
+ * a second or a quarter of what is left. Addresses are never looked up.
  * `cancel`, when not NULL and set to true by another thread, ends the wait within 100 ms.
  */
 void peer_http_run(peer_http *h, peer_request **requests, size_t count, uint32_t timeout_ms,

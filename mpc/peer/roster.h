@@ -52,7 +52,7 @@ const peer_entry *peer_roster_selected(const peer_roster *r, uint16_t index) TDS
 
 /** How exchanges go out (httpClient section). */
 typedef struct {
-    uint32_t connect_timeout_ms; /* 10000; capped by the operation's deadline */
+    uint32_t connect_timeout_ms; /* 3000; capped by the operation's deadline */
     uint32_t request_timeout_ms; /* 30000; the same */
     uint32_t keep_alive_ms;      /* idle connections older than this are not reused */
     uint32_t connections_max;    /* idle connections kept per peer */

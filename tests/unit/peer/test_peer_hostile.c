@@ -315,6 +315,64 @@ static void connections_are_kept_and_not_beyond_their_age(void **state)
     assert_int_equal(connections_used(100, 150), 2);
 }
 
+static void not_found(raw_server *s, int fd, unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    while (raw_read_request(fd)) {
+        raw_send(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    }
+}
+
+/* It may be a stranger at an address that a peer has left. */
+static void what_gave_a_strange_answer_is_not_kept(void **state)
+{
+    raw_server s;
+    peer_http *h = client();
+    char url[64];
+    peer_request r;
+
+    (void)state;
+    raw_server_start(&s, not_found);
+    url_of(url, "127.0.0.1", s.port, "/");
+    for (int i = 0; i < 2; i++) {
+        r = request(url, "x", 1);
+        run_one(h, &r, 60000);
+        assert_int_equal(r.status, TDSA_OK);
+        assert_int_equal(r.http_code, 404);
+        tdsa_buf_clear(&r.reply);
+    }
+    peer_http_free(h);
+    raw_server_stop(&s);
+    assert_int_equal(s.connections, 2);
+}
+
+/* A server with a full queue of connections drops the packets that ask for more. */
+static void a_connection_that_is_not_made_is_no_timeout(void **state)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    peer_http *h = client();
+    char url[64];
+    peer_request r;
+
+    (void)state;
+    assert_int_equal(bind(server, (const void *)&a, sizeof a), 0);
+    assert_int_equal(listen(server, 0), 0);
+    assert_int_equal(getsockname(server, (void *)&a, &len), 0);
+    assert_int_equal(connect(first, (const void *)&a, sizeof a), 0);
+    url_of(url, "127.0.0.1", ntohs(a.sin_port), "/");
+    r = request(url, "x", 1);
+    run_one(h, &r, 200);
+    assert_int_equal(r.status, TDSA_E_UNAVAILABLE);
+    assert_non_null(strstr(r.detail, "no connection in time"));
+    peer_http_free(h);
+    (void)close(first);
+    (void)close(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +383,8 @@ int main(void)
         cmocka_unit_test(a_dead_kept_connection_is_tried_afresh),
         cmocka_unit_test(silence_on_a_kept_connection_is_a_timeout_too),
         cmocka_unit_test(connections_are_kept_and_not_beyond_their_age),
+        cmocka_unit_test(what_gave_a_strange_answer_is_not_kept),
+        cmocka_unit_test(a_connection_that_is_not_made_is_no_timeout),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
