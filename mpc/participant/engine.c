@@ -13,9 +13,12 @@
  * perform what it waits for. No thread is made here.
  */
 
-#define SENDS_MAX   16u /* exchanges that one thread performs at the same time */
-#define WAIT_MIN_MS 2u
-#define WAIT_MAX_MS 1000u
+#define SENDS_MAX 16u /* exchanges that one thread performs at the same time */
+/* The transport ends this much before the time is up: it knows why a peer was not reached. */
+#define VERDICT_MS    20u
+#define VERDICT_SHARE 16u
+#define WAIT_MIN_MS   2u
+#define WAIT_MAX_MS   1000u
 
 tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg, tdsa_err *err)
 {
@@ -186,6 +189,7 @@ static peer_request *take_send_of(flight *f, uint64_t op)
         return NULL;
     }
     own = s.timeout_ms < left ? s.timeout_ms : left;
+    own -= own / VERDICT_SHARE < VERDICT_MS ? own / VERDICT_SHARE : VERDICT_MS;
     f->flying[i] = true;
     f->exchange[i] = s.exchange;
     f->request[i] = (peer_request){.url = s.url,

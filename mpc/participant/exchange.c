@@ -5,6 +5,8 @@
 #include "base/assert.h"
 #include "participant/internal.h"
 
+#define RETRY_LEAST_MS 50u /* with less time left nothing is sent again */
+
 /* Exchanges: from a question (part_put) over sealing, sending and resending to its answer. */
 
 static void append(part *p, part_exchange *x)
@@ -401,7 +403,7 @@ static bool try_again(part *p, part_exchange *x)
     const uint64_t wait = left / 8 < p->cfg.retry_delay_ms ? left / 8 : p->cfg.retry_delay_ms;
     const uint64_t at = now + wait;
 
-    if (x->tries > p->cfg.retries || at >= x->deadline_ms || x->session == NULL) {
+    if (x->tries > p->cfg.retries || left < RETRY_LEAST_MS || x->session == NULL) {
         return false;
     }
     x->state = EXCHANGE_READY;
