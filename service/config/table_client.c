@@ -12,10 +12,11 @@ static const cfg_row client[] = {
              "off.)"},
     {.name = "connectionTimeout",
      .type = CFG_DURATION,
-     .fallback = "10s",
+     .fallback = "3s",
      .min = 1,
      .max = 3600000,
-     .help = "Longest wait for a connection."},
+     .help =
+         "Longest wait for a connection; a name with several addresses has it for all of them."},
     {.name = "connectionRequestTimeout",
      .type = CFG_DURATION,
      .handling = CFG_IGNORED,

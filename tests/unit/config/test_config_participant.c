@@ -199,7 +199,7 @@ static void minimal_document_gives_the_defaults(void **state)
     assert_int_equal(e->registered_life_ms, 86400000);
     assert_false(e->disable_reshare);
     assert_false(e->require_known_clients);
-    assert_int_equal(e->http.connect_timeout_ms, 10000);
+    assert_int_equal(e->http.connect_timeout_ms, 3000);
     assert_int_equal(e->http.request_timeout_ms, 30000);
     assert_int_equal(e->http.keep_alive_ms, 30000);
     assert_true(e->http.verify_hostname);
