@@ -445,7 +445,7 @@ typedef struct {
     uint8_t rs[2 * GRP_SCALAR_LEN_MAX];
     size_t rs_len;
     uint8_t recovery_id;
-    char session_id[40]; /* what the peers log too */
+    char session_id[40]; /* what the peers log too; filled also when signing fails */
 } part_sign_result;
 
 /**

@@ -199,6 +199,7 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
     tdsa_status st = TDSA_OK;
 
     memset(out, 0, sizeof *out);
+    memset(&result, 0, sizeof result);
     for (unsigned i = 0; i < 2; i++) {
         part_engine_enter(e);
         st = finish(e, part_start_sign(e->part, req, deadline_ms, err), &result, err);
@@ -206,9 +207,7 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
             break;
         }
     }
-    if (st == TDSA_OK) {
-        *out = result.sign;
-    }
+    *out = result.sign; /* of one that failed: the session, nothing else */
     return st;
 }
 

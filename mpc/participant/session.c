@@ -526,6 +526,7 @@ tdsa_status part_session_accept(part *p, const char *session_id, const part_fram
         return st;
     }
     s->link[f->from] = l;
+    part_say(p, TDSA_LOG_INFO, "session %.8s: opened by participant %u", s->id, f->from);
     part_reply_with(p, ticket, l->hello_reply.data, l->hello_reply.len);
     return TDSA_OK;
 }

@@ -162,6 +162,12 @@ static tdsa_status ask_with_coins(part *p, part_op *op, part_session *s, tdsa_er
     return st == TDSA_OK ? own_reply(p, op, err) : st;
 }
 
+/* The caller is told of it also when the signature fails. */
+static void name_session(part_op *op, const part_session *s)
+{
+    memcpy(op->result.sign.session_id, s->id, PART_SESSION_ID_LEN);
+}
+
 static tdsa_status begin_attempt(part *p, part_op *op, part_session *s, tdsa_err *err)
 {
     mpc_request *q = &op->request;
@@ -172,6 +178,7 @@ static tdsa_status begin_attempt(part *p, part_op *op, part_session *s, tdsa_err
     memcpy(q->committee, mpc_batch_committee(op->batch->batch),
            q->committee_count * sizeof q->committee[0]);
     memcpy(op->signing_id, s->id, sizeof op->signing_id);
+    name_session(op, s);
     mpc_request_encode(&op->q, q);
     st = tdsa_buf_check(&op->q, err);
     if (st == TDSA_OK && op->key->key->pub.policy.prepare) {
@@ -234,6 +241,9 @@ void part_sign_go_on(part *p, part_op *op)
     if (st == TDSA_E_NOT_FOUND) {
         op->joined = op->key->presigning;
         st = part_stock_order(p, op->key, 0, op->id, op->deadline_ms, &err);
+        if (op->state != OP_DONE && op->key->signing != NULL) {
+            name_session(op, op->key->signing);
+        }
         if (st == TDSA_OK) {
             return; /* part_stock_arrived calls again; it may have done so already */
         }
@@ -255,9 +265,6 @@ static void release(part *p, part_op *op, const mpc_signature *sig)
     memcpy(out->rs, sig->bytes, sig->len);
     out->rs_len = sig->len;
     out->recovery_id = sig->recovery_id;
-    if (op->key->signing != NULL) {
-        memcpy(out->session_id, op->key->signing->id, PART_SESSION_ID_LEN);
-    }
     part_op_end_ok(p, op);
 }
 
