@@ -70,6 +70,7 @@ static CK_RV run(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
     p11_payload payload;
     part_sign_request req = {.key_id = op->key.key_id, .low_s = op->key.policy.low_s};
     part_sign_result result;
+    tdsa_status st = TDSA_OK;
     tdsa_err err;
     CK_RV rv = p11_op_finish(call, op, &payload);
 
@@ -92,14 +93,14 @@ static CK_RV run(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
     req.digest_alg = payload.hash;
     req.payload = payload.data != NULL ? payload.data : payload.digest;
     req.payload_len = payload.len;
-    if (part_engine_sign(core->engine, &req, core->settings.deadline_ms, &result, &err) !=
-        TDSA_OK) {
+    st = part_engine_sign(core->engine, &req, core->settings.deadline_ms, &result, &err);
+    memcpy(call->run_id, result.session_id, sizeof call->run_id);
+    call->run_id[sizeof call->run_id - 1] = '\0';
+    if (st != TDSA_OK) {
         rv = p11_fail_err(call, &err);
         /* deleted by somebody else since C_SignInit */
         return rv == CKR_OBJECT_HANDLE_INVALID ? CKR_KEY_HANDLE_INVALID : rv;
     }
-    memcpy(call->run_id, result.session_id, sizeof call->run_id);
-    call->run_id[sizeof call->run_id - 1] = '\0';
     memcpy(sig, result.rs, result.rs_len);
     *sig_len = result.rs_len;
     return CKR_OK;

@@ -117,7 +117,7 @@ static CK_RV finish_call(const p11_call *call, CK_RV rv)
         level = TDSA_LOG_ERROR;
     }
     if (p11_log_wants(&process.log, level)) {
-        p11_log_line(&process.log, level, "%s: %s%s%s (handle %lu%s%s)", call->function,
+        p11_log_line(&process.log, level, "%s: %s%s%s (handle %lu%s%.8s)", call->function,
                      p11_rv_name(rv), call->reason[0] != '\0' ? ": " : "", call->reason,
                      call->handle, call->run_id[0] != '\0' ? ", session " : "", call->run_id);
     }
