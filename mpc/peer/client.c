@@ -180,23 +180,46 @@ static void end_slot(peer_client *c, peer_slot *s, const peer_run *run, tdsa_sta
     peer_request_end(r, run, status, detail);
 }
 
+/* What libcurl and GnuTLS leave out: which setting to look at. NULL: nothing to add. */
+static const char *tls_reason(const peer_slot *s, CURLcode rc)
+{
+    long header_len = 0;
+
+    (void)curl_easy_getinfo(s->easy, CURLINFO_HEADER_SIZE, &header_len);
+    if (rc == CURLE_PEER_FAILED_VERIFICATION && strstr(s->error, "does not match") == NULL) {
+        return "certificate expired, or not of an authority in httpClient.tls.trustStorePath";
+    }
+    if (rc == CURLE_SSL_CONNECT_ERROR && strstr(s->error, "unexpected TLS packet") != NULL) {
+        return "no TLS is spoken there: is https right in its uri?";
+    }
+    if ((rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR) && header_len == 0) {
+        return "cut off; is httpClient.tls.keyStorePath the client certificate it wants?";
+    }
+    return NULL;
+}
+
 /* One line for people. libcurl's own does not say why nobody took a connection. */
 static const char *reason_of(const peer_slot *s, CURLcode rc)
 {
-    const char *text = s->error[0] != '\0' ? s->error : curl_easy_strerror(rc);
-    const char *known = NULL;
+    const char *better = NULL;
     long number = 0;
 
     if (s->too_long) {
-        text = "the reply is too long";
-    } else if (rc == CURLE_OPERATION_TIMEDOUT) {
-        text = peer_slot_was_asked(s) ? NO_ANSWER : NO_CONNECTION;
-    } else if (rc == CURLE_COULDNT_CONNECT) {
-        (void)curl_easy_getinfo(s->easy, CURLINFO_OS_ERRNO, &number);
-        known = number == 0 ? NULL : strerrordesc_np((int)number);
-        text = known == NULL ? text : known;
+        return "the reply is too long";
     }
-    return text;
+    if (rc == CURLE_OPERATION_TIMEDOUT) {
+        return peer_slot_was_asked(s) ? NO_ANSWER : NO_CONNECTION;
+    }
+    if (rc == CURLE_COULDNT_CONNECT) {
+        (void)curl_easy_getinfo(s->easy, CURLINFO_OS_ERRNO, &number);
+        better = number == 0 ? NULL : strerrordesc_np((int)number);
+    } else if (s->parts.https) {
+        better = tls_reason(s, rc);
+    }
+    if (better != NULL) {
+        return better;
+    }
+    return s->error[0] != '\0' ? s->error : curl_easy_strerror(rc);
 }
 
 /* A participant answers 200, or 503 when it is busy. Anything else may come from what stands at its old
