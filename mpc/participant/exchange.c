@@ -340,10 +340,12 @@ bool part_take_send(part *p, uint64_t op, part_send *out)
     return false;
 }
 
-/* The peer's refusal in HTTP, which nobody authenticated: a hint for people, never a verdict. */
+/* The peer's refusal in HTTP, which nobody authenticated: a hint for people, never a verdict. Its own
+ * are in JSON. */
 static tdsa_status http_refusal(const part_exchange *x, long code, const uint8_t *body, size_t len,
                                 tdsa_err *err)
 {
+    const bool its_own = len > 0 && body[0] == '{';
     char text[160];
     size_t n = 0;
     tdsa_status st = TDSA_E_PROTOCOL;
@@ -352,7 +354,7 @@ static tdsa_status http_refusal(const part_exchange *x, long code, const uint8_t
         text[n++] = body[i] >= 0x20 && body[i] < 0x7f ? (char)body[i] : ' ';
     }
     text[n] = '\0';
-    if (code == 403) {
+    if (code == 403 && its_own) {
         st = TDSA_E_DENIED;
     } else if (code == 409) {
         st = TDSA_E_CONFLICT;
@@ -365,8 +367,10 @@ static tdsa_status http_refusal(const part_exchange *x, long code, const uint8_t
     } else if (code >= 500) {
         st = TDSA_E_UNAVAILABLE;
     }
-    return tdsa_err_blame(err, st, x->peer, TDSA_WHERE, "participant %u answered %ld: %s", x->peer,
-                          code, text);
+    return tdsa_err_blame(err, st, x->peer, TDSA_WHERE,
+                          its_own ? "participant %u answered %ld: %s"
+                                  : "participant %u: something else answers at its uri: %ld %s",
+                          x->peer, code, text);
 }
 
 /* Opens the sealed reply. */

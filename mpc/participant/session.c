@@ -356,8 +356,9 @@ void part_session_opened(part *p, part_session *s, uint16_t peer, const uint8_t 
         return; /* it was given up meanwhile */
     }
     if (len < 2 || body[0] != PART_FRAME_VERSION || body[1] != PART_FRAME_HANDSHAKE) {
-        (void)TDSA_BLAME(&err, peer, "participant %u answered the handshake with something else",
-                         peer);
+        (void)TDSA_BLAME(
+            &err, peer,
+            "participant %u answered the handshake with something else; compare its uri", peer);
     } else if (peer_channel_finish(l->channel, body + 2, len - 2, &extra, &err) == TDSA_OK &&
                hear_welcome(p, l, &extra, &err) == TDSA_OK) {
         l->state = LINK_OPEN;
