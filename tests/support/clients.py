@@ -1,0 +1,94 @@
+"""What the tests of the module's clients share: a cluster around the test, programs that listen, OpenSSL with the engine."""
+import contextlib
+import pathlib
+import subprocess
+import sys
+
+from cluster import Cluster, Problem, need, wait_for
+
+LIBRARIES = pathlib.Path("/usr/lib", subprocess.run(["gcc", "-print-multiarch"], text=True, capture_output=True,
+                                                    check=True).stdout.strip())
+
+
+def run_test(main, module_lines=()):
+    """Runs main(cluster) with two daemons that are ready; module_lines go to the end of the module's section of its
+    configuration. Never returns."""
+    try:
+        with Cluster(sys.argv[1]) as cluster:
+            with cluster.config.open("a", encoding="ascii") as config:
+                config.writelines(f"  {line}\n" for line in module_lines)
+            cluster.start_all()
+            code = main(cluster)
+            cluster.keep = code != 0
+    except Problem as problem:
+        print(f"FAILED  to start: {problem}")
+        code = 1
+    sys.exit(code)
+
+
+def listens(port):
+    """Somebody listens on this port of 127.0.0.1 or of all addresses. Asking by a connection would be a client."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        return any(f":{port:04X} 00000000:0000 0A" in line for line in table)
+
+
+@contextlib.contextmanager
+def serving(command, ready, log, env=None, cwd=None):
+    """A server as a child inside the block, which starts when ready() is true. Gives the process; whoever wants its
+    exit code waits for it, else it is terminated."""
+    with open(log, "wb") as output, subprocess.Popen(
+            [str(c) for c in command], env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=output) as process:
+        try:
+            wait_for(lambda: process.poll() is not None or ready(), 30, f"{command[0]} to serve")
+            need(process.poll() is None, f"{command[0]} ended: {log.read_text(errors='replace')[-2000:]}")
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+class Engine:
+    """The command openssl with the PKCS#11 engine over the module of a cluster."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.home = cluster.home
+        self.conf = cluster.home / "openssl.cnf"
+        cluster.shell(f'cluster_write_openssl_conf "{cluster.dir}" "{self.conf}"')
+        self.env = cluster.module_env(OPENSSL_CONF=str(self.conf))
+
+    @staticmethod
+    def uri(label):
+        return f"pkcs11:token=TDSA;object={label};type=private"
+
+    def key(self, label):
+        """The arguments that name a private key of the token, for commands with -key."""
+        return ["-engine", "pkcs11", "-keyform", "engine", "-key", self.uri(label)]
+
+    def run(self, *arguments):
+        """Anything but exit code 0 is a problem, a crash after the work is done too."""
+        return self._must(arguments, self.env)
+
+    def plain(self, *arguments):
+        """OpenSSL without the module: the judge."""
+        return self._must(arguments, None)
+
+    def _must(self, arguments, env):
+        done = self.cluster.run("openssl", *arguments, env=env)
+        need(done.returncode == 0, f"openssl {arguments}: exit {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def generate(self, label, key_id, curve="prime256v1"):
+        self.cluster.tool_ok("--keypairgen", "--key-type", f"EC:{curve}", "--label", label, "--id", key_id)
+
+    def self_signed(self, label, name="localhost", *extensions):
+        """A certificate of the key itself; gives its file."""
+        cert = self.home / f"{label}.pem"
+        more = [word for extension in extensions for word in ("-addext", extension)]
+        self.run("req", "-new", "-x509", *self.key(label), "-sha256", "-days", "3", "-subj", f"/CN={name}", "-addext",
+                 f"subjectAltName=DNS:{name}", *more, "-out", cert)
+        return cert
