@@ -1,6 +1,7 @@
 """What the tests of the module's clients share: a cluster around the test, programs that listen, OpenSSL with the engine."""
 import contextlib
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -27,17 +28,17 @@ def run_test(main, module_lines=()):
 
 
 def listens(port):
-    """Somebody listens on this port of 127.0.0.1 or of all addresses. Asking by a connection would be a client."""
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        return any(f":{port:04X} 00000000:0000 0A" in line for line in table)
+    """Somebody listens on this port. Asking by a connection would be a client."""
+    tables = (pathlib.Path("/proc/net", name).read_text(encoding="ascii") for name in ("tcp", "tcp6"))
+    return any(re.search(rf":{port:04X} 0+:0000 0A", table) for table in tables)
 
 
 @contextlib.contextmanager
 def serving(command, ready, log, env=None, cwd=None):
-    """A server as a child inside the block, which starts when ready() is true. Gives the process; whoever wants its
-    exit code waits for it, else it is terminated."""
+    """A server as a child inside the block, which starts when ready() is true; its input stays open and empty. Gives
+    the process; whoever wants its exit code waits for it, else it is terminated."""
     with open(log, "wb") as output, subprocess.Popen(
-            [str(c) for c in command], env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output,
+            [str(c) for c in command], env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=output,
             stderr=output) as process:
         try:
             wait_for(lambda: process.poll() is not None or ready(), 30, f"{command[0]} to serve")
@@ -89,6 +90,6 @@ class Engine:
         """A certificate of the key itself; gives its file."""
         cert = self.home / f"{label}.pem"
         more = [word for extension in extensions for word in ("-addext", extension)]
-        self.run("req", "-new", "-x509", *self.key(label), "-sha256", "-days", "3", "-subj", f"/CN={name}", "-addext",
+        self.run("req", "-new", "-x509", *self.key(label), "-sha256", "-days", "3", "-subj", f"/CN={label}", "-addext",
                  f"subjectAltName=DNS:{name}", *more, "-out", cert)
         return cert
