@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""The test suites that pkcs11-tool brings along, and how programs end; started by p11_host."""
+"""All that pkcs11-tool can do with this token, its own test suites, and how programs end; started by p11_host."""
+import hashlib
 import os
+import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -9,11 +12,19 @@ MODULE = os.environ["TDSA_PKCS11_MODULE"]
 PIN = os.environ["TDSA_PIN"]
 TOKEN = os.environ["TDSA_TOKEN"]
 WORK = os.environ["TDSA_WORK"]
+CURVES = ("prime256v1", "secp256k1", "secp384r1", "secp521r1")
+DIGESTS = ("1", "224", "256", "384", "512")
+STRENGTH = {"secp256k1": "256", "secp384r1": "384", "secp521r1": "512"}
+LONG = "TDSA_TEST_LONG" in os.environ
 
 
 def run(*command, env=None):
     return subprocess.run([str(c) for c in command], cwd=WORK, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=100, check=False, env=env)
+
+
+def work(name):
+    return pathlib.Path(WORK, name)
 
 
 def tool(*arguments):
@@ -33,7 +44,7 @@ def the_general_suite_finds_no_errors():
 
 
 def the_suite_for_curves_passes():
-    for curve in ("prime256v1", "secp256k1", "secp384r1", "secp521r1"):
+    for curve in CURVES:
         need(tool("--session-rw", "--test-ec", "--key-type", f"EC:{curve}", "--id", "07", "--label", "t"), "==> OK")
 
 
@@ -66,6 +77,128 @@ def public_halves_are_listed_before_login():
         raise AssertionError(done.stdout)
 
 
+def interfaces_slots_and_mechanisms_are_listed():
+    done = run("pkcs11-tool", "--module", MODULE, "--list-interfaces")
+    need(done)
+    if re.findall(r"version: (\S+)", done.stdout) != ["3.2", "3.0", "2.40"]:
+        raise AssertionError(done.stdout)
+    for option in ("-L", "-T"):
+        need(tool(option), f"token label        : {TOKEN}", "login required, rng, token initialized, PIN initialized")
+    need(tool("-I"), "Cryptoki version 3.0", "Threshold signing token")
+    mechanisms = {line.split(",")[0].strip(): line for line in tool("-M").stdout.splitlines() if "," in line}
+    for name in ("ECDSA", *(f"ECDSA-SHA{bits}" for bits in DIGESTS)):
+        if "sign, verify" not in mechanisms.get(name, ""):
+            raise AssertionError(f"{name}: {mechanisms}")
+    for name in ("SHA-1", "SHA224", "SHA256", "SHA384", "SHA512"):
+        if "digest" not in mechanisms.get(name, ""):
+            raise AssertionError(f"{name}: {mechanisms}")
+
+
+def every_mechanism_signs_and_verifies():
+    """All of them on P-256, on the other curves that of the curve's strength; in the long form all on all."""
+    message = work("message")
+    message.write_bytes(b"what is signed\n" * 10000)
+    for number, curve in enumerate(CURVES):
+        key = ("--id", f"1{number}")
+        need(tool("--keypairgen", "--key-type", f"EC:{curve}", *key, "--label", curve))
+        public = public_key(f"1{number}")
+        for bits in DIGESTS if curve == "prime256v1" or LONG else (STRENGTH[curve],):
+            digest = work("digest")
+            digest.write_bytes(hashlib.new(f"sha{bits}", message.read_bytes()).digest())
+            for mechanism, source in ((f"ECDSA-SHA{bits}", message), ("ECDSA", digest)):
+                signs_and_verifies(key, mechanism, source, public, bits, message)
+
+
+def signs_and_verifies(key, mechanism, source, public, bits, message):
+    """The token and OpenSSL say so of one signature."""
+    form = ("--mechanism", mechanism, *key, "-i", source, "--signature-format", "openssl")
+    need(tool("--sign", *form, "-o", work("der")))
+    need(tool("--verify", *form, "--signature-file", work("der")), "Signature is valid")
+    need(run("openssl", "dgst", f"-sha{bits}", "-verify", public, "-signature", work("der"), message), "Verified OK")
+
+
+def public_key(key_id):
+    """From the attributes: 0.23 cannot write keys on P-384 ("cannot create EVP_PKEY", of any module)."""
+    out = tool("-O", "--type", "pubkey", "--id", key_id).stdout
+    point = bytes.fromhex(re.search(r"EC_POINT: +([0-9a-f]+)", out).group(1))
+    point = point[3:] if point[1] == 0x81 else point[2:]
+    curve = bytes.fromhex(re.search(r"EC_PARAMS: +([0-9a-f]+)", out).group(1))
+    algorithm = der(0x30, bytes.fromhex("06072a8648ce3d0201") + curve)
+    work("public.der").write_bytes(der(0x30, algorithm + der(0x03, b"\0" + point)))
+    need(run("openssl", "pkey", "-pubin", "-inform", "DER", "-in", work("public.der"), "-out", work("public.pem")))
+    return work("public.pem")
+
+
+def der(tag, value):
+    """Short enough for one or two bytes of length."""
+    return bytes([tag]) + (bytes([len(value)]) if len(value) < 128 else bytes([0x81, len(value)])) + value
+
+
+def a_changed_signature_is_refused():
+    form = ("--mechanism", "ECDSA-SHA512", "--id", f"1{len(CURVES) - 1}", "-i", work("message"))
+    need(tool("--sign", *form, "-o", work("rs")))
+    need(tool("--verify", *form, "--signature-file", work("rs")), "Signature is valid")
+    signature = bytearray(work("rs").read_bytes())
+    signature[-1] ^= 1
+    work("rs").write_bytes(signature)
+    done = tool("--verify", *form, "--signature-file", work("rs"))
+    if "Invalid signature" not in done.stdout:
+        raise AssertionError(f"{done.returncode}: {done.stdout}")
+
+
+def a_key_keeps_to_the_mechanisms_it_was_made_for():
+    need(tool("--keypairgen", "--key-type", "EC:prime256v1", "--id", "20", "--label", "messages", "--usage-sign",
+              "--sensitive", "--private", "--allowed-mechanisms", "ECDSA-SHA256"), "Allowed mechanisms: ECDSA-SHA256\n")
+    need(tool("--sign", "--mechanism", "ECDSA-SHA256", "--id", "20", "-i", work("digest"), "-o", work("rs")))
+    for mechanism in ("ECDSA", "ECDSA-SHA512"):
+        done = tool("--sign", "--mechanism", mechanism, "--id", "20", "-i", work("digest"), "-o", work("rs"))
+        if done.returncode == 0 or "CKR_MECHANISM_INVALID" not in done.stdout:
+            raise AssertionError(f"{mechanism}: {done.returncode} {done.stdout}")
+
+
+def an_id_set_on_one_half_is_the_pair_s():
+    need(tool("--set-id", "2122", "--type", "privkey", "--id", "20"), "2122")
+    need(tool("-O", "--type", "pubkey", "--id", "2122"), "label:      messages")
+    need(tool("--set-id", "20", "--type", "pubkey", "--id", "2122"), "label:      messages")
+    need(tool("-O", "--type", "privkey", "--id", "20"), "label:      messages")
+
+
+def a_public_key_that_is_written_names_its_pair():
+    need(tool("--read-object", "--type", "pubkey", "--id", "20", "-o", work("messages.der")))
+    need(tool("--write-object", work("messages.der"), "--type", "pubkey", "--id", "23", "--label", "renamed"), "renamed")
+    need(tool("-O", "--type", "privkey", "--id", "23"), "label:      renamed")
+    need(tool("--read-object", "--type", "pubkey", "--id", "23", "-o", work("renamed.der")))
+    if work("messages.der").read_bytes() != work("renamed.der").read_bytes():
+        raise AssertionError("another key is read")
+
+
+def digests_and_random_numbers_come():
+    done = tool("--hash", "--mechanism", "SHA256", "-i", work("message"), "-o", work("hash"))
+    need(done)
+    if work("hash").read_bytes() != hashlib.sha256(work("message").read_bytes()).digest():
+        raise AssertionError(done.stdout)
+    for _ in range(2):
+        need(tool("--generate-random", "32", "-o", work("random")))
+        if len(work("random").read_bytes()) != 32:
+            raise AssertionError(work("random").read_bytes())
+
+
+def objects_go_one_kind_at_a_time():
+    need(tool("--delete-object", "--type", "pubkey", "--id", "23"))
+    done = tool("-O")
+    need(done, "label:      renamed")
+    if done.stdout.count("label:      renamed") != 1:
+        raise AssertionError(done.stdout)
+    need(tool("--delete-object", "--type", "privkey", "--id", "23"))
+    done = tool("-O")
+    need(done)
+    if "renamed" in done.stdout:
+        raise AssertionError(done.stdout)
+    done = tool("--delete-object", "--type", "privkey", "--id", "23")
+    if done.returncode == 0 or "object not found" not in done.stdout:
+        raise AssertionError(done.stdout)
+
+
 def the_engine_ends_cleanly():
     with tempfile.NamedTemporaryFile("w", suffix=".cnf", dir=WORK) as conf:
         conf.write(f"openssl_conf = s\n[s]\nengines = e\n[e]\np = p\n[p]\nengine_id = pkcs11\n"
@@ -85,7 +218,10 @@ def a_wrong_pin_is_told():
 
 FACTS = [the_general_suite_finds_no_errors, the_suite_for_curves_passes, a_child_may_initialise,
          nothing_is_left_behind, ids_and_labels_may_be_anything, public_halves_are_listed_before_login,
-         the_engine_ends_cleanly, a_wrong_pin_is_told]
+         interfaces_slots_and_mechanisms_are_listed, every_mechanism_signs_and_verifies,
+         a_changed_signature_is_refused, a_key_keeps_to_the_mechanisms_it_was_made_for,
+         an_id_set_on_one_half_is_the_pair_s, a_public_key_that_is_written_names_its_pair,
+         digests_and_random_numbers_come, objects_go_one_kind_at_a_time, the_engine_ends_cleanly, a_wrong_pin_is_told]
 
 if __name__ == "__main__":
     failed = 0
