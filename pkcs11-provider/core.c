@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/encode.h"
+#include "base/secret.h"
 #include "pkcs11-provider/builtin.h"
 
 #define SYSTEM_FILE     "/etc/tdsa/pkcs11.yml"
@@ -126,15 +127,24 @@ static tdsa_status open_audit(p11_core *core, tdsa_err *err)
 
 static tdsa_status open_engine(p11_core *core, tdsa_err *err)
 {
-    part_engine_cfg c = *cfg_participant_engine(core->participant);
+    /* 50 KB, and the threads that applications call from may have 64 KB of stack in all (stunnel) */
+    part_engine_cfg *c = malloc(sizeof *c);
+    tdsa_status st;
 
-    c.store = core->store;
-    c.rng = tdsa_os_rng();
-    c.clock = tdsa_os_clock();
-    c.log = &core->log->sink;
-    c.audit = tdsa_os_audit_table(core->audit);
-    core->settings.deadline_ms = c.deadline_ms;
-    return part_engine_new(&core->engine, &c, err);
+    if (c == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "configuration of the engine");
+    }
+    *c = *cfg_participant_engine(core->participant);
+    c->store = core->store;
+    c->rng = tdsa_os_rng();
+    c->clock = tdsa_os_clock();
+    c->log = &core->log->sink;
+    c->audit = tdsa_os_audit_table(core->audit);
+    core->settings.deadline_ms = c->deadline_ms;
+    st = part_engine_new(&core->engine, c, err);
+    tdsa_wipe(c, sizeof *c);
+    free(c);
+    return st;
 }
 
 static tdsa_status open_parts(p11_core *core, tdsa_err *err)

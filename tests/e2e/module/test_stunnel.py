@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """stunnel in front of a plain server and behind a plain client, both keys through the engine. usage: test_stunnel.py BUILD"""
 import contextlib
+import os
 import pathlib
 import signal
 import socket
@@ -101,11 +102,33 @@ def main(cluster):
             code = process.wait(timeout=30)
             need(code == 0, f"{label}: exit code {code}: {(home / f'{label}.log').read_text(errors='replace')[-2000:]}")
 
+    def a_daemon_signs_with_the_little_stack_of_its_threads():
+        """Becoming a daemon is a fork: the first thread that signs, with 64 KB of stack, has to initialise the module."""
+        lonely, pid = free_port(), home / "daemon.pid"
+        conf = home / "daemon.conf"
+        conf.write_text(SERVICE.format(key=engine.uri("front"), cert=certs["front"], trusted=certs["back"],
+                                       more=f"accept = 127.0.0.1:{lonely}\nconnect = 127.0.0.1:{port}")
+                        .replace("foreground = yes\npid =\n", f"pid = {pid}\noutput = {home}/daemon.log\n")
+                        .replace("verifyChain = yes\n", ""))
+        done = cluster.run("stunnel", conf, env=engine.env)
+        need(done.returncode == 0, f"{done.returncode} {done.stdout}{done.stderr}")
+        try:
+            wait_for(lambda: pid.exists() and listens(lonely), 30, "the daemon to serve")
+            done = cluster.run("openssl", "s_client", "-connect", f"127.0.0.1:{lonely}", "-CAfile", certs["front"],
+                               "-verify_return_error")
+            need(done.returncode == 0 and "Verify return code: 0 (ok)" in done.stdout, f"{done.stdout}{done.stderr}")
+        finally:
+            number = int(pid.read_text())
+            with contextlib.suppress(ProcessLookupError):  # it crashed, and the reason is on its way out
+                os.kill(number, signal.SIGTERM)
+            wait_for(lambda: not os.path.exists(f"/proc/{number}"), 30, "the daemon to end")
+
     with echo() as port, \
             tunnel("front", "back", inner, f"accept = 127.0.0.1:{inner}\nconnect = 127.0.0.1:{port}") as server, \
             tunnel("back", "front", outer, f"client = yes\naccept = 127.0.0.1:{outer}\nconnect = 127.0.0.1:{inner}") as client:
         return run_facts([both_ends_prove_themselves_with_keys_of_the_token, a_client_without_a_certificate_is_refused,
-                          several_connections_at_once_are_served, a_new_configuration_finds_the_key_again, both_end_cleanly])
+                          several_connections_at_once_are_served, a_new_configuration_finds_the_key_again, both_end_cleanly,
+                          a_daemon_signs_with_the_little_stack_of_its_threads])
 
 
 if __name__ == "__main__":
