@@ -20,10 +20,21 @@
 #define WAIT_MIN_MS   2u
 #define WAIT_MAX_MS   1000u
 
+static bool init_condition(pthread_cond_t *c)
+{
+    pthread_condattr_t attr;
+    bool ok = false;
+
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    ok = pthread_cond_init(c, &attr) == 0;
+    (void)pthread_condattr_destroy(&attr);
+    return ok;
+}
+
 tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg, tdsa_err *err)
 {
     part_engine *e = NULL;
-    pthread_condattr_t attr;
     tdsa_status st;
 
     *out = NULL;
@@ -35,15 +46,11 @@ tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg, tdsa_
         free(e);
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "engine lock");
     }
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    if (pthread_cond_init(&e->changed, &attr) != 0) {
-        (void)pthread_condattr_destroy(&attr);
+    if (!init_condition(&e->left)) {
         (void)pthread_mutex_destroy(&e->lock);
         free(e);
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "engine lock");
     }
-    (void)pthread_condattr_destroy(&attr);
     e->store = cfg->store;
     e->clock = cfg->clock;
     st = part_new(&e->part, cfg, err);
@@ -68,7 +75,7 @@ void part_engine_free(part_engine *e)
     e->part = NULL;
     part_engine_leave(e);
     peer_http_free(e->http);
-    (void)pthread_cond_destroy(&e->changed);
+    (void)pthread_cond_destroy(&e->left);
     (void)pthread_mutex_destroy(&e->lock);
     free(e);
 }
@@ -93,13 +100,44 @@ void part_engine_leave(part_engine *e)
     TDSA_ASSERT(pthread_mutex_unlock(&e->lock) == 0);
 }
 
-/* Waking a thread for nothing costs more than answering a request: it happens only when a sleeper
- * would find something. */
+/* A sleeper whose operation goes on by itself; a communication thread before all others. */
+static part_sleeper *spare_sleeper(part_engine *e)
+{
+    part_sleeper *found = NULL;
+
+    for (part_sleeper *s = e->sleepers; s != NULL; s = s->next) {
+        if (!s->woken && (found == NULL || s->op == PART_OP_NONE)) {
+            found = s;
+        }
+    }
+    return found;
+}
+
+static void rouse(part_sleeper *s)
+{
+    s->woken = true;
+    TDSA_ASSERT(pthread_cond_signal(&s->cond) == 0);
+}
+
+/* Waking a thread for nothing costs more than answering a request: woken is whoever has something to
+ * do for its own operation, and one for what is everybody's. */
 static void wake(part_engine *e)
 {
-    if (e->stopping ||
-        (e->idle > 0 && (part_wants_thread(e->part) || part_next_due(e->part) < e->wake_ms))) {
-        TDSA_ASSERT(pthread_cond_broadcast(&e->changed) == 0);
+    uint64_t soonest = UINT64_MAX;
+    part_sleeper *spare = NULL;
+
+    if (e->stopping && e->inside == 0) {
+        TDSA_ASSERT(pthread_cond_broadcast(&e->left) == 0);
+    }
+    for (part_sleeper *s = e->sleepers; s != NULL; s = s->next) {
+        if (!s->woken && (e->stopping || part_op_stirs(e->part, s->op))) {
+            rouse(s);
+        }
+        soonest = s->wake_ms < soonest ? s->wake_ms : soonest;
+    }
+    spare = spare_sleeper(e);
+    if (spare != NULL && (part_wants_thread(e->part) || part_next_due(e->part) < soonest)) {
+        rouse(spare);
     }
 }
 
@@ -132,7 +170,7 @@ void part_engine_stop(part_engine *e)
     part_engine_flush(e);
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += 1;
-    while (e->inside > 0 && pthread_cond_timedwait(&e->changed, &e->lock, &until) != ETIMEDOUT) {
+    while (e->inside > 0 && pthread_cond_timedwait(&e->left, &e->lock, &until) != ETIMEDOUT) {
     }
     part_engine_leave(e);
 }
@@ -163,7 +201,8 @@ static void landed(void *ctx, peer_request *r)
 
     part_engine_enter(f->e);
     f->flying[i] = false;
-    if (f->leaving && r->status == TDSA_E_TIMEOUT) {
+    if (r->status == TDSA_E_TIMEOUT &&
+        (f->leaving || part_op_left_ms(f->e->part, f->op) == 0)) { /* others may have time left */
         part_exchange_give_back(f->e->part, f->exchange[i]);
     } else {
         part_exchange_done(f->e->part, f->exchange[i], r->status, r->http_code, r->reply.data,
@@ -223,10 +262,10 @@ static size_t take_sends(flight *f, peer_request *out[SENDS_MAX])
 /* Does what a thread that waits would do: this one waits for peers, perhaps long. The lock is held. */
 static void serve(part_engine *e)
 {
-    while (!e->stopping && e->idle == 0 && part_work(e->part)) {
+    while (!e->stopping && e->sleepers == NULL && part_work(e->part)) {
         part_engine_flush(e);
     }
-    if (!e->stopping && e->idle == 0 && part_next_due(e->part) <= part_engine_now(e)) {
+    if (!e->stopping && e->sleepers == NULL && part_next_due(e->part) <= part_engine_now(e)) {
         part_due(e->part);
         part_engine_flush(e);
     }
@@ -274,15 +313,28 @@ static bool perform(part_engine *e, uint64_t op)
     for (size_t i = 0; i < count; i++) {
         timeout_ms = requests[i]->timeout_ms > timeout_ms ? requests[i]->timeout_ms : timeout_ms;
     }
+    wake(e); /* somebody else sees to the rest */
     part_engine_leave(e);
     peer_http_serve(e->http, requests, count, timeout_ms, &e->cancel, landed, &source, &f);
     part_engine_enter(e);
     return true;
 }
 
-/* Sleeps until something changes or is due; the lock is held. */
-static void wait_a_little(part_engine *e, uint64_t now, uint64_t due)
+static void forget_sleeper(part_engine *e, const part_sleeper *s)
 {
+    part_sleeper **at = &e->sleepers;
+
+    while (*at != s) {
+        TDSA_ASSERT(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = s->next;
+}
+
+/* Sleeps until something changes for `op` or is due; the lock is held. */
+static void wait_a_little(part_engine *e, uint64_t op, uint64_t now, uint64_t due)
+{
+    part_sleeper self = {.next = e->sleepers, .op = op};
     struct timespec until;
     uint64_t ms = due > now ? due - now : 0;
 
@@ -295,11 +347,13 @@ static void wait_a_little(part_engine *e, uint64_t now, uint64_t due)
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
     }
-    e->idle++;
-    e->wake_ms = now + ms;
-    (void)pthread_cond_timedwait(&e->changed, &e->lock, &until);
-    e->wake_ms = UINT64_MAX; /* another sleeper may have lain down for longer */
-    e->idle--;
+    self.wake_ms = now + ms;
+    TDSA_ASSERT(init_condition(&self.cond));
+    e->sleepers = &self;
+    while (!self.woken && pthread_cond_timedwait(&self.cond, &e->lock, &until) != ETIMEDOUT) {
+    }
+    forget_sleeper(e, &self);
+    (void)pthread_cond_destroy(&self.cond);
 }
 
 tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
@@ -335,7 +389,7 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
                 continue;
             }
         }
-        wait_a_little(e, part_engine_now(e), due);
+        wait_a_little(e, op, part_engine_now(e), due);
     }
     e->inside--;
     part_engine_flush(e);
@@ -364,7 +418,7 @@ void part_engine_settle(part_engine *e, uint32_t limit_ms)
         if (!part_may_settle(e->part)) {
             break;
         }
-        wait_a_little(e, part_engine_now(e), part_next_due(e->part));
+        wait_a_little(e, PART_OP_NONE, part_engine_now(e), part_next_due(e->part));
     }
     e->inside--;
     part_engine_flush(e);
@@ -394,7 +448,7 @@ void part_engine_handle(part_engine *e, const char *session_id, const uint8_t *b
     } else {
         part_handle(e->part, session_id, body, len, w);
         part_engine_flush(e);
-        while (e->idle == 0 && part_work(e->part)) { /* nobody else is free to do it */
+        while (e->sleepers == NULL && part_work(e->part)) { /* nobody else is free to do it */
             part_engine_flush(e);
         }
     }
@@ -419,7 +473,7 @@ void part_engine_work(part_engine *e)
             part_engine_flush(e);
         }
         if (!e->stopping) {
-            wait_a_little(e, part_engine_now(e), part_next_due(e->part));
+            wait_a_little(e, PART_OP_NONE, part_engine_now(e), part_next_due(e->part));
         }
     }
     e->inside--;

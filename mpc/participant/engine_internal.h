@@ -6,16 +6,24 @@
 #include "participant/participant.h"
 #include "peer/exchange.h"
 
+/** A thread that has nothing to do for now; on its own stack. */
+typedef struct part_sleeper {
+    struct part_sleeper *next;
+    pthread_cond_t cond;
+    uint64_t op;      /* it waits for; PART_OP_NONE: a communication thread */
+    uint64_t wake_ms; /* when it will look by itself */
+    bool woken;
+} part_sleeper;
+
 struct part_engine {
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* an operation ended, an exchange is to be sent, stopping */
+    pthread_cond_t left; /* the last caller, while stopping */
     part *part;
     peer_http *http;
     ks *store; /* lent */
     tdsa_clock clock;
-    unsigned inside;  /* callers of an operation, and communication threads */
-    unsigned idle;    /* those that sleep */
-    uint64_t wake_ms; /* when the last of them to lie down will look again; UINT64_MAX: wake it */
+    unsigned inside;        /* callers of an operation, and communication threads */
+    part_sleeper *sleepers; /* those that sleep */
     bool stopping;
     bool cancel; /* read by transfers under way: __atomic only */
 };

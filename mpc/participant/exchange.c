@@ -39,7 +39,14 @@ static void exchange_free(part_exchange *x)
 {
     tdsa_buf_clear(&x->body);
     tdsa_buf_clear(&x->frame);
+    free(x->riders);
     free(x);
+}
+
+void part_exchange_drop(part *p, part_exchange *x)
+{
+    detach(p, x);
+    exchange_free(x);
 }
 
 static part_exchange *find(part *p, uint64_t id)
@@ -96,9 +103,9 @@ tdsa_status part_put_handshake(part *p, part_session *s, uint16_t peer, uint64_t
     return TDSA_OK;
 }
 
-/* Seals the ask: from here on the bytes never change, so that a resend is the same request. */
-static tdsa_status seal(part *p, part_exchange *x, part_link *l, tdsa_err *err)
+tdsa_status part_exchange_seal(part *p, part_exchange *x, tdsa_err *err)
 {
+    part_link *l = x->session->link[x->peer];
     TDSA_SCOPED_BUF aad = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
     TDSA_SCOPED_BUF marks = TDSA_BUF_EMPTY;
@@ -158,13 +165,17 @@ tdsa_status part_put(part *p, const part_question *q, tdsa_err *err)
     }
     x->op = q->op;
     x->for_op = q->for_op;
+    x->attempt = q->attempt;
     x->kind = q->ask.kind;
     x->run = q->ask.run;
     x->round = q->ask.round;
     tdsa_buf_append(&x->body, q->ask.body, q->ask.body_len);
     st = tdsa_buf_check(&x->body, err);
-    if (st == TDSA_OK && l->state == LINK_OPEN) {
-        st = seal(p, x, l, err);
+    if (st == TDSA_OK && l->state == LINK_OPEN && q->hold) {
+        x->state = EXCHANGE_HELD;
+        x->not_before_ms = part_now(p) + PART_HOLD_MS;
+    } else if (st == TDSA_OK && l->state == LINK_OPEN) {
+        st = part_exchange_seal(p, x, err);
     } else if (st == TDSA_OK) {
         prolong_handshake(p, q->session, q->peer, q->deadline_ms);
     }
@@ -182,7 +193,7 @@ void part_exchanges_ready(part *p, part_session *s, uint16_t peer)
 
     for (part_exchange *x = p->exchanges; x != NULL; x = x->next) {
         if (x->session == s && x->peer == peer && x->state == EXCHANGE_WAITING) {
-            if (seal(p, x, s->link[peer], &err) != TDSA_OK) {
+            if (part_exchange_seal(p, x, &err) != TDSA_OK) {
                 part_exchanges_fail(p, s, peer, &err);
                 return;
             }
@@ -204,7 +215,9 @@ static void tell_failed(part *p, const part_exchange *x, const tdsa_err *why)
     if (x->session == NULL) {
         return;
     }
-    if (x->for_op != PART_OP_NONE) {
+    if (x->rider_count > 0) {
+        part_wave_failed(p, x, why);
+    } else if (x->for_op != PART_OP_NONE) {
         part_op_failed(p, x->for_op, x->peer, why);
     } else if (of_run(x->kind)) {
         part_run_failed(p, x->session, x->run, why);
@@ -271,8 +284,9 @@ void part_exchanges_orphan(part *p, uint64_t op)
 
     while (x != NULL) {
         part_exchange *next = x->next;
-        if (x->for_op == op) {
+        if (x->for_op == op || part_wave_left(x, op)) {
             x->for_op = PART_OP_NONE;
+            x->rider_count = 0;
             x->kind = PART_ASK_PING; /* nobody waits for the answer */
             if (x->state != EXCHANGE_FLYING) {
                 detach(p, x);
@@ -300,12 +314,19 @@ void part_exchanges_free(part *p)
 
 /* ---- performing ---- */
 
-bool part_exchange_is_ready(const part *p)
+/* No thread waits for the refresh of a restored key: whoever has time performs it. */
+static bool wanted(const part *p, const part_exchange *x, uint64_t op)
+{
+    return op == PART_OP_ANY || x->op == op || (op == PART_OP_NONE && x->op == p->refresh_op);
+}
+
+bool part_exchange_is_ready(const part *p, uint64_t op)
 {
     const uint64_t now = part_now(p);
 
     for (const part_exchange *x = p->exchanges; x != NULL; x = x->next) {
-        if (x->state == EXCHANGE_READY && x->not_before_ms <= now && x->deadline_ms > now) {
+        if (wanted(p, x, op) && x->state == EXCHANGE_READY && x->not_before_ms <= now &&
+            x->deadline_ms > now) {
             return true;
         }
     }
@@ -317,10 +338,7 @@ bool part_take_send(part *p, uint64_t op, part_send *out)
     const uint64_t now = part_now(p);
 
     for (part_exchange *x = p->exchanges; x != NULL; x = x->next) {
-        /* no thread waits for the refresh of a restored key: whoever has time performs it */
-        const bool wanted =
-            op == PART_OP_ANY || x->op == op || (op == PART_OP_NONE && x->op == p->refresh_op);
-        if (!wanted || x->state != EXCHANGE_READY || x->not_before_ms > now ||
+        if (!wanted(p, x, op) || x->state != EXCHANGE_READY || x->not_before_ms > now ||
             x->deadline_ms <= now) {
             continue;
         }
@@ -443,6 +461,7 @@ static tdsa_status take_marks(part *p, const part_exchange *x, const part_answer
 static void finish(part *p, part_exchange *x, long code, const uint8_t *body, size_t len)
 {
     TDSA_SCOPED_BUF plain = TDSA_BUF_EMPTY;
+    part_answer each[PART_RIDERS_MAX];
     part_answer a;
     tdsa_err err;
 
@@ -456,12 +475,27 @@ static void finish(part *p, part_exchange *x, long code, const uint8_t *body, si
         return;
     }
     if (open_reply(p, x, body, len, &plain, &a, &err) != TDSA_OK ||
-        take_marks(p, x, &a, &err) != TDSA_OK) {
+        take_marks(p, x, &a, &err) != TDSA_OK ||
+        (x->rider_count > 0 && part_wave_split(x, &a, each, &err) != TDSA_OK)) {
         lose_link(p, x, &err);
         return;
     }
     part_peer_answered(p, x->peer);
-    tell_answered(p, x, &a);
+    if (x->rider_count > 0) {
+        part_wave_answered(p, x, each);
+    } else {
+        tell_answered(p, x, &a);
+    }
+}
+
+/* Those who waited for the answer to this set out. */
+static void go_on(part *p, const part_exchange *x)
+{
+    part_session *s = part_session_find(p, x->session_id);
+
+    if (s != NULL && !part_wave_flies(p, s)) {
+        part_wave_go(p, s);
+    }
 }
 
 void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long http_code,
@@ -488,6 +522,7 @@ void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long htt
             lose_link(p, x, &err);
         }
     }
+    go_on(p, x);
     exchange_free(x);
 }
 
@@ -518,7 +553,7 @@ uint64_t part_exchanges_next_due(const part *p)
         if (x->state == EXCHANGE_FLYING) {
             continue; /* the transport has the same deadline */
         }
-        if (x->state == EXCHANGE_READY && x->not_before_ms != 0 && x->not_before_ms < at) {
+        if (x->not_before_ms != 0 && x->not_before_ms < at) {
             at = x->not_before_ms;
         }
         soonest = at < soonest ? at : soonest;
@@ -533,6 +568,11 @@ void part_exchanges_due(part *p)
     tdsa_err err;
 
     while (x != NULL) {
+        if (x->state == EXCHANGE_HELD && x->not_before_ms <= now) {
+            part_wave_go(p, x->session);
+            x = p->exchanges;
+            continue;
+        }
         if (x->state == EXCHANGE_FLYING || x->deadline_ms > now) {
             x = x->next;
             continue;
@@ -540,8 +580,8 @@ void part_exchanges_due(part *p)
         detach(p, x);
         (void)tdsa_err_blame(&err, TDSA_E_TIMEOUT, x->peer, TDSA_WHERE,
                              "participant %u did not answer in time", x->peer);
-        if (x->state == EXCHANGE_WAITING) {
-            tell_failed(p, x, &err); /* others may have time left for the handshake */
+        if (x->state == EXCHANGE_WAITING || x->state == EXCHANGE_HELD) {
+            tell_failed(p, x, &err); /* others may have time left */
         } else if (x->session != NULL) {
             lose_link(p, x, &err);
         }

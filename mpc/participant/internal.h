@@ -22,7 +22,7 @@
  *   audit.c        what is recorded before it happens   import.c  an existing key is dealt
  *   export.c       an export and its run                approvals.c  what it needs at each server
  *   partial.c      partial signatures
- *   sign_batch.c   many signatures at once
+ *   sign_batch.c   many signatures at once         wave.c      questions that ride together
  *   sign_request.c what is to be signed            signer.c    what a member answers
  *   recovery.c     recovery infos of one participant and of all
  *   backup.c (with share_backup.c)  backup, restore and the refresh after it
@@ -60,6 +60,7 @@ typedef struct part_batch part_batch;
 typedef struct part_exchange part_exchange;
 typedef struct part_inbound part_inbound;
 typedef struct part_bucket part_bucket;
+typedef struct part_rider part_rider;
 typedef struct part_many part_many;
 
 /* ---- keys and batches in memory ---- */
@@ -178,7 +179,12 @@ struct part_session {
 
 /* ---- what I ask ---- */
 
-typedef enum { EXCHANGE_WAITING, EXCHANGE_READY, EXCHANGE_FLYING } part_exchange_state;
+typedef enum {
+    EXCHANGE_WAITING,
+    EXCHANGE_HELD,
+    EXCHANGE_READY,
+    EXCHANGE_FLYING
+} part_exchange_state;
 
 struct part_exchange {
     part_exchange *next;
@@ -189,11 +195,14 @@ struct part_exchange {
     char url[PEER_URL_MAX + 1];
     uint16_t peer;
     bool handshake;
-    part_exchange_state state; /* WAITING: for the link to open */
+    part_exchange_state state; /* WAITING: for the link to open; HELD: wave.c */
     part_ask_kind kind;
     uint64_t born_ms;
     uint32_t run, round;
-    uint64_t for_op; /* operation that the answer is for; PART_OP_NONE: the run */
+    uint64_t for_op;    /* operation that the answer is for; PART_OP_NONE: the run, or riders */
+    unsigned attempt;   /* of for_op */
+    part_rider *riders; /* owned */
+    size_t rider_count;
     uint64_t seq;
     tdsa_buf body; /* of the ask, until it is sealed */
     tdsa_buf frame;
@@ -381,7 +390,6 @@ struct part {
     uint64_t next_exchange, next_op;
     part_peer peers[GRP_PARTIES_MAX];
     bool background; /* some thread sees to due tasks all the time */
-    bool op_ended;   /* since part_wants_thread was last asked */
     uint64_t seq;    /* of my last batch, over all keys: never twice in my lane */
     /* marks.c */
     uint8_t mark_key[32];
@@ -438,30 +446,7 @@ part_asker part_asker_of(const part *p, uint16_t peer);
 uint64_t part_session_next_due(const part *p);
 void part_sessions_due(part *p);
 
-/* exchange.c */
-typedef struct {
-    part_session *session;
-    uint16_t peer;
-    part_ask ask;
-    uint64_t op;     /* whose thread performs it */
-    uint64_t for_op; /* whom the answer is for */
-    uint64_t deadline_ms;
-} part_question;
-tdsa_status part_put(part *p, const part_question *q, tdsa_err *err);
-tdsa_status part_put_handshake(part *p, part_session *s, uint16_t peer, uint64_t op,
-                               uint64_t deadline_ms, tdsa_buf *frame, tdsa_err *err);
-/** Seals what waited for the link. */
-void part_exchanges_ready(part *p, part_session *s, uint16_t peer);
-/** The link could not be opened or is lost: what waited or flies over it fails with `why`. */
-void part_exchanges_fail(part *p, part_session *s, uint16_t peer, const tdsa_err *why);
-void part_exchanges_forget(part *p, const part_session *s);
-/** Exchanges of an operation that ended may be performed by anybody, or not at all. */
-void part_exchanges_orphan(part *p, uint64_t op);
-void part_exchanges_free(part *p);
-void part_exchanges_due(part *p);
-uint64_t part_exchanges_next_due(const part *p);
-/** One waits to be taken by part_take_send. */
-bool part_exchange_is_ready(const part *p);
+#include "participant/exchanges.h"
 
 /* inbound.c */
 void part_inbound_take(part *p, part_session *s, const part_frame *f, part_ticket ticket);

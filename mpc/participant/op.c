@@ -86,7 +86,6 @@ static void end(part *p, part_op *op, const tdsa_err *why)
     part_event event = PART_EVENT_COMPLETED;
 
     op->state = OP_DONE;
-    p->op_ended = true;
     op->err = *why;
     if (why->status != TDSA_OK) {
         event = why->status == TDSA_E_TIMEOUT ? PART_EVENT_TIMEOUT : PART_EVENT_ABORTED;

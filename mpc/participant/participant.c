@@ -394,12 +394,14 @@ uint64_t part_next_due(const part *p)
     return soonest;
 }
 
-bool part_wants_thread(part *p)
+bool part_wants_thread(const part *p)
 {
-    const bool ended = p->op_ended;
+    return part_has_work(p) || part_exchange_is_ready(p, PART_OP_NONE);
+}
 
-    p->op_ended = false;
-    return ended || part_has_work(p) || part_exchange_is_ready(p);
+bool part_op_stirs(const part *p, uint64_t op)
+{
+    return op != PART_OP_NONE && (part_op_done(p, op) || part_exchange_is_ready(p, op));
 }
 
 void part_get_stats(const part *p, part_stats *out)

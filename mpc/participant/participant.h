@@ -79,9 +79,10 @@ void part_exchange_give_back(part *p, uint64_t exchange) TDSA_NONNULL;
  * caller hands out replies and takes sends first, since others wait for them. */
 bool part_work(part *p) TDSA_NONNULL;
 bool part_has_work(const part *p) TDSA_NONNULL;
-/** True when a thread that sleeps has something to do: an exchange to perform, work, or an operation
- * that has ended since the last call. */
-bool part_wants_thread(part *p) TDSA_NONNULL;
+/** True when any thread that sleeps would have something to do: an exchange of nobody, or work. */
+bool part_wants_thread(const part *p) TDSA_NONNULL;
+/** True when the thread of this operation has: it has ended, or an exchange of it is to be performed. */
+bool part_op_stirs(const part *p, uint64_t op) TDSA_NONNULL;
 
 /* ---- time ---- */
 

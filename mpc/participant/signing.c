@@ -81,10 +81,10 @@ static tdsa_status ask_members(part *p, part_op *op, part_session *s, part_ask_k
     const uint64_t ends_ms = part_attempt_ends(
         p, op->key, op->batch->members,
         op->failovers < PART_FAILOVERS_MAX ? ATTEMPT_SIGN : ATTEMPT_LAST, op->deadline_ms);
+    const bool hold = part_wave_flies(p, s);
     tdsa_status st = TDSA_OK;
 
     op->attempt_ms = part_now(p);
-
     put_question(&body, op, kind);
     st = tdsa_buf_check(&body, err);
     for (size_t i = 0; st == TDSA_OK && i < op->request.committee_count; i++) {
@@ -93,6 +93,8 @@ static tdsa_status ask_members(part *p, part_op *op, part_session *s, part_ask_k
             .peer = committee[i],
             .op = op->id,
             .for_op = op->id,
+            .attempt = op->tries,
+            .hold = hold,
             .deadline_ms = ends_ms,
             .ask = {.kind = kind, .body = body.data, .body_len = body.len},
         };

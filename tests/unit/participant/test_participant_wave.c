@@ -1,0 +1,247 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "unit/participant/batch_fixture.h"
+
+/* Single signatures that are asked for while others are under way: their questions ride together. */
+
+#define CALLERS 20u
+
+/* Callers who ask at the same moment, each for itself; the first is alone, the others ride together. */
+typedef struct {
+    fixture *f;
+    uint64_t op[CALLERS];
+    part_result result[CALLERS];
+    tdsa_err err[CALLERS];
+} callers;
+
+static void call(callers *c, size_t i, uint32_t deadline_ms)
+{
+    c->f->req[i].key_id = c->f->key_id;
+    c->op[i] = part_start_sign(sim_part(c->f->s, 0), &c->f->req[i], deadline_ms, &c->err[i]);
+    assert_int_not_equal(c->op[i], PART_OP_NONE);
+}
+
+static void finish(callers *c, size_t i)
+{
+    (void)sim_finish(c->f->s, 0, c->op[i], &c->result[i], &c->err[i]);
+}
+
+static void check(callers *c, size_t i)
+{
+    if (c->err[i].status != TDSA_OK) {
+        fail_msg("caller %zu: %s", i, c->err[i].text);
+    }
+    sim_check_signature_at(c->f->s, 0, &c->f->req[i], &c->result[i].sign);
+}
+
+static void call_all(callers *c, fixture *f)
+{
+    memset(c, 0, sizeof *c);
+    c->f = f;
+    for (size_t i = 0; i < CALLERS; i++) {
+        call(c, i, 0);
+    }
+}
+
+static void finish_all(callers *c)
+{
+    for (size_t i = 0; i < CALLERS; i++) {
+        finish(c, i);
+    }
+}
+
+/* A group whose session of signatures is open. */
+static fixture *ready(const wish *w)
+{
+    fixture *f = set_up(w);
+    callers c = {.f = f};
+
+    presign(f, 100);
+    f->digest[0][8] = 88;
+    call(&c, 0, 0);
+    finish(&c, 0);
+    check(&c, 0);
+    f->digest[0][8] = 1;
+    return f;
+}
+
+static uint64_t heard(const fixture *f, uint16_t who)
+{
+    part_stats stats;
+
+    part_get_stats(sim_part(f->s, who), &stats);
+    return stats.heard;
+}
+
+static void who_comes_meanwhile_rides_with_the_others(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3});
+    const uint64_t before = heard(f, 1);
+    callers c;
+
+    (void)state;
+    call_all(&c, f);
+    finish_all(&c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        check(&c, i);
+    }
+    assert_int_equal(heard(f, 1) - before, 2); /* the first alone, then all others */
+    tear_down(f);
+}
+
+static void in_prepare_mode_the_locks_ride_too(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3, .prepare = true});
+    const uint64_t before = heard(f, 1);
+    callers c;
+
+    (void)state;
+    call_all(&c, f);
+    finish_all(&c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        check(&c, i);
+    }
+    assert_in_range(heard(f, 1) - before, 3, CALLERS);
+    tear_down(f);
+}
+
+static void a_slow_answer_holds_nobody_up_for_long(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3});
+    const uint64_t from_ms = sim_now(f->s);
+    callers c;
+
+    (void)state;
+    f->s->cfg.delay_max_ms = 400;
+    call_all(&c, f);
+    while (sim_now(f->s) < from_ms + 2 * PART_HOLD_MS &&
+           sim_step(f->s, from_ms + 2 * PART_HOLD_MS)) {
+    }
+    for (const part_exchange *x = sim_part(f->s, 0)->exchanges; x != NULL; x = x->next) {
+        assert_int_not_equal(x->state, EXCHANGE_HELD);
+    }
+    finish_all(&c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        check(&c, i);
+    }
+    tear_down(f);
+}
+
+static void a_deadline_ends_one_and_none_of_the_others(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3});
+    callers c = {.f = f};
+
+    (void)state;
+    f->s->cfg.delay_max_ms = 300;
+    for (size_t i = 0; i < CALLERS; i++) { /* among them the first of those that ride */
+        call(&c, i, i % 3 == 1 ? 8 : 0);
+    }
+    finish_all(&c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        if (i % 3 == 1) {
+            assert_int_equal(c.err[i].status, TDSA_E_TIMEOUT);
+        } else {
+            check(&c, i);
+        }
+    }
+    tear_down(f);
+}
+
+static void a_lie_fails_what_it_is_about(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3, .lie_permille = 400});
+    unsigned failed = 0;
+    callers c;
+
+    (void)state;
+    f->s->liars = 1u << 1;
+    call_all(&c, f);
+    finish_all(&c);
+    f->s->liars = 0;
+    for (size_t i = 0; i < CALLERS; i++) {
+        if (c.err[i].status == TDSA_OK) {
+            check(&c, i);
+        } else {
+            failed++;
+        }
+    }
+    assert_in_range(failed, 1, CALLERS - 1);
+    tear_down(f);
+}
+
+static void a_silent_member_is_named_to_everybody(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3});
+    callers c;
+
+    (void)state;
+    cut_off(f, 2, true);
+    call_all(&c, f);
+    finish_all(&c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        assert_int_not_equal(c.err[i].status, TDSA_OK);
+        assert_int_equal(c.err[i].participant, 2);
+    }
+    cut_off(f, 2, false);
+    sim_idle(f->s, 1000);
+    call_all(&c, f);
+    finish_all(&c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        check(&c, i);
+    }
+    tear_down(f);
+}
+
+static void another_committee_signs_for_everybody(void **state)
+{
+    fixture *f = ready(&(wish){.n = 4});
+    callers c;
+
+    (void)state;
+    cut_off(f, 2, true);
+    call_all(&c, f);
+    finish_all(&c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        check(&c, i);
+    }
+    tear_down(f);
+}
+
+static void a_member_that_was_started_again_costs_presignatures_only(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3});
+    callers c;
+
+    (void)state;
+    call_all(&c, f);
+    sim_crash(f->s, 1);
+    sim_start(f->s, 1);
+    finish_all(&c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        check(&c, i);
+    }
+    tear_down(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_comes_meanwhile_rides_with_the_others),
+        cmocka_unit_test(in_prepare_mode_the_locks_ride_too),
+        cmocka_unit_test(a_slow_answer_holds_nobody_up_for_long),
+        cmocka_unit_test(a_deadline_ends_one_and_none_of_the_others),
+        cmocka_unit_test(a_lie_fails_what_it_is_about),
+        cmocka_unit_test(a_silent_member_is_named_to_everybody),
+        cmocka_unit_test(another_committee_signs_for_everybody),
+        cmocka_unit_test(a_member_that_was_started_again_costs_presignatures_only),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
