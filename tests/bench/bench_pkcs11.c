@@ -104,6 +104,7 @@ static bool measure_threads(const p11 *p, const char *prefix, double seconds, si
     worker workers[THREADS];
     unsigned long total = 0;
     const double from = bench_now_us();
+    const double cpu = bench_cpu_us();
     bool ok = true;
     size_t i = 0;
 
@@ -120,6 +121,8 @@ static bool measure_threads(const p11 *p, const char *prefix, double seconds, si
         total += workers[i].signatures;
     }
     bench_print(prefix, "signatures", (double)(total + before + WARM_UP));
+    bench_print(prefix, "8threads.cpu_us",
+                (bench_cpu_us() - cpu) / (double)(total > 0 ? total : 1));
     bench_print(prefix, "8threads.per_second", (double)total / ((bench_now_us() - from) / 1e6));
     return ok;
 }
