@@ -356,6 +356,26 @@ static void wait_a_little(part_engine *e, uint64_t op, uint64_t now, uint64_t du
     (void)pthread_cond_destroy(&self.cond);
 }
 
+/* Verifies the signature outside the lock, when that is what it waits for. */
+static void prove(part_engine *e, uint64_t op)
+{
+    part_proof proof;
+
+    if (part_take_proof(e->part, op, &proof)) {
+        part_engine_leave(e);
+        part_prove(&proof);
+        part_engine_enter(e);
+        part_give_proof(e->part, &proof);
+    }
+}
+
+/* True when the operation has ended. */
+static bool ended(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
+{
+    prove(e, op);
+    return part_op_poll(e->part, op, result, err);
+}
+
 tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
 {
     tdsa_err why;
@@ -364,7 +384,7 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
     if (part_next_due(e->part) <= part_engine_now(e)) {
         part_due(e->part); /* a caller that never has to wait would never come to it */
     }
-    while (!part_op_poll(e->part, op, result, err)) {
+    while (!ended(e, op, result, err)) {
         uint64_t due = 0;
 
         if (e->stopping) {

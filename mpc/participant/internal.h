@@ -279,6 +279,7 @@ typedef enum {
     OP_STOCK,   /* sign: waits for a presignature */
     OP_COINS,   /* sign in prepare mode: waits for the coins of the committee */
     OP_REPLIES, /* sign: waits for the committee */
+    OP_PROVING, /* sign: all replies are there; its caller proves them (part_take_proof) */
     OP_DONE
 } part_op_state;
 

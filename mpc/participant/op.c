@@ -164,14 +164,19 @@ bool part_op_done(const part *p, uint64_t id)
     while (op != NULL && op->id != id) {
         op = op->next;
     }
-    return op == NULL || op->state == OP_DONE;
+    return op == NULL || op->state == OP_DONE || op->state == OP_PROVING;
 }
 
 bool part_op_poll(part *p, uint64_t id, part_result *out, tdsa_err *err)
 {
     part_op *op = part_op_find(p, id);
+    part_proof proof;
 
     TDSA_ASSERT(op != NULL);
+    if (part_take_proof(p, id, &proof)) {
+        part_prove(&proof);
+        part_give_proof(p, &proof);
+    }
     if (op->state != OP_DONE) {
         return false;
     }

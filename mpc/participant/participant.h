@@ -4,6 +4,7 @@
 #include "participant/engine.h"
 #include "participant/share_backup.h"
 #include "protocol/import.h"
+#include "protocol/sign.h"
 
 /**
  * The event-driven participant. It makes no thread, opens no socket, reads no clock and no
@@ -146,13 +147,31 @@ typedef struct {
 void part_recovery_free(part_recovery_package *pkg);
 /** Milliseconds until the operation's deadline; UINT32_MAX for PART_OP_NONE. */
 uint32_t part_op_left_ms(const part *p, uint64_t op) TDSA_NONNULL;
-/** True when the operation has ended and can be polled. */
+/** True when the operation has ended, or only its caller's arithmetic is left, and can be polled. */
 bool part_op_done(const part *p, uint64_t op) TDSA_NONNULL;
 /**
  * True when the operation has ended: its status is in err (TDSA_OK on success), `out` is filled, and
  * the id is forgotten. False while it runs.
  */
 bool part_op_poll(part *p, uint64_t op, part_result *out, tdsa_err *err) TDSA_NONNULL;
+
+/** The last step of a signature, which takes longest: opening what the members replied and verifying
+ * what comes out. The caller of the operation does it outside the lock; part_op_poll, otherwise. */
+typedef struct {
+    uint64_t op;
+    unsigned attempt;
+    struct part_key *key;     /* held */
+    struct part_batch *batch; /* held */
+    mpc_combine *combine;     /* owned */
+    mpc_signature sig;
+    tdsa_err err; /* of the proof; TDSA_OK: sig is the signature */
+} part_proof;
+/** False when the operation does not wait for one. */
+bool part_take_proof(part *p, uint64_t op, part_proof *out) TDSA_NONNULL;
+/** Needs no lock. */
+void part_prove(part_proof *proof) TDSA_NONNULL;
+/** What was taken comes back; the operation ends, or tries another committee. */
+void part_give_proof(part *p, part_proof *proof) TDSA_NONNULL;
 /** Gives up: the operation ends with `why`. The id is forgotten. */
 void part_op_cancel(part *p, uint64_t op, const tdsa_err *why) TDSA_NONNULL;
 

@@ -390,9 +390,7 @@ static void coin_answered(part *p, part_op *op, uint16_t from, const part_answer
 
 void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *a)
 {
-    mpc_signature sig;
     tdsa_err err;
-    tdsa_status st;
 
     if (op->state != OP_REPLIES && op->state != OP_COINS) {
         return;
@@ -406,18 +404,49 @@ void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *
         coin_answered(p, op, from, a);
         return;
     }
-    st = mpc_combine_take(op->combine, from, a->body, a->body_len, &err);
-    if (st == TDSA_OK && !mpc_combine_complete(op->combine)) {
-        return;
+    if (mpc_combine_take(op->combine, from, a->body, a->body_len, &err) != TDSA_OK) {
+        broken(p, op, &err);
+    } else if (mpc_combine_complete(op->combine)) {
+        op->state = OP_PROVING;
     }
-    if (st == TDSA_OK) {
-        st = mpc_combine_finish(op->combine, &sig, &err);
+}
+
+bool part_take_proof(part *p, uint64_t id, part_proof *out)
+{
+    part_op *op = part_op_find(p, id);
+
+    if (op == NULL || op->state != OP_PROVING || op->combine == NULL) {
+        return false;
     }
-    if (st == TDSA_OK) {
-        release(p, op, &sig);
-        return;
+    *out = (part_proof){.op = id,
+                        .attempt = op->tries,
+                        .key = part_key_ref(op->key),
+                        .batch = part_batch_ref(op->batch),
+                        .combine = op->combine};
+    op->combine = NULL;
+    return true;
+}
+
+void part_prove(part_proof *proof)
+{
+    proof->err.status = mpc_combine_finish(proof->combine, &proof->sig, &proof->err);
+}
+
+void part_give_proof(part *p, part_proof *proof)
+{
+    part_op *op = part_op_find(p, proof->op);
+
+    /* its time may be over, or its key gone, since */
+    if (op != NULL && op->state == OP_PROVING && op->tries == proof->attempt) {
+        if (proof->err.status == TDSA_OK) {
+            release(p, op, &proof->sig);
+        } else {
+            broken(p, op, &proof->err);
+        }
     }
-    broken(p, op, &err);
+    mpc_combine_free(proof->combine);
+    part_batch_release(p, proof->batch);
+    part_key_release(p, proof->key);
 }
 
 bool part_sign_session_lost(const tdsa_err *why)
