@@ -36,6 +36,10 @@ typedef struct ck_interface {
 #ifndef CKF_ASYNC_SESSION
 #    define CKF_ASYNC_SESSION 8UL
 #endif
+#ifndef CKF_MESSAGE_SIGN
+#    define CKF_MESSAGE_SIGN   8UL
+#    define CKF_MESSAGE_VERIFY 0x10UL
+#endif
 #ifndef CKF_FIND_OBJECTS
 #    define CKF_FIND_OBJECTS 0x40UL
 #endif

@@ -5,7 +5,7 @@
 #include "pkcs11-provider/slot.h"
 
 /* Each table has a C_GetInfo of its own, which tells that table's version, and those of version 3 a
- * C_OpenSession that remembers it. */
+ * C_OpenSession that remembers it, and a C_GetMechanismInfo that knows of messages. */
 
 static CK_RV get_info_3_0(CK_INFO *info)
 {
@@ -19,6 +19,16 @@ static CK_RV get_info_3_2(CK_INFO *info)
     return p11_leave(&call, p11_module_info(info, 3, 2));
 }
 
+static CK_RV get_mechanism_info_v3(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
+{
+    const CK_RV rv = C_GetMechanismInfo(slot, type, info);
+
+    if (rv == CKR_OK && (info->flags & CKF_SIGN) != 0) {
+        info->flags |= CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY;
+    }
+    return rv;
+}
+
 #define ENTRY(name) .name = name,
 /* clang-format off */
 static CK_FUNCTION_LIST table_2_40 = {
@@ -27,12 +37,13 @@ static CK_FUNCTION_LIST table_2_40 = {
 };
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Woverride-init" /* these two */
+#pragma GCC diagnostic ignored "-Woverride-init" /* these three */
 static p11_table_3_0 table_3_0 = {
     .version = {3, 0},
     P11_FUNCTIONS_2_40(ENTRY)
     P11_FUNCTIONS_3_0(ENTRY)
     .C_GetInfo = get_info_3_0,
+    .C_GetMechanismInfo = get_mechanism_info_v3,
     .C_OpenSession = p11_open_session_v3,
 };
 
@@ -42,6 +53,7 @@ static p11_table_3_2 table_3_2 = {
     P11_FUNCTIONS_3_0(ENTRY)
     P11_FUNCTIONS_3_2(ENTRY)
     .C_GetInfo = get_info_3_2,
+    .C_GetMechanismInfo = get_mechanism_info_v3,
     .C_OpenSession = p11_open_session_v3,
 };
 #pragma GCC diagnostic pop

@@ -246,18 +246,7 @@ CK_RV C_UnwrapKeyAuthenticated(CK_SESSION_HANDLE session, CK_MECHANISM *mech,
     return p11_refuse("C_UnwrapKeyAuthenticated", CKR_FUNCTION_NOT_SUPPORTED);
 }
 
-/* Messages of version 3.0, and asynchronous calls of version 3.2. */
-
-CK_RV C_MessageSignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
-{
-    return p11_refuse("C_MessageSignInit", CKR_FUNCTION_NOT_SUPPORTED);
-}
-
-CK_RV C_SignMessage(CK_SESSION_HANDLE session, void *param, CK_ULONG param_len, CK_BYTE *data,
-                    CK_ULONG data_len, CK_BYTE *sig, CK_ULONG *sig_len)
-{
-    return p11_refuse("C_SignMessage", CKR_FUNCTION_NOT_SUPPORTED);
-}
+/* Messages of version 3.0 in parts (ours are whole), and asynchronous calls of version 3.2. */
 
 CK_RV C_SignMessageBegin(CK_SESSION_HANDLE session, void *param, CK_ULONG param_len)
 {
@@ -270,22 +259,6 @@ CK_RV C_SignMessageNext(CK_SESSION_HANDLE session, void *param, CK_ULONG param_l
     return p11_refuse("C_SignMessageNext", CKR_FUNCTION_NOT_SUPPORTED);
 }
 
-CK_RV C_MessageSignFinal(CK_SESSION_HANDLE session)
-{
-    return p11_refuse("C_MessageSignFinal", CKR_FUNCTION_NOT_SUPPORTED);
-}
-
-CK_RV C_MessageVerifyInit(CK_SESSION_HANDLE session, CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
-{
-    return p11_refuse("C_MessageVerifyInit", CKR_FUNCTION_NOT_SUPPORTED);
-}
-
-CK_RV C_VerifyMessage(CK_SESSION_HANDLE session, void *param, CK_ULONG param_len, CK_BYTE *data,
-                      CK_ULONG data_len, CK_BYTE *sig, CK_ULONG sig_len)
-{
-    return p11_refuse("C_VerifyMessage", CKR_FUNCTION_NOT_SUPPORTED);
-}
-
 CK_RV C_VerifyMessageBegin(CK_SESSION_HANDLE session, void *param, CK_ULONG param_len)
 {
     return p11_refuse("C_VerifyMessageBegin", CKR_FUNCTION_NOT_SUPPORTED);
@@ -295,11 +268,6 @@ CK_RV C_VerifyMessageNext(CK_SESSION_HANDLE session, void *param, CK_ULONG param
                           CK_ULONG data_len, CK_BYTE *sig, CK_ULONG sig_len)
 {
     return p11_refuse("C_VerifyMessageNext", CKR_FUNCTION_NOT_SUPPORTED);
-}
-
-CK_RV C_MessageVerifyFinal(CK_SESSION_HANDLE session)
-{
-    return p11_refuse("C_MessageVerifyFinal", CKR_FUNCTION_NOT_SUPPORTED);
 }
 
 CK_RV C_AsyncComplete(CK_SESSION_HANDLE session, CK_UTF8CHAR *function, CK_ASYNC_DATA *result)

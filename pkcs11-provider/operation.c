@@ -87,7 +87,8 @@ CK_RV p11_op_take_key(p11_call *call, p11_op *op, CK_OBJECT_HANDLE handle, p11_c
                       mpc_scheme_name(o->facts.scheme));
     } else {
         op->key = o->facts;
-        op->asks_pin = cls == P11_PRIVATE_KEY && (o->names.flags & P11_ALWAYS_AUTH) != 0;
+        op->always_auth = cls == P11_PRIVATE_KEY && (o->names.flags & P11_ALWAYS_AUTH) != 0;
+        op->asks_pin = op->always_auth;
     }
     p11_objects_unlock(&call->core->objects);
     return rv;

@@ -13,7 +13,8 @@ typedef struct {
     bool active;
     bool started; /* an Update call was made */
     bool whole;   /* keep the message itself: the scheme, or a key of purpose `message`, needs it */
-    bool asks_pin; /* CKA_ALWAYS_AUTHENTICATE: a C_Login of CKU_CONTEXT_SPECIFIC is due */
+    bool always_auth; /* CKA_ALWAYS_AUTHENTICATE of the key */
+    bool asks_pin;    /* because of it a C_Login of CKU_CONTEXT_SPECIFIC is due */
     const p11_mech *mech;
     p11_key_facts key;
     tdsa_hasher *hasher;                      /* HASHED and DIGEST; NULL until the first part */

@@ -29,6 +29,8 @@ void p11_session_put(p11_session *s)
     p11_op_end(&s->sign);
     p11_op_end(&s->verify);
     p11_op_end(&s->digest);
+    p11_op_end(&s->message_sign);
+    p11_op_end(&s->message_verify);
     (void)pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -281,11 +283,12 @@ static CK_RV check_pin_form(p11_call *call, const CK_BYTE *pin, CK_ULONG pin_len
 /* CKU_CONTEXT_SPECIFIC: once more, for the operation that waits for it. */
 static CK_RV login_for_operation(p11_call *call, const CK_BYTE *pin, CK_ULONG pin_len)
 {
-    p11_op *op = &call->session->sign;
+    p11_session *s = call->session;
+    p11_op *op = s->sign.asks_pin ? &s->sign : &s->message_sign;
     tdsa_err err;
     CK_RV rv = CKR_OK;
 
-    if (!op->active || !op->asks_pin) {
+    if (!op->asks_pin) {
         return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no operation waits for a login");
     }
     rv = check_pin_form(call, pin, pin_len);
@@ -357,6 +360,12 @@ CK_RV p11_session_cancel(p11_call *call, CK_FLAGS flags)
     }
     if ((flags & CKF_DIGEST) != 0) {
         p11_op_end(&s->digest);
+    }
+    if ((flags & CKF_MESSAGE_SIGN) != 0) {
+        p11_op_end(&s->message_sign);
+    }
+    if ((flags & CKF_MESSAGE_VERIFY) != 0) {
+        p11_op_end(&s->message_verify);
     }
     return CKR_OK;
 }

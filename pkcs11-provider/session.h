@@ -22,6 +22,7 @@ struct p11_session {
     bool v3; /* opened through a function table of version 3 */
     p11_find find;
     p11_op sign, verify, digest;
+    p11_op message_sign, message_verify; /* take no data themselves */
 };
 
 /** The table of sessions. A handle is (generation << 16) | (index + 1). */

@@ -4,9 +4,8 @@
 
 #include "pkcs11-provider/state.h"
 
-CK_RV p11_sign_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
+CK_RV p11_sign_begin(p11_call *call, p11_op *op, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
 {
-    p11_op *op = &call->session->sign;
     CK_RV rv = CKR_OK;
 
     if (mech == NULL && op->active) { /* PKCS#11 3.0: a NULL mechanism cancels */
@@ -33,6 +32,11 @@ CK_RV p11_sign_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE k
     }
     op->whole = op->whole || op->key.policy.purpose == MPC_PURPOSE_MESSAGE;
     return CKR_OK;
+}
+
+CK_RV p11_sign_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
+{
+    return p11_sign_begin(call, &call->session->sign, mech, key);
 }
 
 /*
@@ -106,6 +110,14 @@ static CK_RV run(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
     return CKR_OK;
 }
 
+CK_RV p11_sign_end(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
+{
+    const CK_RV rv = run(call, op, sig, sig_len);
+
+    p11_op_end(op);
+    return rv;
+}
+
 /* The common end of C_Sign and C_SignFinal, after the checks of their own. */
 static CK_RV finish(p11_call *call, const CK_BYTE *data, CK_ULONG len, CK_BYTE *sig,
                     CK_ULONG *sig_len)
@@ -119,11 +131,7 @@ static CK_RV finish(p11_call *call, const CK_BYTE *data, CK_ULONG len, CK_BYTE *
     if (data != NULL) {
         rv = p11_op_update(call, op, data, len);
     }
-    if (rv == CKR_OK) {
-        rv = run(call, op, sig, sig_len);
-    }
-    p11_op_end(op);
-    return rv;
+    return rv == CKR_OK ? p11_sign_end(call, op, sig, sig_len) : rv;
 }
 
 CK_RV p11_sign(p11_call *call, const CK_BYTE *data, CK_ULONG len, CK_BYTE *sig, CK_ULONG *sig_len)

@@ -5,9 +5,8 @@
 #include "participant/verify.h"
 #include "pkcs11-provider/state.h"
 
-CK_RV p11_verify_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
+CK_RV p11_verify_begin(p11_call *call, p11_op *op, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
 {
-    p11_op *op = &call->session->verify;
     CK_RV rv = CKR_OK;
 
     if (mech == NULL && op->active) { /* PKCS#11 3.0: a NULL mechanism cancels */
@@ -28,6 +27,11 @@ CK_RV p11_verify_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE
         p11_op_end(op);
     }
     return rv;
+}
+
+CK_RV p11_verify_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key)
+{
+    return p11_verify_begin(call, &call->session->verify, mech, key);
 }
 
 static CK_RV check(p11_call *call, p11_op *op, const CK_BYTE *sig, CK_ULONG sig_len)
@@ -63,6 +67,14 @@ static CK_RV check(p11_call *call, p11_op *op, const CK_BYTE *sig, CK_ULONG sig_
     return CKR_OK;
 }
 
+CK_RV p11_verify_end(p11_call *call, p11_op *op, const CK_BYTE *sig, CK_ULONG sig_len)
+{
+    const CK_RV rv = check(call, op, sig, sig_len);
+
+    p11_op_end(op);
+    return rv;
+}
+
 CK_RV p11_verify(p11_call *call, const CK_BYTE *data, CK_ULONG len, const CK_BYTE *sig,
                  CK_ULONG sig_len)
 {
@@ -75,15 +87,11 @@ CK_RV p11_verify(p11_call *call, const CK_BYTE *data, CK_ULONG len, const CK_BYT
                         "no C_VerifyInit, or C_VerifyUpdate was called since");
     }
     if (sig == NULL || (data == NULL && len > 0)) {
-        rv = p11_fail(call, CKR_ARGUMENTS_BAD, "no data or no signature");
-    } else {
-        rv = p11_op_update(call, op, data, len);
+        p11_op_end(op);
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no data or no signature");
     }
-    if (rv == CKR_OK) {
-        rv = check(call, op, sig, sig_len);
-    }
-    p11_op_end(op);
-    return rv;
+    rv = p11_op_update(call, op, data, len);
+    return rv == CKR_OK ? p11_verify_end(call, op, sig, sig_len) : rv;
 }
 
 CK_RV p11_verify_update(p11_call *call, const CK_BYTE *part, CK_ULONG len)
@@ -99,15 +107,15 @@ CK_RV p11_verify_update(p11_call *call, const CK_BYTE *part, CK_ULONG len)
 CK_RV p11_verify_final(p11_call *call, const CK_BYTE *sig, CK_ULONG sig_len)
 {
     p11_op *op = &call->session->verify;
-    CK_RV rv = CKR_OK;
 
     if (!op->active || op->expected_len > 0) {
         return p11_fail(call, CKR_OPERATION_NOT_INITIALIZED, "no C_VerifyInit");
     }
-    rv = sig == NULL ? p11_fail(call, CKR_ARGUMENTS_BAD, "no signature")
-                     : check(call, op, sig, sig_len);
-    p11_op_end(op);
-    return rv;
+    if (sig == NULL) {
+        p11_op_end(op);
+        return p11_fail(call, CKR_ARGUMENTS_BAD, "no signature");
+    }
+    return p11_verify_end(call, op, sig, sig_len);
 }
 
 CK_RV p11_verify_signature_init(p11_call *call, const CK_MECHANISM *mech, CK_OBJECT_HANDLE key,

@@ -349,7 +349,7 @@ static void functions_that_are_not_there_say_so(void **state)
     assert_int_equal(C_GetFunctionStatus(0), CKR_FUNCTION_NOT_PARALLEL);
     assert_int_equal(C_CancelFunction(0), CKR_FUNCTION_NOT_PARALLEL);
     assert_int_equal(C_AsyncComplete(s, NULL, NULL), CKR_FUNCTION_NOT_SUPPORTED);
-    assert_int_equal(C_MessageSignInit(s, &mech, 1), CKR_FUNCTION_NOT_SUPPORTED);
+    assert_int_equal(C_SignMessageBegin(s, NULL, 0), CKR_FUNCTION_NOT_SUPPORTED);
     assert_int_equal(C_GetSessionValidationFlags(s, 1, NULL), CKR_ARGUMENTS_BAD);
     P11_OK(C_GetSessionValidationFlags(s, 1, &flags));
     assert_int_equal(flags, 0);
