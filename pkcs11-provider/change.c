@@ -102,7 +102,9 @@ tdsa_status p11_item_of_key(p11_item *out, const grp_info *curve, const p11_obje
                  {CKA_EC_POINT, key->facts.point, key->facts.point_len},
                  {CKA_ID, key->names.id.data, key->names.id.len},
                  {CKA_LABEL, key->names.label.data, key->names.label.len},
-                 {CKA_SUBJECT, key->names.subject.data, key->names.subject.len}};
+                 {CKA_SUBJECT, key->names.subject.data, key->names.subject.len},
+                 {CKA_START_DATE, key->names.start_date.data, key->names.start_date.len},
+                 {CKA_END_DATE, key->names.end_date.data, key->names.end_date.len}};
     tdsa_status st = TDSA_OK;
 
     *out = (p11_item){0};

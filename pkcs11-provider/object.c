@@ -371,6 +371,22 @@ static tdsa_status take_bytes(p11_bytes *to, const p11_item *item, CK_ATTRIBUTE_
                : TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a name");
 }
 
+static tdsa_status take_names(p11_names *to, const p11_item *item, tdsa_err *err)
+{
+    tdsa_status st = take_bytes(&to->id, item, CKA_ID, err);
+
+    if (st == TDSA_OK) {
+        st = take_bytes(&to->label, item, CKA_LABEL, err);
+    }
+    if (st == TDSA_OK) {
+        st = take_bytes(&to->subject, item, CKA_SUBJECT, err);
+    }
+    if (st == TDSA_OK) {
+        st = take_bytes(&to->start_date, item, CKA_START_DATE, err);
+    }
+    return st == TDSA_OK ? take_bytes(&to->end_date, item, CKA_END_DATE, err) : st;
+}
+
 /* CKO_PUBLIC_KEY as it was written down: curve, point and names. */
 static tdsa_status fill_alone(p11_object *object, grp *const *curves, const p11_item *item,
                               tdsa_err *err)
@@ -395,13 +411,7 @@ static tdsa_status fill_alone(p11_object *object, grp *const *curves, const p11_
     if (st == TDSA_OK) {
         st = set_point(&object->facts, point, len, err);
     }
-    if (st == TDSA_OK) {
-        st = take_bytes(&object->names.id, item, CKA_ID, err);
-    }
-    if (st == TDSA_OK) {
-        st = take_bytes(&object->names.label, item, CKA_LABEL, err);
-    }
-    return st == TDSA_OK ? take_bytes(&object->names.subject, item, CKA_SUBJECT, err) : st;
+    return st == TDSA_OK ? take_names(&object->names, item, err) : st;
 }
 
 static tdsa_status fill_item(p11_object *object, grp *const *curves, const p11_item *item,
