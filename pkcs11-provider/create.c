@@ -329,6 +329,9 @@ static CK_RV complete_certificate(p11_call *call, p11_item *item)
     if (p11_item_number(item, CKA_CERTIFICATE_TYPE, CKC_X_509) != CKC_X_509) {
         return p11_fail(call, CKR_ATTRIBUTE_VALUE_INVALID, "certificates are X.509 ones");
     }
+    if (p11_item_get(item, CKA_VALUE) == NULL) {
+        return p11_fail(call, CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE is missing");
+    }
     st = p11_item_set_number(item, CKA_CERTIFICATE_TYPE, CKC_X_509, &err);
     if (st == TDSA_OK) {
         st = p11_certificate_complete(item, &err);
