@@ -68,6 +68,14 @@ static void close_every(p11_sessions *t, const CK_SLOT_ID *slot)
     }
 }
 
+void p11_sessions_end(p11_core *core)
+{
+    close_every(&core->sessions, NULL);
+    if (atomic_load(&core->session_objects)) {
+        p11_session_objects_end(core);
+    }
+}
+
 void p11_sessions_clear(p11_sessions *t)
 {
     close_every(t, NULL);
@@ -204,7 +212,7 @@ CK_RV p11_session_close(p11_call *call, CK_SESSION_HANDLE handle)
         return p11_fail(call, CKR_SESSION_HANDLE_INVALID, "no session %lu", handle);
     }
     p11_session_put(s);
-    p11_session_objects_end(call);
+    p11_session_objects_end(call->core);
     logout_after_last(call->core);
     return CKR_OK;
 }
@@ -217,7 +225,7 @@ CK_RV p11_session_close_all(p11_call *call, CK_SLOT_ID slot)
         return rv;
     }
     close_every(&call->core->sessions, &slot);
-    p11_session_objects_end(call);
+    p11_session_objects_end(call->core);
     logout_after_last(call->core);
     return CKR_OK;
 }
@@ -337,6 +345,7 @@ CK_RV p11_session_logout(p11_call *call)
     }
     pthread_mutex_lock(&core->login_lock);
     if (p11_logged_in(core)) {
+        p11_session_keys_end(core);
         p11_core_logout(core);
     } else {
         rv = p11_fail(call, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");

@@ -38,6 +38,8 @@ typedef struct {
 } p11_sessions;
 
 TDSA_MUST_USE tdsa_status p11_sessions_init(p11_sessions *t, tdsa_err *err) TDSA_NONNULL;
+/** Closes every session, and ends what is theirs; calls may still be inside. */
+void p11_sessions_end(p11_core *core) TDSA_NONNULL;
 /** Closes every session. */
 void p11_sessions_clear(p11_sessions *t) TDSA_NONNULL;
 /** Open sessions, of one slot or (NULL) of all. */

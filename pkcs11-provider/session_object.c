@@ -29,8 +29,11 @@ static bool is_orphan(p11_sessions *sessions, CK_SESSION_HANDLE session)
     return session != 0 && s == NULL;
 }
 
-/* Takes one orphan out of the table; false: there is none from *at on. key_id: of a key to delete. */
-static bool take_orphan(p11_core *core, size_t *at, char key_id[KS_KEY_ID_MAX + 1])
+/* Orphans, or the keys of every session. */
+typedef enum { END_ORPHANS, END_KEYS } end_what;
+
+/* Takes one of them out of the table; false: there is none from *at on. key_id: of a key to delete. */
+static bool take_one(p11_core *core, end_what what, size_t *at, char key_id[KS_KEY_ID_MAX + 1])
 {
     p11_objects *o = &core->objects;
     bool found = false;
@@ -40,7 +43,9 @@ static bool take_orphan(p11_core *core, size_t *at, char key_id[KS_KEY_ID_MAX + 
     for (; !found && *at < o->count; *at += 1) {
         const p11_object *object = o->at[*at];
 
-        if (object->state == P11_LIVE && is_orphan(&core->sessions, object->session)) {
+        if (object->state == P11_LIVE &&
+            (what == END_KEYS ? object->session != 0 && object->kind == P11_PAIR
+                              : is_orphan(&core->sessions, object->session))) {
             if (object->kind == P11_PAIR && !object->promoted) {
                 memcpy(key_id, object->facts.key_id, KS_KEY_ID_MAX + 1);
             }
@@ -52,20 +57,32 @@ static bool take_orphan(p11_core *core, size_t *at, char key_id[KS_KEY_ID_MAX + 
     return found;
 }
 
-void p11_session_objects_end(p11_call *call)
+static void end(p11_core *core, end_what what)
 {
     char key_id[KS_KEY_ID_MAX + 1];
     size_t at = 0;
 
-    while (p11_logged_in(call->core) && p11_objects_take_leftover(&call->core->objects, key_id)) {
-        delete_key(call->core, key_id);
-    }
-    if (!atomic_load(&call->core->session_objects)) {
+    if (!atomic_load(&core->session_objects)) {
         return; /* nobody ever made one: the usual case */
     }
-    while (take_orphan(call->core, &at, key_id)) {
+    while (take_one(core, what, &at, key_id)) {
         if (key_id[0] != '\0') {
-            delete_key(call->core, key_id);
+            delete_key(core, key_id);
         }
     }
+}
+
+void p11_session_objects_end(p11_core *core)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+
+    while (p11_logged_in(core) && p11_objects_take_leftover(&core->objects, key_id)) {
+        delete_key(core, key_id);
+    }
+    end(core, END_ORPHANS);
+}
+
+void p11_session_keys_end(p11_core *core)
+{
+    end(core, END_KEYS);
 }

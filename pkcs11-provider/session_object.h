@@ -14,6 +14,9 @@
 
 /** Ends the objects of sessions that are closed. The participants hear of it now or later: waits for
  * nobody. */
-void p11_session_objects_end(p11_call *call) TDSA_NONNULL;
+void p11_session_objects_end(p11_core *core) TDSA_NONNULL;
+/** Before a logout, ends the session keys, whose private halves nobody may use any more. PKCS#11, C_Logout:
+ * "all private session objects ... are destroyed". Later the keystore is locked, and they would stay. */
+void p11_session_keys_end(p11_core *core) TDSA_NONNULL;
 
 #endif

@@ -388,6 +388,7 @@ CK_RV p11_finalize(p11_call *call)
     atomic_store(&process.phase, P11_STOPPING);
     core = atomic_load(&process.core);
     atomic_store(&process.core, NULL);
+    p11_sessions_end(core);
     if (drain(core)) {
         p11_core_close(core);
     } else {
