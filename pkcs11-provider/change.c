@@ -269,6 +269,10 @@ static CK_RV end_change(p11_call *call, CK_OBJECT_HANDLE object, change *c)
     tdsa_err err;
     CK_RV rv = CKR_OK;
 
+    if (c->copy.promoted) { /* the token object has names of its own */
+        p11_objects_rename(&call->core->objects, p11_object_index(object), &c->copy.names);
+        return CKR_OK;
+    }
     if (c->copy.kind == P11_PAIR) {
         return p11_rename_key(call, c->copy.facts.key_id, &c->copy.names);
     }

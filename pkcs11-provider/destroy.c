@@ -99,17 +99,19 @@ static CK_RV destroy(p11_call *call, CK_OBJECT_HANDLE handle, victim *v)
     if (v->kind == P11_PAIR && v->cls == P11_PRIVATE_KEY) {
         return delete_key(call, handle, v);
     }
-    if (v->kind == P11_PAIR && !v->promoted) {
+    if (v->kind == P11_PAIR) {
         v->names.flags |= P11_PUBLIC_HIDDEN;
-        return p11_rename_key(call, v->key_id, &v->names);
+        if (!v->promoted) {
+            return p11_rename_key(call, v->key_id, &v->names);
+        }
+        p11_objects_rename(&call->core->objects, p11_object_index(handle), &v->names);
+        return CKR_OK;
     }
     if (v->stored && ks_object_delete(call->core->store, v->store_id, &err) != TDSA_OK &&
         err.status != TDSA_E_NOT_FOUND) { /* another process was faster */
         return p11_fail_err(call, &err);
     }
-    if (v->kind != P11_PAIR) {
-        drop(call, handle, P11_GONE);
-    }
+    drop(call, handle, P11_GONE);
     return CKR_OK;
 }
 

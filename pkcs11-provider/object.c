@@ -168,6 +168,18 @@ void p11_objects_drop(p11_objects *o, size_t index, p11_state state)
     clear_object(o->at[index]);
 }
 
+void p11_objects_rename(p11_objects *o, size_t index, p11_names *names)
+{
+    pthread_mutex_lock(&o->lock);
+    if (o->at[index]->state == P11_LIVE) {
+        p11_names_clear(&o->at[index]->names);
+        o->at[index]->names = *names;
+        *names = (p11_names){0};
+        p11_objects_reindex(o, index);
+    }
+    pthread_mutex_unlock(&o->lock);
+}
+
 /* Appends an object, which the table owns from now on; on failure it is freed. */
 static tdsa_status append(p11_objects *o, p11_object *object, size_t *index_out, tdsa_err *err)
 {

@@ -133,6 +133,8 @@ void p11_objects_unlock(p11_objects *o) TDSA_NONNULL;
 size_t p11_objects_count(p11_objects *o) TDSA_NONNULL;
 /** With the table locked: after the names or the state of an object changed. */
 void p11_objects_reindex(p11_objects *o, size_t index) TDSA_NONNULL;
+/** Gives a pair other names, here and nowhere else; takes them over. */
+void p11_objects_rename(p11_objects *o, size_t index, p11_names *names) TDSA_NONNULL;
 /** With the table locked: takes an object out; wipes an item. */
 void p11_objects_drop(p11_objects *o, size_t index, p11_state state) TDSA_NONNULL;
 
