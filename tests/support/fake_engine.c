@@ -9,7 +9,7 @@
 #include "base/assert.h"
 #include "protocol/schnorr.h"
 
-#define FAKE_KEYS_MAX 256u
+#define FAKE_KEYS_MAX 2048u
 
 typedef struct {
     bool used;
@@ -24,6 +24,7 @@ struct part_engine {
 fake_control fake;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fake_key keys[FAKE_KEYS_MAX];
+static size_t key_places; /* keys were never in more */
 static atomic_ulong changes;
 
 void fake_changed(void)
@@ -49,7 +50,7 @@ tdsa_status fake_fail_as(atomic_int *what, tdsa_err *err)
 
 static fake_key *find(const char *key_id)
 {
-    for (size_t i = 0; i < FAKE_KEYS_MAX; i++) {
+    for (size_t i = 0; i < key_places; i++) {
         if (keys[i].used && strcmp(keys[i].info.key_id, key_id) == 0) {
             return &keys[i];
         }
@@ -63,6 +64,7 @@ static fake_key *add(const char *key_id)
         if (!keys[i].used) {
             memset(&keys[i], 0, sizeof keys[i]);
             keys[i].used = true;
+            key_places = i < key_places ? key_places : i + 1;
             (void)snprintf(keys[i].info.key_id, sizeof keys[i].info.key_id, "%s", key_id);
             return &keys[i];
         }
@@ -90,7 +92,7 @@ static void make_active(fake_key *k)
 void fake_reset(void)
 {
     pthread_mutex_lock(&lock);
-    memset(keys, 0, sizeof keys);
+    memset(keys, 0, key_places * sizeof keys[0]);
     pthread_mutex_unlock(&lock);
     memset(&fake, 0, sizeof fake);
     fake_objects_reset();
@@ -102,7 +104,7 @@ size_t fake_key_count(void)
     size_t n = 0;
 
     pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < FAKE_KEYS_MAX; i++) {
+    for (size_t i = 0; i < key_places; i++) {
         n += keys[i].used ? 1 : 0;
     }
     pthread_mutex_unlock(&lock);
@@ -374,7 +376,7 @@ tdsa_status part_engine_list(part_engine *e, const part_key_filter *filter, part
     TDSA_ASSERT(sorted != NULL);
     atomic_fetch_add(&fake.list_calls, 1);
     pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < FAKE_KEYS_MAX; i++) {
+    for (size_t i = 0; i < key_places; i++) {
         if (keys[i].used && (filter->all_states || keys[i].info.state == KS_KEY_ACTIVE)) {
             sorted[n++] = keys[i].info;
         }
