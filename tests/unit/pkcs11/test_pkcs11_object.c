@@ -409,7 +409,7 @@ static void what_is_not_kept_is_refused(void **state)
     cls = CKO_VENDOR_DEFINED | 7; /* NSS tries trust objects, and tolerates this code */
     assert_int_equal(C_CreateObject(s, &a, 1, &out), CKR_ATTRIBUTE_VALUE_INVALID);
     cls = CKO_CERTIFICATE; /* without a certificate */
-    assert_int_equal(C_CreateObject(s, &a, 1, &out), CKR_ATTRIBUTE_VALUE_INVALID);
+    assert_int_equal(C_CreateObject(s, &a, 1, &out), CKR_TEMPLATE_INCOMPLETE);
     a.ulValueLen = 1;
     assert_int_equal(C_CreateObject(s, &a, 1, &out), CKR_ATTRIBUTE_VALUE_INVALID);
     assert_int_equal(C_CreateObject(s, NULL, 0, &out), CKR_TEMPLATE_INCOMPLETE);
