@@ -81,5 +81,6 @@ tdsa_status p11_builtin_objects(p11_core *core, tdsa_err *err)
             cfg_str(core->config, cfg_path(path, sizeof path, "pkcs11.certificates[%zu]", i)),
             add_certificate, core, err);
     }
+    core->objects.builtin_count = core->objects.count;
     return st;
 }

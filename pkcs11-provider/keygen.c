@@ -149,7 +149,8 @@ static CK_RV check_generator(p11_call *call, const CK_MECHANISM *mech)
         return p11_fail(call, CKR_ARGUMENTS_BAD, "no mechanism");
     }
     m = p11_mech_find(mech->mechanism, call->core->settings.sha1);
-    if (m == NULL || m->kind != P11_MECH_KEYGEN) {
+    /* GnuTLS 3.7, and Knot DNS through it, ask for CKM_EDDSA when they want an Ed25519 key */
+    if (m == NULL || (m->kind != P11_MECH_KEYGEN && m->type != CKM_EDDSA)) {
         return p11_fail(call, CKR_MECHANISM_INVALID, "0x%lx does not make key pairs here",
                         mech->mechanism);
     }
@@ -162,7 +163,7 @@ static CK_RV check_generator(p11_call *call, const CK_MECHANISM *mech)
 
 static CK_RV take_wishes(p11_call *call, p11_key_wish *w, const p11_pair_wish *wish)
 {
-    const bool edwards = wish->mech->mechanism == CKM_EC_EDWARDS_KEY_PAIR_GEN;
+    const bool edwards = wish->mech->mechanism != CKM_EC_KEY_PAIR_GEN;
     CK_RV rv = p11_key_wish_take(call, w, &wish->public_key, P11_PUBLIC_KEY);
 
     if (rv == CKR_OK) {

@@ -163,6 +163,7 @@ void p11_objects_reindex(p11_objects *o, size_t index)
 
 void p11_objects_drop(p11_objects *o, size_t index, p11_state state)
 {
+    o->stored_live -= o->at[index]->state == P11_LIVE && o->at[index]->stored ? 1 : 0;
     o->at[index]->state = state;
     p11_objects_reindex(o, index);
     clear_object(o->at[index]);
@@ -190,7 +191,8 @@ static tdsa_status append(p11_objects *o, p11_object *object, size_t *index_out,
         free(object);
         return st;
     }
-    object->seen = o->round;
+    object->seen = object->kind == P11_PAIR ? o->key_round : o->item_round;
+    o->stored_live += object->stored ? 1 : 0;
     *index_out = o->count;
     o->at[o->count++] = object;
     p11_objects_reindex(o, *index_out);
@@ -206,7 +208,7 @@ static void replace(p11_objects *o, size_t index, p11_object *object)
     old->facts = object->facts;
     old->names = object->names;
     old->item = object->item;
-    old->seen = o->round;
+    old->seen = o->item_round;
     free(object);
     p11_objects_reindex(o, index);
 }
@@ -337,7 +339,7 @@ tdsa_status p11_objects_put_key_locked(p11_objects *o, const part_key_info *info
         object = o->at[found - 1];
         p11_names_clear(&object->names);
         object->names = names;
-        object->seen = o->round;
+        object->seen = o->key_round;
         p11_objects_reindex(o, found - 1);
         return TDSA_OK;
     }

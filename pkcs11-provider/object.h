@@ -39,7 +39,7 @@ typedef struct {
     p11_kind kind;
     p11_state state;
     uint64_t created_ms;
-    uint64_t seen; /* refresh round */
+    uint64_t seen; /* round in which it was read */
     /* A session object goes with the session that made it; 0: a token object. `promoted`: its key has
      * become a token object by C_CopyObject, and stays. */
     CK_SESSION_HANDLE session;
@@ -75,8 +75,11 @@ typedef struct {
     p11_index by_key;   /* key id: live pairs that are no promoted session keys */
     p11_index by_id;    /* CKA_ID: all live ones */
     p11_index by_label; /* CKA_LABEL: all live ones */
-    uint64_t counter, round;
-    bool loaded;
+    uint64_t counter, key_round, item_round;
+    bool loaded;          /* the keys as they were at `counter` */
+    bool items_changed;   /* the rest must be read again: private items can be, or not any more */
+    size_t stored_live;   /* live objects that are in the keystore's objects */
+    size_t builtin_count; /* the first objects, of builtin.c */
     /* session keys of other processes whose time is over, seen by the last refresh; what does not fit
      * is seen by a later one */
     char leftover[P11_LEFTOVERS_MAX][KS_KEY_ID_MAX + 1];
@@ -98,7 +101,7 @@ typedef struct {
 /** Reads again what any process changed. Errors: TDSA_E_STORE, TDSA_E_NO_MEMORY. */
 TDSA_MUST_USE tdsa_status p11_objects_refresh(p11_objects *o, const p11_source *from, tdsa_err *err)
     TDSA_NONNULL;
-/** The next refresh reads everything: private items can be read, or not any more. */
+/** The next refresh reads the items again: private ones can be read, or not any more. */
 void p11_objects_forget(p11_objects *o, bool wipe_private) TDSA_NONNULL;
 
 /** Takes one session key that was left behind out of the list; false: none is known. */

@@ -17,6 +17,8 @@ typedef struct {
     tdsa_err *err;
 } list_run;
 
+/* ---- keys ---- */
+
 static bool take_key(void *ctx, const part_key_info *info)
 {
     list_run *run = ctx;
@@ -33,11 +35,13 @@ static bool take_key(void *ctx, const part_key_info *info)
     return run->status == TDSA_OK;
 }
 
-static tdsa_status read_keys(p11_objects *o, const p11_source *from, tdsa_err *err)
+static tdsa_status read_all_keys(p11_objects *o, const p11_source *from, tdsa_err *err)
 {
     list_run run = {.objects = o, .log = from->log, .err = err};
     tdsa_status st = TDSA_OK;
 
+    o->key_round++;
+    o->leftover_count = 0;
     do {
         const part_key_filter filter = {.after = run.last[0] == '\0' ? NULL : run.last,
                                         .limit = LIST_PAGE};
@@ -46,8 +50,47 @@ static tdsa_status read_keys(p11_objects *o, const p11_source *from, tdsa_err *e
         st = part_engine_list(from->engine, &filter, take_key, &run, err);
         st = st != TDSA_OK ? st : run.status;
     } while (st == TDSA_OK && run.rows == LIST_PAGE);
+    for (size_t i = 0; st == TDSA_OK && i < o->count; i++) {
+        const p11_object *object = o->at[i];
+
+        if (object->state == P11_LIVE && object->kind == P11_PAIR && !object->promoted &&
+            object->seen != o->key_round) {
+            p11_objects_drop(o, i, P11_GONE);
+        }
+    }
     return st;
 }
+
+/* One key that changed: it is shown as it is now, or not any more. */
+static bool take_change(void *ctx, const part_key_info *info)
+{
+    list_run *run = ctx;
+    const size_t found = p11_objects_find_key(run->objects, info->key_id);
+
+    if (info->state == KS_KEY_ACTIVE) {
+        return take_key(ctx, info);
+    }
+    if (found != 0) {
+        p11_objects_drop(run->objects, found - 1, P11_GONE);
+    }
+    return true;
+}
+
+/* What changed since the last time, where that is known; else all. */
+static tdsa_status read_keys(p11_objects *o, const p11_source *from, tdsa_err *err)
+{
+    list_run run = {.objects = o, .log = from->log, .err = err};
+    const part_key_filter filter = {.changed_after = o->counter};
+    tdsa_status st = TDSA_E_CONFLICT;
+
+    if (o->loaded && o->counter != 0) {
+        st = part_engine_list(from->engine, &filter, take_change, &run, err);
+        st = st != TDSA_OK ? st : run.status;
+    }
+    return st == TDSA_E_CONFLICT ? read_all_keys(o, from, err) : st;
+}
+
+/* ---- other objects ---- */
 
 static bool take_item(void *ctx, const ks_object *stored)
 {
@@ -65,6 +108,7 @@ static bool take_item(void *ctx, const ks_object *stored)
                                : TDSA_FAIL(run->err, TDSA_E_NO_MEMORY, "no memory for an object");
     if (run->status == TDSA_OK) {
         run->status = p11_objects_put_item_locked(o, item, &from, &index, run->err);
+        run->rows += run->status == TDSA_OK ? 1 : 0;
         p11_item_clear(item);
     }
     free(item);
@@ -78,22 +122,19 @@ static bool take_item(void *ctx, const ks_object *stored)
 static tdsa_status read_items(p11_objects *o, const p11_source *from, tdsa_err *err)
 {
     list_run run = {.objects = o, .log = from->log, .err = err};
-    const tdsa_status st = ks_object_each(from->store, take_item, &run, err);
+    tdsa_status st = TDSA_OK;
 
-    return st != TDSA_OK ? st : run.status;
-}
-
-/* What nobody has any more. Session objects live here only; their keys are the keystore's too. */
-static void drop_unseen(p11_objects *o)
-{
-    for (size_t i = 0; i < o->count; i++) {
+    o->item_round++;
+    st = ks_object_each(from->store, take_item, &run, err);
+    st = st != TDSA_OK ? st : run.status;
+    for (size_t i = 0; st == TDSA_OK && o->stored_live > run.rows && i < o->count; i++) {
         const p11_object *object = o->at[i];
-        const bool kept = object->kind == P11_PAIR ? !object->promoted : object->stored;
 
-        if (object->state == P11_LIVE && kept && object->seen != o->round) {
+        if (object->state == P11_LIVE && object->stored && object->seen != o->item_round) {
             p11_objects_drop(o, i, P11_GONE);
         }
     }
+    return st;
 }
 
 /* Certificates of files have the names of the key that they are of: clients look for pairs by id. */
@@ -101,11 +142,9 @@ static tdsa_status name_certificates(p11_objects *o, tdsa_err *err)
 {
     tdsa_status st = TDSA_OK;
 
-    for (size_t i = 0; st == TDSA_OK && i < o->count; i++) {
+    for (size_t i = 0; st == TDSA_OK && i < o->builtin_count; i++) {
         p11_object *cert = o->at[i];
-        const bool of_file = cert->kind == P11_ITEM && cert->state == P11_LIVE && !cert->stored &&
-                             cert->session == 0 && cert->facts.curve != GRP_CURVE_END;
-        const p11_bytes *spki = of_file ? p11_item_get(cert->item, CKA_PUBLIC_KEY_INFO) : NULL;
+        const p11_bytes *spki = p11_item_get(cert->item, CKA_PUBLIC_KEY_INFO);
         const uint8_t *point = NULL;
         const grp *g =
             spki != NULL ? p11_curve_of_spki(o->curves, spki->data, spki->len, &point) : NULL;
@@ -133,19 +172,17 @@ tdsa_status p11_objects_refresh(p11_objects *o, const p11_source *from, tdsa_err
 
     pthread_mutex_lock(&o->lock);
     st = ks_change_counter(from->store, &counter, err);
-    if (st == TDSA_OK && (!o->loaded || counter != o->counter)) {
-        o->round++;
-        o->leftover_count = 0;
+    if (st == TDSA_OK && (!o->loaded || counter != o->counter || o->items_changed)) {
         st = read_keys(o, from, err);
+        o->loaded = st == TDSA_OK;
+        o->counter = counter; /* as it was before reading: a later change is seen next time */
         if (st == TDSA_OK) {
             st = read_items(o, from, err);
         }
         if (st == TDSA_OK) {
-            drop_unseen(o);
             st = name_certificates(o, err);
         }
-        o->loaded = st == TDSA_OK;
-        o->counter = counter; /* as it was before reading: a later change is seen next time */
+        o->items_changed = st != TDSA_OK;
     }
     pthread_mutex_unlock(&o->lock);
     return st;
@@ -167,7 +204,7 @@ bool p11_objects_take_leftover(p11_objects *o, char key_id[KS_KEY_ID_MAX + 1])
 void p11_objects_forget(p11_objects *o, bool wipe_private)
 {
     pthread_mutex_lock(&o->lock);
-    o->loaded = false;
+    o->items_changed = true;
     for (size_t i = 0; wipe_private && i < o->count; i++) {
         const p11_object *object = o->at[i];
 

@@ -60,11 +60,11 @@ static CK_RV no_key(p11_call *call, CK_OBJECT_HANDLE handle)
                   : p11_fail(call, CKR_KEY_HANDLE_INVALID, "no key %lu", handle);
 }
 
-/* A public key alone does not say which scheme it is for. */
+/* Whether the mechanism is for the type that the key shows; which of its schemes a CKK_EC key on secp256k1
+ * has, its CKA_ALLOWED_MECHANISMS say. A public key alone does not say. */
 static bool fits(const p11_op *op, const p11_object *o)
 {
-    return p11_mech_fits(op->mech, o->facts.scheme) ||
-           (o->kind == P11_ALONE && mpc_scheme_fits(op->mech->scheme, o->facts.curve));
+    return mpc_scheme_fits(op->mech->scheme, o->facts.curve);
 }
 
 CK_RV p11_op_take_key(p11_call *call, p11_op *op, CK_OBJECT_HANDLE handle, p11_class cls)

@@ -102,6 +102,10 @@ static CK_RV run(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
     call->run_id[sizeof call->run_id - 1] = '\0';
     if (st != TDSA_OK) {
         rv = p11_fail_err(call, &err);
+        if (rv ==
+            CKR_ARGUMENTS_BAD) { /* a digest that is 0 modulo the order, say: nobody signs it */
+            return CKR_DATA_INVALID;
+        }
         /* deleted by somebody else since C_SignInit */
         return rv == CKR_OBJECT_HANDLE_INVALID ? CKR_KEY_HANDLE_INVALID : rv;
     }

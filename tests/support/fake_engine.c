@@ -24,7 +24,7 @@ struct part_engine {
 fake_control fake;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fake_key keys[FAKE_KEYS_MAX];
-static size_t key_places; /* keys were never in more */
+static size_t key_places; /* in use, or left by deleted keys */
 static atomic_ulong changes;
 
 void fake_changed(void)
@@ -58,18 +58,19 @@ static fake_key *find(const char *key_id)
     return NULL;
 }
 
+/* Places are not used twice: a deleted key stays in its own, to be told. */
 static fake_key *add(const char *key_id)
 {
-    for (size_t i = 0; i < FAKE_KEYS_MAX; i++) {
-        if (!keys[i].used) {
-            memset(&keys[i], 0, sizeof keys[i]);
-            keys[i].used = true;
-            key_places = i < key_places ? key_places : i + 1;
-            (void)snprintf(keys[i].info.key_id, sizeof keys[i].info.key_id, "%s", key_id);
-            return &keys[i];
-        }
+    fake_key *k = NULL;
+
+    if (key_places == FAKE_KEYS_MAX) {
+        return NULL;
     }
-    return NULL;
+    k = &keys[key_places++];
+    memset(k, 0, sizeof *k);
+    k->used = true;
+    (void)snprintf(k->info.key_id, sizeof k->info.key_id, "%s", key_id);
+    return k;
 }
 
 static void make_active(fake_key *k)
@@ -93,6 +94,7 @@ void fake_reset(void)
 {
     pthread_mutex_lock(&lock);
     memset(keys, 0, key_places * sizeof keys[0]);
+    key_places = 0;
     pthread_mutex_unlock(&lock);
     memset(&fake, 0, sizeof fake);
     fake_objects_reset();
@@ -364,17 +366,37 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const part_key_info *)a)->key_id, ((const part_key_info *)b)->key_id);
 }
 
+/* Every key counts as changed, and those that are gone are told. */
+static tdsa_status list_changes(part_key_fn fn, void *ctx)
+{
+    bool more = true;
+
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; more && i < key_places; i++) {
+        part_key_info info = keys[i].info;
+
+        info.state = keys[i].used ? info.state : KS_KEY_DELETED;
+        more = fn(ctx, &info);
+    }
+    pthread_mutex_unlock(&lock);
+    return TDSA_OK;
+}
+
 tdsa_status part_engine_list(part_engine *e, const part_key_filter *filter, part_key_fn fn,
                              void *ctx, tdsa_err *err)
 {
-    part_key_info *sorted = calloc(FAKE_KEYS_MAX, sizeof *sorted);
+    part_key_info *sorted = NULL;
     size_t n = 0;
     size_t given = 0;
 
     (void)e;
     (void)err;
-    TDSA_ASSERT(sorted != NULL);
     atomic_fetch_add(&fake.list_calls, 1);
+    if (filter->changed_after != 0) {
+        return list_changes(fn, ctx);
+    }
+    sorted = calloc(FAKE_KEYS_MAX, sizeof *sorted);
+    TDSA_ASSERT(sorted != NULL);
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < key_places; i++) {
         if (keys[i].used && (filter->all_states || keys[i].info.state == KS_KEY_ACTIVE)) {

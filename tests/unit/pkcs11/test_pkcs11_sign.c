@@ -179,7 +179,7 @@ static void every_status_of_the_engine_has_its_code(void **state)
         tdsa_status status;
         CK_RV local, peer; /* here, and as a participant's answer */
     } cases[] = {
-        {TDSA_E_BAD_INPUT, CKR_ARGUMENTS_BAD, CKR_DEVICE_ERROR},
+        {TDSA_E_BAD_INPUT, CKR_DATA_INVALID, CKR_DEVICE_ERROR},
         {TDSA_E_NOT_FOUND, CKR_KEY_HANDLE_INVALID, CKR_DEVICE_ERROR},
         {TDSA_E_DENIED, CKR_ACTION_PROHIBITED, CKR_ACTION_PROHIBITED},
         {TDSA_E_LOGIN, CKR_USER_NOT_LOGGED_IN, CKR_DEVICE_ERROR},
