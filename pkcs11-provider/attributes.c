@@ -19,6 +19,7 @@ typedef enum {
     KIND_TOKEN,
     KIND_LOCAL,
     KIND_COPYABLE,
+    KIND_DESTROYABLE,
     KIND_KEY_TYPE,
     KIND_GENERATOR,
     KIND_LABEL,
@@ -56,7 +57,8 @@ static const attribute_row table[] = {
     {CKA_MODIFIABLE, BOTH, KIND_TRUE, 0},
     {CKA_COPYABLE, PUB, KIND_TRUE, 0},
     {CKA_COPYABLE, PRIV, KIND_COPYABLE, 0},
-    {CKA_DESTROYABLE, BOTH, KIND_TRUE, 0},
+    {CKA_DESTROYABLE, PUB, KIND_TRUE, 0},
+    {CKA_DESTROYABLE, PRIV, KIND_DESTROYABLE, 0},
     {CKA_START_DATE, BOTH, KIND_START_DATE, 0},
     {CKA_END_DATE, BOTH, KIND_END_DATE, 0},
     {CKA_DERIVE, BOTH, KIND_FALSE, 0},
@@ -172,6 +174,8 @@ static CK_RV give_kind(const p11_look *look, p11_object *o, p11_class cls, const
         return give_flag(out, o->session == 0);
     case KIND_COPYABLE: /* a session key can become a token object, once */
         return give_flag(out, o->session != 0 && !o->promoted);
+    case KIND_DESTROYABLE:
+        return give_flag(out, o->session != 0 || look->core->settings.destroy);
     case KIND_LOCAL:
         return give_flag(out, o->kind == P11_PAIR && (o->names.flags & P11_IMPORTED) == 0);
     case KIND_NUMBER:

@@ -52,6 +52,8 @@ static p11_edwards_point edwards_point_of(const char *word)
 static void read_settings(p11_settings *s, const cfg *c)
 {
     s->sha1 = cfg_bool(c, "pkcs11.ecdsaSha1");
+    s->generate = cfg_bool(c, "pkcs11.generateKeys");
+    s->destroy = cfg_bool(c, "pkcs11.destroyKeys");
     s->login_never = strcmp(cfg_str(c, "pkcs11.login"), "never") == 0;
     s->edwards_point = edwards_point_of(cfg_str(c, "pkcs11.edwardsPoint"));
 }

@@ -46,7 +46,12 @@ static CK_RV look_at(p11_call *call, CK_OBJECT_HANDLE handle, victim *v)
     v->session = o->session;
     v->promoted = o->promoted;
     v->stored = o->stored;
-    v->destroyable = o->kind != P11_ITEM || p11_item_bool(o->item, CKA_DESTROYABLE, true);
+    if (o->kind == P11_ITEM) {
+        v->destroyable = p11_item_bool(o->item, CKA_DESTROYABLE, true);
+    } else {
+        v->destroyable =
+            v->cls != P11_PRIVATE_KEY || o->session != 0 || call->core->settings.destroy;
+    }
     memcpy(v->key_id, o->facts.key_id, sizeof v->key_id);
     memcpy(v->store_id, o->store_id, sizeof v->store_id);
     st = p11_names_copy(&v->names, &o->names, &err);

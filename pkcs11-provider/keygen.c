@@ -176,6 +176,9 @@ static CK_RV take_wishes(p11_call *call, p11_key_wish *w, const p11_pair_wish *w
         rv = p11_fail(call, CKR_CURVE_NOT_SUPPORTED, "0x%lx makes no keys on this curve",
                       wish->mech->mechanism);
     }
+    if (rv == CKR_OK && w->token && !call->core->settings.generate) {
+        rv = p11_fail(call, CKR_ACTION_PROHIBITED, "pkcs11.generateKeys is false");
+    }
     return rv == CKR_OK ? p11_may_make(call, w->token, true) : rv;
 }
 

@@ -17,7 +17,8 @@ typedef struct {
     uint32_t deadline_ms; /* total, per operation */
     bool sha1;            /* CKM_ECDSA_SHA1 is offered */
     p11_edwards_point edwards_point;
-    bool login_never; /* the keystore opens without a PIN; everything is always visible */
+    bool generate, destroy; /* token keys may be made, and deleted, by applications */
+    bool login_never;       /* the keystore opens without a PIN; everything is always visible */
 } p11_settings;
 
 /** Everything between C_Initialize and C_Finalize; made and closed by core.c. */

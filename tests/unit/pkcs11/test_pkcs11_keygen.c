@@ -171,6 +171,40 @@ static void template_values_are_judged_one_by_one(void **state)
     assert_int_equal(fake_key_count(), made); /* a refused template reached nobody */
 }
 
+/* What the operator forbids; session keys are not his. */
+static void making_and_destroying_can_be_forbidden(void **state)
+{
+    CK_OBJECT_HANDLE pub = 0;
+    CK_OBJECT_HANDLE priv = 0;
+    CK_BBOOL destroyable = CK_TRUE;
+    CK_ATTRIBUTE a = {CKA_DESTROYABLE, &destroyable, sizeof destroyable};
+    CK_ATTRIBUTE params = {CKA_EC_PARAMS, p256, sizeof p256};
+    CK_SESSION_HANDLE s = p11_open_user();
+
+    (void)state;
+    p11_make_pair(s, "kept", &pub, &priv);
+    P11_OK(C_Finalize(NULL));
+    p11_write_config("  generateKeys: false\n  destroyKeys: false\n");
+    P11_OK(C_Initialize(NULL));
+    s = p11_open_user();
+    assert_int_equal(generate_with(s, NULL, NULL), CKR_ACTION_PROHIBITED);
+    P11_OK(C_FindObjectsInit(s, NULL, 0));
+    {
+        CK_OBJECT_HANDLE both[4];
+        CK_ULONG n = 0;
+
+        P11_OK(C_FindObjects(s, both, 4, &n));
+        P11_OK(C_FindObjectsFinal(s));
+        assert_int_equal(n, 2);
+        P11_OK(C_GetAttributeValue(s, both[1], &a, 1));
+        assert_int_equal(destroyable, CK_FALSE);
+        assert_int_equal(C_DestroyObject(s, both[1]), CKR_ACTION_PROHIBITED);
+    }
+    P11_OK(C_GenerateKeyPair(s, &ec, &params, 1, NULL, 0, &pub, &priv)); /* a session key */
+    P11_OK(C_DestroyObject(s, priv));
+    assert_int_equal(fake_key_count(), 1);
+}
+
 static void label_and_id_are_kept_and_shared(void **state)
 {
     const CK_SESSION_HANDLE s = p11_open_user();
@@ -265,6 +299,7 @@ int main(void)
         TEST(four_curves_are_made_and_others_refused),
         TEST(arguments_and_session_are_checked_first),
         TEST(template_values_are_judged_one_by_one),
+        TEST(making_and_destroying_can_be_forbidden),
         TEST(label_and_id_are_kept_and_shared),
         TEST(allowed_mechanisms_make_the_policy),
         TEST(a_failed_generation_shows_nothing),
