@@ -89,6 +89,44 @@ static void an_older_schema_is_brought_forward(void **state)
     expect(s, "SELECT count(*) FROM key_change", "0");
 }
 
+/* How a statement is carried out whose arguments are these numbers. */
+static void plan(pg_session *s, ks_sql_id which, const char *const args[], char *out, size_t size)
+{
+    char sql[4096];
+    size_t n = (size_t)snprintf(sql, sizeof sql, "SET search_path = %s; EXPLAIN (FORMAT JSON) ",
+                                s->place.user);
+
+    for (const char *in = ks_sql_common[which].text; *in != '\0'; in++) {
+        const bool argument = *in == '?';
+
+        n += (size_t)snprintf(sql + n, sizeof sql - n, "%.*s", argument ? 16 : 1,
+                              argument ? args[in[1] - '1'] : in);
+        in += argument ? 1 : 0;
+        assert_true(n < sizeof sql);
+    }
+    assert_true(db_place_sql(&s->place, sql, out, size));
+}
+
+static void neither_a_page_nor_a_change_reads_all_keys(void **state)
+{
+    static char text[16384];
+    pg_session *s = *state;
+
+    OK(s, ks_create_tables(&s->cfg, &s->err));
+    pg_admin(s, "INSERT INTO %s.key SELECT 'key-' || i, 0, 3, 'label', 5, -1, 'x', 'x', 'x'"
+                " FROM generate_series(1, 20000) i;"
+                "INSERT INTO %s.key_change SELECT 'key-' || i, i FROM generate_series(1, 20000) i");
+    pg_admin(s, "ANALYZE %s.key");
+    pg_admin(s, "ANALYZE %s.key_change");
+    plan(s, KS_SQL_KEY_EACH, (const char *[]){"'key-7'", "32"}, text, sizeof text);
+    assert_non_null(strstr(text, "Index Scan"));
+    assert_null(strstr(text, "Join"));
+    assert_null(strstr(text, "Seq Scan"));
+    plan(s, KS_SQL_CHANGE_EACH, (const char *[]){"19990", "20000", "32"}, text, sizeof text);
+    assert_non_null(strstr(text, "Index Scan"));
+    assert_null(strstr(text, "Seq Scan"));
+}
+
 static void an_empty_schema_is_told(void **state)
 {
     pg_session *s = *state;
@@ -346,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(tables_are_made_once_by_many_processes),
         TEST(an_older_schema_is_brought_forward),
+        TEST(neither_a_page_nor_a_change_reads_all_keys),
         TEST(an_empty_schema_is_told),
         TEST(a_newer_schema_is_left_alone),
         TEST(a_lost_table_is_not_made_again),
