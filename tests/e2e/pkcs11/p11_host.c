@@ -48,7 +48,7 @@ static int write_config(const char *path, const char *folder, const cluster *c)
                   "  storageConfiguration:\n    encryptor: pkcs11\n    encryptorArguments:\n"
                   "      - pkcs11:token=client;object=wrapping?module-path=%s\n"
                   "database:\n  url: jdbc:sqlite:file:%s/client.db\n"
-                  "pkcs11:\n  tokenLabel: TDSA\n  ecdsaSha1: true\n",
+                  "pkcs11:\n  tokenLabel: TDSA\n  ecdsaSha1: true\n  deadline: 60s\n",
                   softhsm_module(), folder);
     return fclose(f);
 }
