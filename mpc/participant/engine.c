@@ -393,7 +393,7 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
             *err = why;
             break;
         }
-        if (perform(e, op)) {
+        if (part_op_left_ms(e->part, op) > 0 && perform(e, op)) {
             continue;
         }
         if (part_work(e->part)) {

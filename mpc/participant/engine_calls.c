@@ -11,18 +11,22 @@ uint64_t part_engine_now(const part_engine *e)
     return e->clock.mono_ms(e->clock.ctx);
 }
 
-/* Drives what was started, or reports why it was not. The lock is held and given back. */
+/* Drives what was started, or reports why it was not. The lock is held. */
+static tdsa_status drive(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
+{
+    if (op != PART_OP_NONE) {
+        return part_engine_finish(e, op, result, err);
+    }
+    part_engine_flush(e);
+    TDSA_ASSERT(err->status != TDSA_OK);
+    return err->status;
+}
+
+/* The same; the lock is given back. */
 static tdsa_status finish(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
 {
-    tdsa_status st;
+    const tdsa_status st = drive(e, op, result, err);
 
-    if (op == PART_OP_NONE) {
-        part_engine_flush(e);
-        st = err->status;
-        TDSA_ASSERT(st != TDSA_OK);
-    } else {
-        st = part_engine_finish(e, op, result, err);
-    }
     part_engine_leave(e);
     return st;
 }
@@ -192,6 +196,22 @@ tdsa_status part_engine_undelete(part_engine *e, const char *key_id, uint32_t de
     return finish(e, part_start_undelete(e->part, key_id, deadline_ms, err), &none, err);
 }
 
+/* Others are signing and will soon have no presignatures: this caller sees to it. What goes wrong, they
+ * will meet themselves. The lock is held. */
+static void make_ahead(part_engine *e, const char *key_id)
+{
+    part_result none;
+    tdsa_err err;
+    uint64_t op = PART_OP_NONE;
+
+    if (e->inside > 0 && !e->stopping) {
+        op = part_start_ahead(e->part, key_id, &err);
+    }
+    if (op != PART_OP_NONE) {
+        (void)part_engine_finish(e, op, &none, &err);
+    }
+}
+
 tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint32_t deadline_ms,
                              part_sign_result *out, tdsa_err *err)
 {
@@ -202,7 +222,11 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
     memset(&result, 0, sizeof result);
     for (unsigned i = 0; i < 2; i++) {
         part_engine_enter(e);
-        st = finish(e, part_start_sign(e->part, req, deadline_ms, err), &result, err);
+        st = drive(e, part_start_sign(e->part, req, deadline_ms, err), &result, err);
+        if (st == TDSA_OK) {
+            make_ahead(e, req->key_id);
+        }
+        part_engine_leave(e);
         if (st == TDSA_OK || i > 0 || !refreshed(e, req->key_id, err)) {
             break;
         }

@@ -296,7 +296,7 @@ void part_exchanges_orphan(part *p, uint64_t op)
             }
         }
         if (x->op == op) {
-            x->op = PART_OP_NONE; /* a handshake or round that others may need */
+            x->op = part_exchange_heir(p, x); /* others may need it */
         }
         x = next;
     }
@@ -533,7 +533,7 @@ void part_exchange_give_back(part *p, uint64_t exchange)
     TDSA_ASSERT(x != NULL);
     TDSA_ASSERT(x->state == EXCHANGE_FLYING);
     x->state = EXCHANGE_READY;
-    x->op = PART_OP_NONE;
+    x->op = part_exchange_heir(p, x);
     x->tries--;
     if (x->session == NULL ||
         (!x->handshake && x->for_op == PART_OP_NONE && x->kind == PART_ASK_PING)) {

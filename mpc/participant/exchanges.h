@@ -33,6 +33,8 @@ uint64_t part_exchanges_next_due(const part *p);
 bool part_exchange_is_ready(const part *p, uint64_t op);
 /** Seals the ask: from here on the bytes never change, so that a resend is the same request. */
 tdsa_status part_exchange_seal(part *p, part_exchange *x, tdsa_err *err);
+/** An operation that waits for its end, and so stays until then; PART_OP_NONE: none does. */
+uint64_t part_exchange_heir(const part *p, const part_exchange *x);
 /** Takes it out of the list and frees it; nobody is told. */
 void part_exchange_drop(part *p, part_exchange *x);
 

@@ -84,6 +84,7 @@ struct part_key {
     uint32_t committee;     /* of new batches, bit per participantIndex; 0: not chosen */
     bool presigning;        /* a run of mine is under way */
     bool look_again;        /* a coordinator named a newer epoch: the store may know it */
+    bool low; /* at the last lease little was left, of a stock that goes fast (keeper.c) */
     /* stock keeper */
     bool filling;         /* below the high mark, on the way up */
     unsigned keep_fails;  /* in a row */
@@ -559,6 +560,8 @@ part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t de
                      tdsa_err *err);
 void part_op_end(part *p, part_op *op, const tdsa_err *why);
 void part_op_end_ok(part *p, part_op *op);
+/** An operation that waits for presignatures of a key; PART_OP_NONE: none does. */
+uint64_t part_op_for_stock(const part *p, const char *key_id);
 /** The answer of `from` to a question of the operation; or why there is none. */
 void part_op_answered(part *p, uint64_t op, uint16_t from, const part_answer *a);
 void part_op_failed(part *p, uint64_t op, uint16_t from, const tdsa_err *why);

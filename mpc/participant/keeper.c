@@ -8,10 +8,15 @@
  * participants that answer, batches are made until there are as many as the high mark, never more
  * than the key's limit. One batch at a time over all keys, the key that has waited longest first. It
  * works only where some thread sees to due tasks all the time: a run that nobody drives helps nobody.
+ *
+ * Where no thread does (the PKCS#11 module), one of several callers makes the next batch before the
+ * last has gone, after its own signature: the others sign on meanwhile (part_start_ahead). A caller who
+ * is alone would only wait earlier, and a process that signs a few times makes nothing ahead.
  */
 
 #define KEEP_RETRY_MIN_MS 500u
 #define KEEP_RETRY_MAX_MS 60000u
+#define AHEAD_LEN_MIN     KS_BLOCK_SIZE /* batches have grown to this: demand goes on */
 
 static bool off(const part *p)
 {
@@ -130,4 +135,39 @@ uint64_t part_keeper_next_due(const part *p)
         }
     }
     return soonest;
+}
+
+/* ---- ahead of demand, by callers ---- */
+
+void part_keeper_leased(part *p, part_key *k)
+{
+    ks_batch_filter mine = part_my_batches(p);
+    uint64_t have = 0;
+    tdsa_err err;
+
+    k->low = false;
+    if (p->background || k->presigning || k->batch_len < AHEAD_LEN_MIN) {
+        return;
+    }
+    mine.within = part_committee_usable(p, k);
+    k->low = ks_batch_available(p->cfg.store, k->key->pub.key_id, &mine, &have, &err) == TDSA_OK &&
+             have < k->batch_len / 2;
+}
+
+uint64_t part_start_ahead(part *p, const char *key_id, tdsa_err *err)
+{
+    part_key *k = p->keys;
+    uint32_t count = 0;
+
+    while (k != NULL && (!k->low || k->gone || strcmp(k->key->pub.key_id, key_id) != 0)) {
+        k = k->next;
+    }
+    if (k == NULL) {
+        return PART_OP_NONE;
+    }
+    k->low = false;
+    if (k->presigning || part_stock_usual(p, k, &count, err) != TDSA_OK) {
+        return PART_OP_NONE;
+    }
+    return part_start_presign(p, key_id, count, 0, err);
 }

@@ -62,6 +62,19 @@ part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t de
     return op;
 }
 
+uint64_t part_op_for_stock(const part *p, const char *key_id)
+{
+    for (const part_op *op = p->ops; op != NULL; op = op->next) {
+        const bool waits =
+            op->state == OP_STOCK || (op->kind == PART_OP_PRESIGN && op->state == OP_RUNNING);
+
+        if (waits && strcmp(op->key_id, key_id) == 0) {
+            return op->id;
+        }
+    }
+    return PART_OP_NONE;
+}
+
 /* Runs that an ended operation drove: one that makes a key ends with it, presignatures are for all. */
 static void leave_runs(part *p, uint64_t op, const tdsa_err *why)
 {
@@ -73,7 +86,7 @@ static void leave_runs(part *p, uint64_t op, const tdsa_err *why)
                 if (r->op == op && r->kind != RUN_PRESIGN) {
                     part_run_end(p, r, why);
                 } else if (r->op == op) {
-                    r->op = PART_OP_NONE;
+                    r->op = part_op_for_stock(p, r->key_id);
                 }
                 r = next;
             }

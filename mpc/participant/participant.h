@@ -114,6 +114,9 @@ uint64_t part_start_presign(part *p, const char *key_id, uint32_t count, uint32_
                             tdsa_err *err) TDSA_NONNULL;
 uint64_t part_start_sign(part *p, const part_sign_request *req, uint32_t deadline_ms, tdsa_err *err)
     TDSA_NONNULL;
+/** The next batch of presignatures of a key that was signed with, when its stock will soon be used up and
+ * no thread keeps it; PART_OP_NONE: there is no need, or err. What it begins goes on without it. */
+uint64_t part_start_ahead(part *p, const char *key_id, tdsa_err *err) TDSA_NONNULL;
 /** `out` is the caller's until the operation has ended: written as the requests end. */
 uint64_t part_start_sign_batch(part *p, const char *key_id, const part_sign_request *req,
                                size_t count, uint32_t deadline_ms, part_batch_item *out,

@@ -78,6 +78,7 @@ static tdsa_status lease(part *p, part_key *k, part_batch *b, uint32_t from, tds
     k->lease_end = to;
     k->lease_burnt = burnt;
     k->lease_len = k->lease_len >= KS_BLOCK_SIZE ? KS_BLOCK_SIZE : k->lease_len * 2;
+    part_keeper_leased(p, k);
     return TDSA_OK;
 }
 
@@ -234,11 +235,24 @@ static tdsa_status void_one(part *p, part_key *k, uint32_t usable, bool *more, t
     return st;
 }
 
-/* The size of a batch that nobody asked for: doubles with demand, within the limits. Presignatures
- * that cannot be used now, because some member does not answer, make room for some that can. */
-static tdsa_status usual_count(part *p, part_key *k, uint32_t *out, tdsa_err *err)
+/* Callers that wait for presignatures of the key. */
+static uint32_t waiting_for(const part *p, const part_key *k)
+{
+    uint32_t count = 0;
+
+    for (const part_op *op = p->ops; op != NULL; op = op->next) {
+        count += op->kind == PART_OP_SIGN && op->state == OP_STOCK && op->key == k ? 1 : 0;
+    }
+    return count;
+}
+
+/* Presignatures that cannot be used now, because some member does not answer, make room for some that
+ * can. */
+tdsa_status part_stock_usual(part *p, part_key *k, uint32_t *out, tdsa_err *err)
 {
     const uint32_t usable = part_committee_usable(p, k);
+    const uint32_t most = p->cfg.presign_batch_max;
+    const uint32_t waiting = waiting_for(p, k);
     uint64_t room = 0;
     bool more = true;
     tdsa_err why;
@@ -254,9 +268,10 @@ static tdsa_status usual_count(part *p, part_key *k, uint32_t *out, tdsa_err *er
         *err = why;
         st = why.status;
     }
+    k->batch_len = k->batch_len < waiting ? waiting : k->batch_len;
+    k->batch_len = k->batch_len > most ? most : k->batch_len;
     *out = room < k->batch_len ? (uint32_t)room : k->batch_len;
-    k->batch_len =
-        k->batch_len * 2 > p->cfg.presign_batch_max ? p->cfg.presign_batch_max : k->batch_len * 2;
+    k->batch_len = k->batch_len * 2 > most ? most : k->batch_len * 2;
     return st;
 }
 
@@ -266,6 +281,20 @@ static void hurry(part_key *k, uint64_t ends_ms)
     for (part_run *r = k->signing == NULL ? NULL : k->signing->runs; r != NULL; r = r->next) {
         if (r->kind == RUN_PRESIGN && r->key == k && r->deadline_ms > ends_ms) {
             r->deadline_ms = ends_ms;
+        }
+    }
+}
+
+/* Whoever waits for a run that nobody drives any more drives it. */
+static void adopt(part *p, part_key *k, uint64_t op)
+{
+    for (part_run *r = k->signing == NULL ? NULL : k->signing->runs; r != NULL; r = r->next) {
+        r->op = r->kind == RUN_PRESIGN && r->op == PART_OP_NONE ? op : r->op;
+    }
+    for (part_exchange *x = p->exchanges; x != NULL; x = x->next) {
+        if (x->kind == PART_ASK_PRESIGN && x->op == PART_OP_NONE && x->session != NULL &&
+            x->session == k->signing) {
+            x->op = op;
         }
     }
 }
@@ -284,11 +313,12 @@ tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
         deadline_ms = deadline_ms < usual_ms ? usual_ms : deadline_ms;
     }
     if (k->presigning) {
+        adopt(p, k, op);
         hurry(k, part_attempt_ends(p, k, 0, what, deadline_ms));
         return TDSA_OK;
     }
     if (count == 0) {
-        st = usual_count(p, k, &count, err);
+        st = part_stock_usual(p, k, &count, err);
         if (st != TDSA_OK) {
             return st;
         }

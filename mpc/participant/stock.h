@@ -34,6 +34,8 @@ uint64_t part_next_seq(part *p);
 void part_signing_leave(part *p, part_key *k);
 /** The same, when any link of the session is lost, also one that the next committee does not need. */
 void part_signing_lost(part *p, part_key *k);
+/** The size of a batch that nobody asked for; it doubles with demand. Errors: TDSA_E_LIMIT, TDSA_E_STORE. */
+tdsa_status part_stock_usual(part *p, part_key *k, uint32_t *out, tdsa_err *err);
 /** Starts a presigning run for a key when none is under way. */
 tdsa_status part_stock_order(part *p, part_key *k, uint32_t count, uint64_t op,
                              uint64_t deadline_ms, tdsa_err *err);
@@ -75,6 +77,8 @@ uint64_t part_peers_next_due(const part *p);
 /* keeper.c */
 /** The stock of a key in use, or what it can be used with, has changed. */
 void part_keeper_look(part *p, part_key *k);
+/** A range of the key was leased. */
+void part_keeper_leased(part *p, part_key *k);
 /** A run of mine for the key ended. */
 void part_keeper_result(part *p, part_key *k, bool ok);
 void part_keeper_due(part *p);

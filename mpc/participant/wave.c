@@ -207,3 +207,32 @@ bool part_wave_left(part_exchange *x, uint64_t op)
     }
     return empty;
 }
+
+/* ---- who performs what its caller has left ---- */
+
+/* Whom the answer is for. */
+static uint64_t waits_for(const part *p, const part_exchange *x)
+{
+    for (size_t i = 0; i < x->rider_count; i++) {
+        if (x->riders[i].op != PART_OP_NONE) {
+            return x->riders[i].op;
+        }
+    }
+    if (x->kind == PART_ASK_PRESIGN && x->session != NULL) {
+        return part_op_for_stock(p, x->session->key_id);
+    }
+    return x->for_op;
+}
+
+uint64_t part_exchange_heir(const part *p, const part_exchange *x)
+{
+    uint64_t heir = x->handshake ? PART_OP_NONE : waits_for(p, x);
+
+    for (const part_exchange *y = p->exchanges; x->handshake && y != NULL; y = y->next) {
+        if (heir == PART_OP_NONE && y->state == EXCHANGE_WAITING && y->session == x->session &&
+            y->peer == x->peer) {
+            heir = waits_for(p, y);
+        }
+    }
+    return heir;
+}

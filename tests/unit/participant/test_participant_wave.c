@@ -230,6 +230,77 @@ static void a_member_that_was_started_again_costs_presignatures_only(void **stat
     tear_down(f);
 }
 
+static void who_still_waits_for_presignatures_drives_what_another_began(void **state)
+{
+    fixture *f = set_up(&(wish){.n = 3});
+    const tdsa_err why = {.status = TDSA_E_TIMEOUT, .participant = TDSA_NOBODY};
+    callers c = {.f = f};
+    unsigned rounds = 0;
+
+    (void)state;
+    call(&c, 0, 0); /* orders a batch */
+    call(&c, 1, 0);
+    part_op_cancel(sim_part(f->s, 0), c.op[0], &why);
+    for (const part_exchange *x = sim_part(f->s, 0)->exchanges; x != NULL; x = x->next) {
+        assert_int_equal(x->op, c.op[1]);
+        rounds++;
+    }
+    assert_true(rounds > 0);
+    part_op_cancel(sim_part(f->s, 0), c.op[1], &why); /* now nobody */
+    call(&c, 2, 0);
+    for (const part_exchange *x = sim_part(f->s, 0)->exchanges; x != NULL; x = x->next) {
+        assert_true(x->kind != PART_ASK_PRESIGN || x->op == c.op[2]);
+    }
+    finish(&c, 2);
+    check(&c, 2);
+    tear_down(f);
+}
+
+static uint64_t stock(const fixture *f)
+{
+    uint64_t have = 0;
+    tdsa_err err;
+
+    sim_must(f->s, part_stock(sim_part(f->s, 0), f->key_id, &have, &err), "stock", &err);
+    return have;
+}
+
+static void sign_alone(fixture *f, uint8_t tag)
+{
+    callers c = {.f = f};
+
+    memset(f->digest[0], tag, sizeof f->digest[0]);
+    call(&c, 0, 0);
+    finish(&c, 0);
+    check(&c, 0);
+}
+
+static void the_next_batch_is_made_before_the_last_has_gone(void **state)
+{
+    fixture *f = set_up(&(wish){.n = 3});
+    part *p = sim_part(f->s, 0);
+    uint64_t op = PART_OP_NONE;
+    part_result none;
+    unsigned signatures = 0;
+    tdsa_err err;
+
+    (void)state;
+    p->cfg.presign_batch_min = 16;
+    p->cfg.presign_batch_max = 128;
+    part_forget(p); /* keys in memory know the old sizes */
+    while (op == PART_OP_NONE && signatures < 200) {
+        sign_alone(f, (uint8_t)++signatures);
+        assert_true(signatures > 16 || !p->keys->low); /* a few make nothing ahead */
+        op = part_start_ahead(p, f->key_id, &err);
+    }
+    assert_in_range(signatures, 17, 199);
+    assert_true(stock(f) > 0); /* nobody had to wait */
+    sim_must(f->s, sim_finish(f->s, 0, op, &none, &err), "ahead", &err);
+    assert_true(stock(f) >= 64);
+    assert_int_equal(part_start_ahead(p, f->key_id, &err), PART_OP_NONE);
+    tear_down(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +312,8 @@ int main(void)
         cmocka_unit_test(a_silent_member_is_named_to_everybody),
         cmocka_unit_test(another_committee_signs_for_everybody),
         cmocka_unit_test(a_member_that_was_started_again_costs_presignatures_only),
+        cmocka_unit_test(who_still_waits_for_presignatures_drives_what_another_began),
+        cmocka_unit_test(the_next_batch_is_made_before_the_last_has_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
