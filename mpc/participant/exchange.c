@@ -40,6 +40,7 @@ static void exchange_free(part_exchange *x)
     tdsa_buf_clear(&x->body);
     tdsa_buf_clear(&x->frame);
     free(x->riders);
+    free(x->why);
     free(x);
 }
 
@@ -498,17 +499,30 @@ static void go_on(part *p, const part_exchange *x)
     }
 }
 
+/* Of the first try: the last may only have been short of time. */
+static void keep_reason(part_exchange *x, const char *why)
+{
+    if (x->why != NULL) {
+        return;
+    }
+    x->why = calloc(1, strlen(why) + 1);
+    if (x->why != NULL) { /* without memory the last reason has to do */
+        memcpy(x->why, why, strlen(why));
+    }
+}
+
 void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long http_code,
                         const uint8_t *body, size_t len, const char *detail)
 {
     part_exchange *x = find(p, exchange);
+    const char *why = detail == NULL ? tdsa_status_name(status) : detail;
     tdsa_err err;
 
     TDSA_ASSERT(x != NULL);
     TDSA_ASSERT(x->state == EXCHANGE_FLYING);
     if (status != TDSA_OK && try_again(p, x)) {
-        part_say(p, TDSA_LOG_DEBUG, "participant %u: %s; trying again", x->peer,
-                 detail == NULL ? "no answer" : detail);
+        part_say(p, TDSA_LOG_DEBUG, "participant %u: %s; trying again", x->peer, why);
+        keep_reason(x, why);
         return;
     }
     detach(p, x);
@@ -516,9 +530,9 @@ void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long htt
         if (status == TDSA_OK) {
             finish(p, x, http_code, body, len);
         } else {
+            why = status == TDSA_E_UNAVAILABLE && x->why != NULL ? x->why : why;
             (void)tdsa_err_blame(&err, status, x->peer, TDSA_WHERE,
-                                 "participant %u does not answer: %s", x->peer,
-                                 detail == NULL ? tdsa_status_name(status) : detail);
+                                 "participant %u does not answer: %s", x->peer, why);
             lose_link(p, x, &err);
         }
     }

@@ -189,7 +189,7 @@ typedef enum {
 
 struct part_exchange {
     part_exchange *next;
-    uint64_t id;
+    uint64_t id, seq;
     uint64_t op;           /* whose thread performs it; PART_OP_NONE: any */
     part_session *session; /* NULL when it ended meanwhile: the result is dropped */
     char session_id[PEER_SESSION_ID_MAX + 1];
@@ -208,6 +208,7 @@ struct part_exchange {
     tdsa_buf body; /* of the ask, until it is sealed */
     tdsa_buf frame;
     unsigned tries;
+    char *why; /* of the first try that failed, or NULL; owned */
     uint64_t not_before_ms, deadline_ms;
 };
 
