@@ -110,7 +110,7 @@ def main(cluster):
 
     def refused(server, words, **settings):
         with Balancer(folder, server, net.port(2)) as front, \
-                net.application("1s", {2: f"https://127.0.0.1:{front.port}"}, tls(**settings)) as app:
+                net.application("2s", {2: f"https://127.0.0.1:{front.port}"}, tls(**settings)) as app:
             net.fails(app, REMOVED, "participant 2", f"127.0.0.1:{front.port}", *words)
 
     def a_server_certificate_of_another_authority_is_refused():
@@ -129,12 +129,12 @@ def main(cluster):
         refused("good", ["certificate", "keyStorePath"], key="stranger")
 
     def https_where_http_is_spoken_is_refused():
-        with net.application("1s", {2: f"https://127.0.0.1:{net.port(2)}"}, tls()) as app:
+        with net.application("2s", {2: f"https://127.0.0.1:{net.port(2)}"}, tls()) as app:
             net.fails(app, REMOVED, "participant 2", "is https right in its uri?")
 
     def http_where_https_is_spoken_is_refused():
         with Balancer(folder, "good", net.port(2)) as front, \
-                net.application("1s", {2: f"http://127.0.0.1:{front.port}"}, tls()) as app:
+                net.application("2s", {2: f"http://127.0.0.1:{front.port}"}, tls()) as app:
             net.fails(app, REMOVED, "participant 2")
 
     return run_facts([

@@ -34,13 +34,13 @@ def main(cluster):
         need(lines, f"no line of participant {index} with session {session} and {word!r}")
 
     def a_key_is_made():
-        with net.application("500ms", TDSA_PKCS11_LOG="debug") as app:
+        with net.application("2s", TDSA_PKCS11_LOG="debug") as app:
             need(app.ask("keygen p256 k") == ["ok k"], f"no key: {app.log()}")
             net.signs(app)
             everything.append(app.log())
 
     def peers_that_hang_or_are_down_are_named_with_the_session_that_all_peers_logged():
-        with net.application("500ms", TDSA_PKCS11_LOG="debug") as app:
+        with net.application("2s", TDSA_PKCS11_LOG="debug") as app:
             net.signs(app)
             with cluster.frozen(2):
                 session = session_of_failure(app, DEVICE_ERROR)
@@ -60,7 +60,7 @@ def main(cluster):
                                      f"{other[0]}\n      secondaryPublicKey: {other[1]}\n  participantIndex:"))
         cluster.start(2)
         cluster.wait_ready(2)
-        with net.application("500ms", TDSA_PKCS11_LOG="debug") as app:
+        with net.application("2s", TDSA_PKCS11_LOG="debug") as app:
             peer_knows(2, session_of_failure(app, PROHIBITED), "not in the list of clients")
             everything.append(app.log())
         cluster.stop(2)
@@ -72,7 +72,7 @@ def main(cluster):
         for asked, level in ((False, ""), (True, "warn")):
             before = errors.stat().st_size
             app = Caller(cluster, {**quiet, "TDSA_PKCS11_LOG": level,
-                                   "TDSA_PKCS11_CONFIG": str(net.config("500ms", {}))})
+                                   "TDSA_PKCS11_CONFIG": str(net.config("2s", {}))})
             need(app.ask("sign k 1") == [REMOVED], "the signature did not fail")
             need(app.ask("list") == ["ok k"], "something else on stdout")
             need(app.close() == 0, "the application ended badly")
@@ -93,7 +93,7 @@ def main(cluster):
     def keys_of_messages_sign_and_fail():
         path = cluster.dir / "logs" / "message.log"
         env = cluster.module_env(TDSA_PKCS11_LOG="debug", TDSA_PKCS11_LOG_FILE=str(path),
-                                 TDSA_PKCS11_CONFIG=str(net.config("500ms", {})))
+                                 TDSA_PKCS11_CONFIG=str(net.config("2s", {})))
         message = cluster.home / "message"
         message.write_bytes(MESSAGE)
         sign = ["--sign", "--mechanism", "ECDSA-SHA256", "--id", "6d", "--input-file", message, "--output-file",

@@ -23,7 +23,7 @@ def main(cluster):
             net.signs(app)
 
     def a_firewall_that_drops_connections_costs_the_deadline():
-        with net.application("500ms") as app:
+        with net.application("2s") as app:
             with netns.Filter(f"tcp dport {net.port(2)}"):
                 net.fails(app, REMOVED, "participant 2", str(net.port(2)))
             net.signs(app, "after the firewall let it through")
@@ -39,7 +39,7 @@ def main(cluster):
                 (says("301 Moved Permanently"), DEVICE_ERROR, "its uri: 301"),
                 (says("200 OK"), DEVICE_ERROR, "handshake", "its uri"),
                 (says("403 Forbidden"), DEVICE_ERROR, "its uri: 403")]:
-            with FalsePeer(act) as peer, net.application("500ms", {2: f"http://127.0.0.1:{peer.port}"}) as app:
+            with FalsePeer(act) as peer, net.application("1s", {2: f"http://127.0.0.1:{peer.port}"}) as app:
                 net.fails(app, code, "participant 2", *words)
 
     def nobody_there_is_said_as_such():
@@ -51,7 +51,7 @@ def main(cluster):
     def a_hanging_peer_makes_no_thread():
         net.hosts.write_text("127.0.0.1 localhost peer1.test peer2.test\n")
         with FalsePeer(hang) as peer, \
-                net.application("500ms", {1: net.uri(1, "peer1.test"), 2: f"http://peer2.test:{peer.port}"}) as app:
+                net.application("1s", {1: net.uri(1, "peer1.test"), 2: f"http://peer2.test:{peer.port}"}) as app:
             seen = set()
             done = threading.Event()
 
@@ -96,7 +96,7 @@ def main(cluster):
             need(time.monotonic() - started < 8, "it took as long as resolv.conf allows")
 
     def proxies_of_the_environment_are_not_asked():
-        with net.application("2s", http_proxy="http://127.0.0.1:1", HTTPS_PROXY="http://127.0.0.1:1",
+        with net.application("4s", http_proxy="http://127.0.0.1:1", HTTPS_PROXY="http://127.0.0.1:1",
                              all_proxy="socks5h://127.0.0.1:1", no_proxy="") as app:
             net.signs(app, "with a proxy in the environment")
 

@@ -24,7 +24,7 @@ def main(cluster):
             net.signs(app)
 
     def signatures_go_on_while_enough_peers_are_up():
-        with net.application("2s") as app:
+        with net.application("4s") as app:
             net.signs(app)
             cluster.stop(1)
             net.signs(app, "with three of four")
@@ -35,7 +35,7 @@ def main(cluster):
             net.signs(app, "after one came back")  # 3 stays away: from here on everybody is needed
 
     def a_peer_that_was_restarted_is_found_again():
-        with net.application("2s") as app:
+        with net.application("4s") as app:
             net.signs(app)
             cluster.stop(2)
             net.fails(app, REMOVED, "participant")
