@@ -1,6 +1,7 @@
 #define _GNU_SOURCE 1 /* strerrordesc_np */
 #include "peer/client.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,28 @@ struct peer_client {
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_result = CURLE_FAILED_INIT;
 
+/* libcurl starts libssh2, and that calls ENGINE_register_all_complete: an engine that the host
+ * application has loaded becomes its default, and with libp11's no EVP_PKEY can be made of a public
+ * key any more. We speak no SSH. Who starts libssh2 first decides, and flag 1 of libssh2_init(3) is
+ * LIBSSH2_INIT_NO_CRYPTO. */
+static void start_libssh2_without_crypto(void)
+{
+    enum { NO_CRYPTO = 1 };
+    void *library = dlopen("libssh2.so.1", RTLD_NOW | RTLD_NOLOAD);
+    int (*start)(int) = NULL;
+
+    if (library != NULL) {
+        *(void **)(&start) = dlsym(library, "libssh2_init");
+        (void)dlclose(library); /* libcurl needs it, so it stays */
+    }
+    if (start != NULL) {
+        (void)start(NO_CRYPTO);
+    }
+}
+
 static void global_init(void)
 {
+    start_libssh2_without_crypto();
     global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 

@@ -210,6 +210,16 @@ def the_engine_ends_cleanly():
                      f"pkcs11:token={TOKEN};object=one;type=private", "-out", "sig", conf.name, env=env))
 
 
+def an_engine_that_an_application_has_loaded_does_not_become_its_default():
+    """pkcs11-tool makes an EVP_PKEY of the point that it reads. With libp11's engine as the default for EC, that fails:
+    "cannot set CTX"."""
+    conf = work("engine.cnf")
+    conf.write_text("openssl_conf = s\n[s]\nengines = e\n[e]\np = p\n[p]\nengine_id = pkcs11\ninit = 0\n")
+    need(run("pkcs11-tool", "--module", MODULE, "--read-object", "--type", "pubkey", "--id", "01", "-o", work("one.der"),
+             env=dict(os.environ, OPENSSL_CONF=str(conf))))
+    need(run("openssl", "pkey", "-pubin", "-inform", "DER", "-in", work("one.der"), "-noout"))
+
+
 def a_wrong_pin_is_told():
     done = run("pkcs11-tool", "--module", MODULE, "--login", "--pin", "wrong", "-O")
     if done.returncode == 0 or "CKR_PIN_INCORRECT" not in done.stdout:
@@ -221,7 +231,8 @@ FACTS = [the_general_suite_finds_no_errors, the_suite_for_curves_passes, a_child
          interfaces_slots_and_mechanisms_are_listed, every_mechanism_signs_and_verifies,
          a_changed_signature_is_refused, a_key_keeps_to_the_mechanisms_it_was_made_for,
          an_id_set_on_one_half_is_the_pair_s, a_public_key_that_is_written_names_its_pair,
-         digests_and_random_numbers_come, objects_go_one_kind_at_a_time, the_engine_ends_cleanly, a_wrong_pin_is_told]
+         digests_and_random_numbers_come, objects_go_one_kind_at_a_time, the_engine_ends_cleanly,
+         an_engine_that_an_application_has_loaded_does_not_become_its_default, a_wrong_pin_is_told]
 
 if __name__ == "__main__":
     failed = 0
