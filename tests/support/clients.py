@@ -1,7 +1,10 @@
-"""What the tests of the module's clients share: a cluster around the test, programs that listen, OpenSSL with the engine."""
+"""What the tests of the module's clients share: a cluster around the test, programs that end and that serve, OpenSSL with
+the engine."""
 import contextlib
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -9,11 +12,17 @@ from cluster import Cluster, Problem, need, wait_for
 
 LIBRARIES = pathlib.Path("/usr/lib", subprocess.run(["gcc", "-print-multiarch"], text=True, capture_output=True,
                                                     check=True).stdout.strip())
+SKIPPED = 77
 
 
-def run_test(main, module_lines=()):
+def run_test(main, module_lines=(), programs=()):
     """Runs main(cluster) with two daemons that are ready; module_lines go to the end of the module's section of its
-    configuration. Never returns."""
+    configuration. Where a program is not installed the test is skipped. Never returns."""
+    os.environ["PATH"] += ":/usr/sbin"
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        print(f"SKIPPED not installed: {', '.join(missing)}")
+        sys.exit(SKIPPED)
     try:
         with Cluster(sys.argv[1]) as cluster:
             with cluster.config.open("a", encoding="ascii") as config:
@@ -50,6 +59,39 @@ def serving(command, ready, log, env=None, cwd=None):
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+class Client:
+    """The programs of one client, run in the home of a cluster with one environment."""
+
+    def __init__(self, cluster, **env):
+        self.home = cluster.home
+        self.cluster = cluster
+        self.env = cluster.module_env(**env)
+
+    def run(self, *command):
+        return self.cluster.run(*command, env=self.env)
+
+    def ok(self, *command):
+        """What the program said; it has to end with 0."""
+        done = self.run(*command)
+        need(done.returncode == 0, f"{' '.join(map(str, command))}: exit {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def refused(self, word, *command):
+        """The program has to end with another code than 0, by itself, and to say the word."""
+        done = self.run(*command)
+        said = done.stdout + done.stderr
+        need(done.returncode > 0 and word in said, f"{' '.join(map(str, command))}: exit {done.returncode}: {said}")
+
+    def serving(self, command, ready, log):
+        """A server in the same place, until the end of the block; see serving."""
+        return serving(command, ready, self.home / log, env=self.env, cwd=self.home)
+
+    def write(self, name, text):
+        path = self.home / name
+        path.write_text(text, encoding="utf-8")
+        return path
 
 
 class Engine:

@@ -3,12 +3,11 @@
 import contextlib
 import pathlib
 import re
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
-from cluster import free_port, need, run_facts, wait_for  # noqa: E402
-from rig_module import Client, listening, run_client  # noqa: E402
+from clients import Client, listens, run_test  # noqa: E402
+from cluster import free_port, need, run_facts  # noqa: E402
 
 TOKEN = "pkcs11:token=TDSA"
 SERVER, CLIENT, EDWARDS = (f"{TOKEN};object={name}" for name in ("tls", "tls-client", "tls-edwards"))
@@ -94,17 +93,11 @@ def main(cluster):
     @contextlib.contextmanager
     def server(key, cert, *options):
         port = free_port()
-        said = home / "serv.log"
-        with open(said, "wb") as log, subprocess.Popen(
-                ["gnutls-serv", *provider, "-p", str(port), "--http", "--x509keyfile", f"{key};type=private", "--x509certfile",
-                 cert, *options], env=gnutls.env, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process:
-            try:
-                wait_for(lambda: process.poll() is not None or listening(port), 30, "gnutls-serv")
-                need(process.poll() is None, f"gnutls-serv ended: {said.read_text()}")
-                yield port
-                need(process.poll() is None, f"gnutls-serv ended meanwhile: {said.read_text()}")
-            finally:
-                process.terminate()
+        command = ["gnutls-serv", *provider, "-p", port, "--http", "--x509keyfile", f"{key};type=private", "--x509certfile",
+                   cert, *options]
+        with gnutls.serving(command, lambda: listens(port), "serv.log") as process:
+            yield port
+            need(process.poll() is None, f"gnutls-serv ended meanwhile: {(home / 'serv.log').read_text()}")
 
     def a_tls_server_answers_curl_and_gnutls():
         for key, cert, file in ((SERVER, f"{SERVER};type=cert", "ca.pem"), (EDWARDS, "edwards.pem", "edwards.pem")):
@@ -136,4 +129,4 @@ def main(cluster):
 
 
 if __name__ == "__main__":
-    run_client(main, "p11tool", "certtool", "gnutls-serv", "gnutls-cli", "curl")
+    run_test(main, programs=("p11tool", "certtool", "gnutls-serv", "gnutls-cli", "curl"))

@@ -5,8 +5,8 @@ import sys
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+from clients import Client, run_test  # noqa: E402
 from cluster import need, run_facts  # noqa: E402
-from rig_module import Client, run_client  # noqa: E402
 
 PROVIDER = "name = TDSA\nlibrary = {module}\nslotListIndex = 0\n"
 TOKEN_KEYS = "attributes(generate, *, *) = {\n    CKA_TOKEN = true\n}\n"
@@ -91,4 +91,4 @@ def main(cluster):
 
 
 if __name__ == "__main__":
-    run_client(main, "keytool", "jarsigner", "java")
+    run_test(main, programs=("keytool", "jarsigner", "java"))

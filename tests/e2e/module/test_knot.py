@@ -2,12 +2,11 @@
 """Knot DNS over the module: keymgr, kzonesign and knotd, checked by ldns. usage: test_knot.py BUILD"""
 import pathlib
 import re
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
-from cluster import free_port, need, run_facts, wait_for  # noqa: E402
-from rig_module import Client, run_client  # noqa: E402
+from clients import Client, run_test  # noqa: E402
+from cluster import free_port, need, run_facts  # noqa: E402
 
 ZONE, EDWARDS = "example.test.", "edwards.test."
 TEXT = "$TTL 3600\n@ SOA ns hostmaster 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nwww A 127.0.0.2\n"
@@ -93,23 +92,16 @@ def main(cluster):
 
     def knotd_signs_and_serves_the_zone():
         said = home / "knotd.log"
-        with open(said, "wb") as log, subprocess.Popen(["knotd", "-c", conf], env=knot.env, cwd=home, stdout=log,
-                                                       stdin=subprocess.DEVNULL, stderr=log) as server:
-            def started():
-                need(server.poll() is None, f"knotd ended: {said.read_text()}")
-                return said.read_text().count("loaded, serial") == 2
-
-            try:
-                wait_for(started, 30, "knotd to load the zone")
-                answer = knot.ok("kdig", "@127.0.0.1", "-p", port, "+dnssec", "www.example.test", "A")
-                need("RRSIG" in answer and "A 14 3" in answer, f"no signature: {answer}{said.read_text()}")
-                zone = knot.ok("kdig", "@127.0.0.1", "-p", port, "+noall", "+answer", ZONE, "AXFR").splitlines()
-                knot.write("transferred.zone", "\n".join(zone[:-1]) + "\n")  # a transfer ends with the SOA once more
-                verify("transferred.zone")
-                need("A 15 3 " in knot.ok("kdig", "@127.0.0.1", "-p", port, "+dnssec", "www.edwards.test", "A"), "no Ed25519")
-            finally:
-                server.terminate()
-                code = server.wait(timeout=30)
+        with knot.serving(["knotd", "-c", conf], lambda: said.read_text().count("loaded, serial") == 2, said.name) as server:
+            ask = ["kdig", "@127.0.0.1", "-p", port]
+            answer = knot.ok(*ask, "+dnssec", "www.example.test", "A")
+            need("RRSIG" in answer and "A 14 3" in answer, f"no signature: {answer}{said.read_text()}")
+            need("A 15 3 " in knot.ok(*ask, "+dnssec", "www.edwards.test", "A"), "no signature by Ed25519")
+            zone = knot.ok(*ask, "+noall", "+answer", ZONE, "AXFR").splitlines()
+            knot.write("transferred.zone", "\n".join(zone[:-1]) + "\n")  # a transfer ends with the SOA once more
+            verify("transferred.zone")
+            server.terminate()
+            code = server.wait(timeout=30)
             need(code == 0, f"knotd ended with {code}: {said.read_text()}")
 
     return run_facts([keymgr_generates_a_key_in_the_token, keymgr_takes_a_key_that_is_in_the_token,
@@ -119,4 +111,4 @@ def main(cluster):
 
 
 if __name__ == "__main__":
-    run_client(main, "keymgr", "kzonesign", "kzonecheck", "kdig", "knotd", "ldns-verify-zone")
+    run_test(main, programs=("keymgr", "kzonesign", "kzonecheck", "kdig", "knotd", "ldns-verify-zone"))

@@ -3,12 +3,11 @@
 import os
 import pathlib
 import re
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
-from cluster import free_port, need, run_facts, wait_for  # noqa: E402
-from rig_module import Client, listening, run_client  # noqa: E402
+from clients import Client, listens, run_test  # noqa: E402
+from cluster import free_port, need, run_facts  # noqa: E402
 
 BASE = ["-d", "sql:db", "-f", "pins"]
 TOKEN = [*BASE, "-h", "TDSA"]
@@ -66,18 +65,11 @@ def main(cluster):
 
     def a_tls_server_answers_curl():
         port = free_port()
-        said = home / "selfserv.log"
-        with open(said, "wb") as log, subprocess.Popen(
-                ["selfserv", "-n", "TDSA:leaf", "-p", str(port), *BASE], env=nss.env, cwd=home, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log) as server:
-            try:
-                wait_for(lambda: server.poll() is not None or listening(port), 30, "selfserv")
-                need(server.poll() is None, f"selfserv ended: {said.read_text()}")
-                for version in ("1.2", "1.3"):
-                    nss.ok("curl", "-sS", "--http0.9", "--tls-max", version, "--cacert", "authority.pem", "--resolve",
-                           f"localhost:{port}:127.0.0.1", f"https://localhost:{port}/")
-            finally:
-                server.terminate()
+        command = ["selfserv", "-n", "TDSA:leaf", "-p", port, *BASE]
+        with nss.serving(command, lambda: listens(port), "selfserv.log"):
+            for version in ("1.2", "1.3"):
+                nss.ok("curl", "-sS", "--http0.9", "--tls-max", version, "--cacert", "authority.pem", "--resolve",
+                       f"localhost:{port}:127.0.0.1", f"https://localhost:{port}/")
 
     def a_wrong_pin_signs_nothing():
         nss.write("wrong", "TDSA:no pin\n")
@@ -96,4 +88,4 @@ def main(cluster):
 
 
 if __name__ == "__main__":
-    run_client(main, "modutil", "certutil", "cmsutil", "selfserv", "curl")
+    run_test(main, programs=("modutil", "certutil", "cmsutil", "selfserv", "curl"))

@@ -6,8 +6,8 @@ import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+from clients import Client, run_test  # noqa: E402
 from cluster import need, run_facts  # noqa: E402
-from rig_module import Client, run_client  # noqa: E402
 
 CONF = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration>
@@ -75,4 +75,4 @@ def main(cluster):
 
 
 if __name__ == "__main__":
-    run_client(main, "ods-hsmutil")
+    run_test(main, programs=("ods-hsmutil",))

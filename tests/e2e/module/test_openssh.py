@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
-from cluster import free_port, need, run_facts, wait_for  # noqa: E402
-from rig_module import Client, run_client  # noqa: E402
+from clients import Client, listens, run_test  # noqa: E402
+from cluster import free_port, need, run_facts  # noqa: E402
 
 KEYS = {"256": "ecdsa-sha2-nistp256", "384": "ecdsa-sha2-nistp384", "521": "ecdsa-sha2-nistp521"}
 OTHERS = {"secp256k1": "31", "edwards25519": "32"}  # that OpenSSH 9.2 cannot read: its agent ends when it sees one
@@ -43,17 +43,10 @@ def main(cluster):
         ssh.ok("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / name)
 
     @contextlib.contextmanager
-    def running(*command, ready):
-        said = home / "server.log"
-        with open(said, "wb") as log, subprocess.Popen(command, env=ssh.env, cwd=home, stdin=subprocess.DEVNULL,
-                                                       stdout=log, stderr=log) as server:
-            try:
-                wait_for(lambda: server.poll() is not None or ready(said.read_text()), 30, f"{command[0]} to start")
-                need(server.poll() is None, f"{command[0]} ended: {said.read_text()}")
-                yield server
-                need(server.poll() is None, f"{command[0]} ended meanwhile: {said.read_text()}")
-            finally:
-                server.terminate()
+    def running(command, ready, log):
+        with ssh.serving(command, ready, log.name) as server:
+            yield
+            need(server.poll() is None, f"{command[0]} ended meanwhile: {log.read_text()}")
 
     @contextlib.contextmanager
     def sshd():
@@ -61,21 +54,19 @@ def main(cluster):
         ssh.write("sshd.conf", SSHD.format(port=port, home=home))
         if os.getuid() == 0:
             pathlib.Path("/run/sshd").mkdir(exist_ok=True)
-        with running(shutil.which("sshd"), "-D", "-e", "-f", home / "sshd.conf", ready=lambda said: "listening" in said):
+        with running([shutil.which("sshd"), "-D", "-e", "-f", home / "sshd.conf"], lambda: listens(port), home / "sshd.log"):
             yield port
 
-    @contextlib.contextmanager
     def agent():
-        with running("ssh-agent", "-D", "-a", home / "agent", "-P", f"{cluster.build}/*",
-                     ready=lambda _: (home / "agent").exists()) as process:
-            yield process
+        return running(["ssh-agent", "-D", "-a", home / "agent", "-P", f"{cluster.build}/*"], (home / "agent").exists,
+                       home / "agent.log")
 
     def log_in(port, *options):
         """As sftp does it, over ssh; the server starts no shell, which would read the files of whoever runs the test."""
         done = ssh.run("sftp", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={home}/known",
                        "-o", "PreferredAuthentications=publickey", *options, "-P", port, "127.0.0.1")
         need(done.returncode == 0 and "Connected to" in done.stderr + done.stdout,
-             f"exit {done.returncode}: {done.stdout}{done.stderr}{(home / 'server.log').read_text()}")
+             f"exit {done.returncode}: {done.stdout}{done.stderr}{(home / 'sshd.log').read_text()}")
 
     def public_keys_that_ssh_can_use_are_listed_without_a_pin():
         listed = wrong.run("ssh-keygen", "-D", cluster.module).stdout.splitlines()
@@ -131,4 +122,4 @@ def main(cluster):
 
 
 if __name__ == "__main__":
-    run_client(main, "ssh", "ssh-agent", "sshd")
+    run_test(main, programs=("ssh", "ssh-agent", "sshd"))

@@ -17,8 +17,8 @@ except ImportError:
     p11 = None
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+from clients import Client, SKIPPED, run_test  # noqa: E402
 from cluster import Problem, need, run_facts  # noqa: E402
-from rig_module import SKIPPED, Client, run_client  # noqa: E402
 
 CURVES = {  # EC_PARAMS, bytes of a signature, what ECDSA_SHAxxx is used
     "P-256": ("06082a8648ce3d030107", 64, 256),
@@ -478,4 +478,4 @@ if __name__ == "__main__":
     if p11 is None:
         print("SKIPPED PyKCS11 is not installed")
         sys.exit(SKIPPED)
-    run_client(main)
+    run_test(main)
