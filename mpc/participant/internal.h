@@ -189,7 +189,7 @@ typedef enum {
 
 struct part_exchange {
     part_exchange *next;
-    uint64_t id, seq;
+    uint64_t id;
     uint64_t op;           /* whose thread performs it; PART_OP_NONE: any */
     part_session *session; /* NULL when it ended meanwhile: the result is dropped */
     char session_id[PEER_SESSION_ID_MAX + 1];
