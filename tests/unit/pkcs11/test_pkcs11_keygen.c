@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "support/fake_engine.h"
+#include "support/p11_calls.h"
 
 static CK_MECHANISM ec = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
 static CK_OBJECT_CLASS class_public = CKO_PUBLIC_KEY, class_private = CKO_PRIVATE_KEY;
@@ -83,6 +84,29 @@ static void four_curves_are_made_and_others_refused(void **state)
     assert_int_equal(C_GenerateKeyPair(s, &ec, NULL, 0, NULL, 0, &pub, &priv),
                      CKR_TEMPLATE_INCOMPLETE);
     assert_int_equal(fake_key_count(), 4);
+}
+
+static void ed25519_keys_are_made_as_the_standard_says_and_as_gnutls_asks(void **state)
+{
+    CK_MECHANISM mechs[] = {{CKM_EC_EDWARDS_KEY_PAIR_GEN, NULL, 0}, {CKM_EDDSA, NULL, 0}};
+    const CK_SESSION_HANDLE s = p11_open_user();
+    CK_OBJECT_HANDLE pub = 0;
+    CK_OBJECT_HANDLE priv = 0;
+    CK_BYTE oid[sizeof p11_oid_ed25519];
+    CK_ATTRIBUTE curve = {CKA_EC_PARAMS, oid, sizeof oid};
+    CK_MECHANISM_TYPE made_by = 0;
+    CK_ATTRIBUTE got = {CKA_KEY_GEN_MECHANISM, &made_by, sizeof made_by};
+
+    (void)state;
+    memcpy(oid, p11_oid_ed25519, sizeof oid);
+    for (size_t i = 0; i < 2; i++) {
+        P11_OK(C_GenerateKeyPair(s, &mechs[i], &curve, 1, NULL, 0, &pub, &priv));
+        P11_OK(C_GetAttributeValue(s, priv, &got, 1));
+        assert_int_equal(made_by, CKM_EC_EDWARDS_KEY_PAIR_GEN);
+    }
+    curve = (CK_ATTRIBUTE){CKA_EC_PARAMS, p256, sizeof p256};
+    assert_int_equal(C_GenerateKeyPair(s, &mechs[1], &curve, 1, NULL, 0, &pub, &priv),
+                     CKR_CURVE_NOT_SUPPORTED);
 }
 
 static void arguments_and_session_are_checked_first(void **state)
@@ -297,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(four_curves_are_made_and_others_refused),
+        TEST(ed25519_keys_are_made_as_the_standard_says_and_as_gnutls_asks),
         TEST(arguments_and_session_are_checked_first),
         TEST(template_values_are_judged_one_by_one),
         TEST(making_and_destroying_can_be_forbidden),
