@@ -39,14 +39,18 @@ def main(cluster):
         need(len(first) == len(second) == 32 and first != second, f"{first} {second}")
 
     def p11tool_generates_a_key_on_each_of_its_curves():
-        for curve, name in (("secp256r1", "tls"), ("secp384r1", "tls-client"), ("secp521r1", "tls-521")):
-            p11tool("--generate-privkey", "ecdsa", "--curve", curve, "--label", name, "--id", name.encode().hex(),
-                    "--outfile", f"{name}.pub", TOKEN)
+        for kind, curve, name, shown in (("ecdsa", "secp256r1", "tls", "EC/ECDSA-SECP256R1"),
+                                         ("ecdsa", "secp384r1", "tls-client", "EC/ECDSA-SECP384R1"),
+                                         ("ecdsa", "secp521r1", "tls-521", "EC/ECDSA-SECP521R1"),
+                                         ("ed25519", "ed25519", "tls-edwards", "EdDSA (Ed25519)")):
+            p11tool("--generate-privkey", kind, "--curve", curve, "--label", name, "--id", name.encode().hex(), "--outfile",
+                    f"{name}.pub", TOKEN)
             gnutls.ok("openssl", "pkey", "-pubin", "-in", f"{name}.pub", "-noout")
             listed = p11tool("--list-all", f"{TOKEN};object={name}")
-            need(len(re.findall(rf"Type: (?:Private|Public) key \(EC/ECDSA-{curve.upper()}\)", listed)) == 2, listed)
-            need("CKA_NEVER_EXTRACTABLE; CKA_SENSITIVE" in listed, listed)
-            p11tool("--test-sign", f"{TOKEN};object={name};type=private")
+            for text in (f"Public key ({shown})", f"Private key ({shown})", "CKA_NEVER_EXTRACTABLE; CKA_SENSITIVE"):
+                need(text in listed, listed)
+            if kind == "ecdsa":  # p11tool 3.7 tests with SHA-256 whatever the key
+                p11tool("--test-sign", f"{TOKEN};object={name};type=private")
 
     def a_public_key_is_exported_from_either_half():
         for kind in ("public", "private"):
@@ -82,8 +86,6 @@ def main(cluster):
         need((home / "read.pem").read_text().strip() == (home / "leaf.pem").read_text().strip(), "another one")
 
     def an_ed25519_key_is_read_and_signs():
-        # made by another program: p11tool 3.7 asks for it with CKM_EDDSA, which makes no keys
-        cluster.tool_ok("--keypairgen", "--key-type", "EC:edwards25519", "--label", "tls-edwards", "--id", "ed")
         p11tool("--export-pubkey", f"{EDWARDS};type=public", "--outfile", "edwards.pub")
         need("ED25519" in gnutls.ok("openssl", "pkey", "-pubin", "-in", "edwards.pub", "-noout", "-text"), "no key")
         certtool("--generate-self-signed", "--load-privkey", f"{EDWARDS};type=private", "--load-pubkey", f"{EDWARDS};type=public",
