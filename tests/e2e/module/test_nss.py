@@ -75,6 +75,10 @@ def main(cluster):
         nss.write("wrong", "TDSA:no pin\n")
         nss.refused("incorrect", "certutil", "-R", "-d", "sql:db", "-f", "wrong", "-h", "TDSA", *EC, "-s", "CN=never", "-o", "never")
 
+    def the_private_key_does_not_leave_the_token():
+        nss.write("p12", "password of the file\n")
+        nss.refused("PKCS12", "pk12util", "-o", "leaf.p12", "-n", "TDSA:leaf", "-d", "sql:db", "-k", "pins", "-w", "p12")
+
     def certificates_and_keys_are_deleted():
         certutil("-D", "-n", "TDSA:leaf")
         need(certificates() == ["authority"] and keys() == ["(orphan)", "TDSA:authority"], f"{certificates()} {keys()}")
@@ -84,8 +88,8 @@ def main(cluster):
 
     return run_facts([modutil_adds_the_module, keys_are_made_and_requested_and_issued, both_certificates_verify,
                       cmsutil_signs_what_openssl_verifies, a_tls_server_answers_curl, a_wrong_pin_signs_nothing,
-                      certificates_and_keys_are_deleted])
+                      the_private_key_does_not_leave_the_token, certificates_and_keys_are_deleted])
 
 
 if __name__ == "__main__":
-    run_test(main, programs=("modutil", "certutil", "cmsutil", "selfserv", "curl"))
+    run_test(main, programs=("modutil", "certutil", "cmsutil", "pk12util", "selfserv", "curl"))
