@@ -139,16 +139,25 @@ void fake_other_process_adds(const char *key_id, grp_curve curve, const char *la
     fake_changed();
 }
 
-void fake_other_process_deletes(const char *key_id)
+static tdsa_status remove_key(const char *key_id, tdsa_err *err)
 {
     fake_key *k = NULL;
 
     pthread_mutex_lock(&lock);
     k = find(key_id);
-    TDSA_ASSERT(k != NULL);
-    k->used = false;
+    if (k != NULL) {
+        k->used = false;
+    }
     pthread_mutex_unlock(&lock);
     fake_changed();
+    return k != NULL ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no key %s", key_id);
+}
+
+void fake_other_process_deletes(const char *key_id)
+{
+    tdsa_err err;
+
+    TDSA_ASSERT(remove_key(key_id, &err) == TDSA_OK);
 }
 
 /* ---- keystore ---- */
@@ -341,10 +350,7 @@ tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint64_t grac
     (void)grace_ms;
     (void)deadline_ms;
     atomic_fetch_add(&fake.delete_calls, 1);
-    if (st == TDSA_OK) {
-        fake_other_process_deletes(key_id);
-    }
-    return st;
+    return st == TDSA_OK ? remove_key(key_id, err) : st;
 }
 
 tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *out, tdsa_err *err)
@@ -398,6 +404,8 @@ tdsa_status part_engine_list(part_engine *e, const part_key_filter *filter, part
     sorted = calloc(FAKE_KEYS_MAX, sizeof *sorted);
     TDSA_ASSERT(sorted != NULL);
     pthread_mutex_lock(&lock);
+    sorted = calloc(key_places + 1, sizeof *sorted);
+    TDSA_ASSERT(sorted != NULL);
     for (size_t i = 0; i < key_places; i++) {
         if (keys[i].used && (filter->all_states || keys[i].info.state == KS_KEY_ACTIVE)) {
             sorted[n++] = keys[i].info;

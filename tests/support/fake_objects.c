@@ -2,7 +2,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "base/assert.h"
 #include "support/fake_internal.h"
 
 #define FAKE_OBJECTS_MAX 64u
@@ -57,14 +56,17 @@ tdsa_status ks_object_put(ks *s, const ks_object *o, tdsa_err *err)
     pthread_mutex_lock(&lock);
     to = find_object(o->id);
     to = to != NULL ? to : free_object();
-    TDSA_ASSERT(to != NULL && o->len <= sizeof to->bytes);
-    to->used = true;
-    to->row = *o;
-    memcpy(to->bytes, o->bytes, o->len);
-    to->row.bytes = to->bytes;
+    if (to == NULL || o->len > sizeof to->bytes) {
+        st = TDSA_FAIL(err, TDSA_E_LIMIT, "no room for an object of %zu bytes", o->len);
+    } else {
+        to->used = true;
+        to->row = *o;
+        memcpy(to->bytes, o->bytes, o->len);
+        to->row.bytes = to->bytes;
+    }
     pthread_mutex_unlock(&lock);
     fake_changed();
-    return TDSA_OK;
+    return st;
 }
 
 tdsa_status ks_object_each(ks *s, ks_object_fn fn, void *ctx, tdsa_err *err)

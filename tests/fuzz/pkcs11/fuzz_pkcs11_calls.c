@@ -1,281 +1,383 @@
-/* Random sequences of calls, valid and not, over the test doubles. Every answer must be a code that
- * this module documents, and signing must follow its state machine. */
+/* Random sequences of all calls, valid and not, over the test doubles, from one to four threads that share
+ * sessions and objects. Every answer must be a code that the module documents; a thread that is alone also
+ * holds each against a model of the sessions: operations, login, handles. Buffers have the length that is
+ * said, so that the address sanitizer sees what is beyond. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pkcs11-provider/errors.h"
+#include "calls_run.h"
 #include "support/fake_engine.h"
-#include "support/p11_fixture.h"
+#include "support/p11_calls.h"
 
-#define SESSIONS 4u
+#define THREADS_MAX 4u
+#define KEYS_MAX    20u
 
-typedef struct {
-    const uint8_t *data;
-    size_t len, pos;
-    CK_SESSION_HANDLE session[SESSIONS];
-    bool signing[SESSIONS]; /* what the model says */
-    bool initialised;
-    CK_OBJECT_HANDLE object[8];
-    size_t objects;
-} run;
+static world shared;
 
-static void must(bool ok)
+/* ---- sessions ---- */
+
+static void open_session(run *r, size_t i)
 {
-    if (!ok) {
-        abort();
+    const CK_FLAGS flags = CKF_SERIAL_SESSION | ((take(r) & 1) != 0 ? CKF_RW_SESSION : 0);
+    CK_SESSION_HANDLE s = 0;
+    CK_RV rv = r->w->f->C_CloseSession(atomic_load(&r->w->session[i]));
+
+    (void)check_session(r, i, known(rv));
+    model_closed(r, i);
+    rv = known(take(r) < 0x80 ? r->w->f->C_OpenSession(0, flags, NULL, NULL, &s)
+                              : C_OpenSession(0, flags, NULL, NULL, &s));
+    if (rv == CKR_OK) {
+        atomic_store(&r->w->session[i], s);
+        r->session[i] = (session_model){.open = true, .rw = (flags & CKF_RW_SESSION) != 0};
     }
+    must(!r->alone || rv == CKR_OK);
 }
 
-static uint8_t take(run *r)
-{
-    return r->pos < r->len ? r->data[r->pos++] : 0;
-}
-
-static CK_RV known(CK_RV rv)
-{
-    must(strcmp(p11_rv_name(rv), "CKR_?") != 0);
-    return rv;
-}
-
-static CK_OBJECT_HANDLE pick_object(run *r)
+static void log_in(run *r, size_t i, CK_SESSION_HANDLE s)
 {
     const uint8_t b = take(r);
-
-    return r->objects > 0 && b < 0xe0 ? r->object[b % r->objects] : b;
-}
-
-static void remember(run *r, CK_OBJECT_HANDLE h)
-{
-    r->object[r->objects < 8 ? r->objects++ : h % 8] = h;
-}
-
-static CK_MECHANISM pick_mech(run *r)
-{
-    static const CK_MECHANISM_TYPE types[] = {
-        CKM_ECDSA, CKM_ECDSA_SHA256, CKM_ECDSA_SHA512,    CKM_SHA256,
-        CKM_SHA_1, CKM_RSA_PKCS,     CKM_EC_KEY_PAIR_GEN, CKM_ECDSA_SHA1};
-    const uint8_t b = take(r);
-
-    return (CK_MECHANISM){types[b % 8], NULL, b >= 0xf8 ? 4u : 0u};
-}
-
-static void do_attributes(run *r, CK_SESSION_HANDLE s)
-{
-    CK_BYTE buf[4][80];
-    CK_ATTRIBUTE a[4];
-    const CK_ULONG count = take(r) % 5;
-
-    memset(buf, 0, sizeof buf);
-    for (size_t i = 0; i < 4; i++) {
-        const uint8_t b = take(r);
-
-        a[i].type = (CK_ATTRIBUTE_TYPE)take(r) | ((CK_ATTRIBUTE_TYPE)(b & 3) << 8);
-        a[i].pValue = (b & 4) != 0 ? NULL : buf[i];
-        a[i].ulValueLen = (b & 8) != 0 ? sizeof buf[i] : b >> 4;
-    }
-    switch (take(r) % 5) {
-    case 0:
-        (void)known(C_GetAttributeValue(s, pick_object(r), a, count));
-        break;
-    case 1:
-        (void)known(C_SetAttributeValue(s, pick_object(r), a, count));
-        break;
-    case 2:
-        (void)known(C_FindObjectsInit(s, a, count));
-        break;
-    case 3: {
-        CK_MECHANISM mech = pick_mech(r);
-        CK_OBJECT_HANDLE x = 0;
-        CK_OBJECT_HANDLE y = 0;
-
-        if (fake_key_count() < 20 &&
-            known(C_GenerateKeyPair(s, &mech, a, count / 2, a + count / 2, count - count / 2, &x,
-                                    &y)) == CKR_OK) {
-            remember(r, x);
-            remember(r, y);
-        }
-        break;
-    }
-    default: {
-        CK_OBJECT_HANDLE x = 0;
-
-        (void)known(C_CreateObject(s, a, count, &x));
-    }
-    }
-}
-
-static void do_find(run *r, CK_SESSION_HANDLE s)
-{
-    CK_OBJECT_HANDLE out[4];
-    CK_ULONG n = 0;
-    const CK_ULONG max = take(r) % 5;
-
-    if (known(C_FindObjects(s, out, max, &n)) == CKR_OK) {
-        must(n <= max);
-        for (CK_ULONG i = 0; i < n; i++) {
-            remember(r, out[i]);
-        }
-    }
-    if (take(r) < 0x80) { /* or leave the search open */
-        (void)known(C_FindObjectsFinal(s));
-    }
-}
-
-static void do_sign(run *r, size_t i)
-{
-    CK_SESSION_HANDLE s = r->session[i];
-    CK_MECHANISM mech = pick_mech(r);
-    CK_BYTE data[70] = {1};
-    CK_BYTE sig[64];
-    const CK_ULONG len = take(r) % 70;
-    CK_ULONG sig_len = take(r) % 70;
-    const bool was = r->signing[i];
+    const CK_USER_TYPE user = (b & 6) == 0 ? (CK_USER_TYPE)(b >> 3) % 4 : CKU_USER;
+    CK_UTF8CHAR pin[] = FAKE_PIN;
     CK_RV rv = CKR_OK;
 
-    switch (take(r) % 5) {
-    case 0:
-        rv = known(C_SignInit(s, &mech, pick_object(r)));
-        must(!was || rv == CKR_OPERATION_ACTIVE || rv == CKR_SESSION_HANDLE_INVALID ||
-             rv == CKR_CRYPTOKI_NOT_INITIALIZED);
-        r->signing[i] = was || rv == CKR_OK;
-        return;
-    case 1:
-        rv = known(C_SignUpdate(s, data, len));
-        r->signing[i] = was && rv == CKR_OK;
-        break;
-    case 2:
-        rv = known(C_SignFinal(s, sig_len > 66 ? NULL : sig, &sig_len));
-        r->signing[i] = was && (rv == CKR_BUFFER_TOO_SMALL || (rv == CKR_OK && sig_len == 64 &&
-                                                               C_SignUpdate(s, data, 0) == CKR_OK));
-        break;
-    case 3:
-        rv = known(C_Sign(s, data, len, sig, &sig_len));
-        r->signing[i] = was && rv == CKR_BUFFER_TOO_SMALL;
-        break;
-    default:
-        rv = known(C_Sign(s, data, len, NULL, &sig_len)); /* a size query changes nothing */
-        r->signing[i] = was && rv == CKR_OK;
+    pin[0] ^= (b & 1) == 0 ? 0 : 9;
+    rv = known((b & 0x40) != 0 ? r->w->f->C_LoginUser(s, user, pin, 4, NULL, 0)
+                               : r->w->f->C_Login(s, user, pin, 4));
+    if (check_session(r, i, rv) && user == CKU_USER) {
+        must(rv == (r->logged_in            ? CKR_USER_ALREADY_LOGGED_IN
+                    : pin[0] == FAKE_PIN[0] ? CKR_OK
+                                            : CKR_PIN_INCORRECT));
+        r->logged_in = r->logged_in || rv == CKR_OK;
     }
-    must(was || rv != CKR_OK);
 }
 
-static void do_verify_and_digest(run *r, CK_SESSION_HANDLE s)
+static void log_out(run *r, size_t i, CK_SESSION_HANDLE s)
 {
-    CK_MECHANISM mech = pick_mech(r);
-    CK_BYTE data[70] = {2};
-    CK_BYTE out[64];
-    const CK_ULONG len = take(r) % 70;
-    CK_ULONG out_len = take(r) % 70;
+    const CK_RV rv = known(r->w->f->C_Logout(s));
 
-    switch (take(r) % 10) {
+    if (check_session(r, i, rv)) {
+        must(rv == (r->logged_in ? CKR_OK : CKR_USER_NOT_LOGGED_IN));
+        r->logged_in = false;
+    }
+}
+
+static void cancel(run *r, size_t i, CK_SESSION_HANDLE s)
+{
+    const CK_FLAGS flags = take(r) | (CK_FLAGS)take(r) << 8;
+    session_model *m = &r->session[i];
+
+    if (check_session(r, i, known(r->w->f->C_SessionCancel(s, flags)))) {
+        m->sign.active = m->sign.active && (flags & CKF_SIGN) == 0;
+        m->verify.active = m->verify.active && (flags & CKF_VERIFY) == 0;
+        m->digest.active = m->digest.active && (flags & CKF_DIGEST) == 0;
+        m->find.active = m->find.active && (flags & CKF_FIND_OBJECTS) == 0;
+        m->message_sign.active = m->message_sign.active && (flags & CKF_MESSAGE_SIGN) == 0;
+        m->message_verify.active = m->message_verify.active && (flags & CKF_MESSAGE_VERIFY) == 0;
+    }
+}
+
+static void look_at_session(run *r, size_t i, CK_SESSION_HANDLE s)
+{
+    const session_model *m = &r->session[i];
+    CK_SESSION_INFO info = {0};
+    CK_STATE want = m->rw ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
+
+    if (r->logged_in) {
+        want = m->rw ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+    }
+    if (check_session(r, i, known(r->w->f->C_GetSessionInfo(s, &info)))) {
+        must(info.state == want && info.slotID == 0);
+    }
+}
+
+static void close_all(run *r)
+{
+    const CK_SLOT_ID slot = take(r) & 1; /* the other one does not exist */
+
+    must(known(r->w->f->C_CloseAllSessions(slot)) == CKR_OK || slot != 0 || !r->alone);
+    for (size_t j = 0; slot == 0 && j < SESSIONS; j++) {
+        model_closed(r, j);
+    }
+}
+
+static void do_session(run *r, size_t i, CK_SESSION_HANDLE s)
+{
+    switch (take(r) % 11) {
     case 0:
-        (void)known(C_VerifyInit(s, &mech, pick_object(r)));
-        break;
     case 1:
-        (void)known(C_Verify(s, data, len, data, 64));
+        open_session(r, i);
         break;
     case 2:
-        (void)known(C_VerifyUpdate(s, data, len));
+        (void)check_session(r, i, known(r->w->f->C_CloseSession(s)));
+        model_closed(r, i);
         break;
     case 3:
-        (void)known(C_VerifyFinal(s, data, out_len));
-        break;
     case 4:
-        (void)known(C_VerifySignatureInit(s, &mech, pick_object(r), data, 64));
+        log_in(r, i, s);
         break;
     case 5:
-        (void)known(C_VerifySignature(s, data, len));
+        log_out(r, i, s);
         break;
     case 6:
-        (void)known(C_DigestInit(s, &mech));
+        cancel(r, i, s);
         break;
     case 7:
-        (void)known(C_Digest(s, data, len, out, &out_len));
+        look_at_session(r, i, s);
         break;
     case 8:
-        (void)known(C_DigestUpdate(s, data, len));
+        close_all(r);
         break;
-    default:
-        (void)known(C_DigestFinal(s, out, &out_len));
+    case 9: {
+        CK_FLAGS flags = 0;
+
+        (void)check_session(r, i, known(r->w->f->C_GetSessionValidationFlags(s, 1, &flags)));
+        break;
     }
-}
-
-static void forget_sessions(run *r)
-{
-    memset(r->signing, 0, sizeof r->signing);
-}
-
-static void do_session(run *r, size_t i)
-{
-    CK_UTF8CHAR pin[] = FAKE_PIN;
-    CK_FLAGS flags = CKF_SERIAL_SESSION | ((take(r) & 1) != 0 ? CKF_RW_SESSION : 0);
-
-    switch (take(r) % 8) {
-    case 0:
-    case 1:
-        r->signing[i] = false;
-        (void)C_CloseSession(r->session[i]);
-        (void)known(C_OpenSession(0, flags, NULL, NULL, &r->session[i]));
-        break;
-    case 2:
-        (void)known(C_CloseSession(r->session[i]));
-        r->signing[i] = false;
-        break;
-    case 3:
-        (void)known(C_Login(r->session[i], CKU_USER, pin, 4));
-        break;
-    case 4:
-        (void)known(C_Logout(r->session[i]));
-        break;
-    case 5:
-        (void)known(C_SessionCancel(r->session[i], CKF_SIGN));
-        r->signing[i] = false;
-        break;
-    case 6:
-        (void)known(C_CloseAllSessions(0));
-        forget_sessions(r);
-        break;
     default:
         (void)known(C_Finalize(NULL));
-        forget_sessions(r);
         (void)known(C_Initialize(NULL));
-        r->objects = 0;
+        for (size_t j = 0; j < SESSIONS; j++) {
+            model_closed(r, j);
+        }
     }
 }
+
+/* ---- objects ---- */
+
+static void make_objects(run *r, size_t i, CK_SESSION_HANDLE s)
+{
+    CK_OBJECT_HANDLE made[2] = {0, 0};
+    CK_ULONG count = 0;
+    CK_ULONG more = 0;
+    CK_ATTRIBUTE *templ = some_template(r, &count);
+    CK_ATTRIBUTE *second = NULL;
+    CK_RV rv = CKR_OK;
+    const uint8_t what = take(r) % 4;
+
+    if (what == 0) {
+        second = some_template(r, &more);
+        if (fake_key_count() >= KEYS_MAX) {
+            return;
+        }
+        rv = r->w->f->C_GenerateKeyPair(s, some_mechanism(r), templ, count, second, more, &made[0],
+                                        &made[1]);
+    } else if (what == 1) {
+        rv = r->w->f->C_CopyObject(s, some_object(r), templ, count, &made[0]);
+    } else {
+        rv = r->w->f->C_CreateObject(s, templ, count, &made[0]);
+    }
+    (void)check_session(r, i, known(rv));
+    must(rv != CKR_OK || made[0] != 0);
+    must(rv != CKR_OK || what != 0 || !r->alone || r->logged_in);
+    for (size_t j = 0; j < 2 && rv == CKR_OK && made[j] != 0; j++) {
+        remember_object(r, made[j]);
+    }
+}
+
+static void read_attributes(run *r, size_t i, CK_SESSION_HANDLE s)
+{
+    CK_OBJECT_HANDLE o = some_object(r);
+    CK_ULONG count = 0;
+    CK_ATTRIBUTE *templ = some_template(r, &count);
+    CK_BBOOL hidden = CK_FALSE;
+    CK_ATTRIBUTE is_private = {CKA_PRIVATE, &hidden, sizeof hidden};
+    CK_ULONG size = 0;
+    CK_RV rv = known(r->w->f->C_GetAttributeValue(s, o, templ, count));
+
+    (void)check_session(r, i, rv);
+    rv = known(r->w->f->C_GetAttributeValue(s, o, &is_private, 1));
+    must(!r->alone || rv != CKR_OK || hidden == CK_FALSE || r->logged_in);
+    (void)check_session(r, i, known(r->w->f->C_GetObjectSize(s, o, &size)));
+}
+
+static void find(run *r, size_t i, CK_SESSION_HANDLE s)
+{
+    const uint8_t what = take(r) % 4;
+    const CK_ULONG max = take(r) % 5;
+    CK_OBJECT_HANDLE *out = (CK_OBJECT_HANDLE *)(void *)room(r, max * sizeof *out);
+    op_model *m = &r->session[i].find;
+    CK_ULONG count = 0;
+    CK_RV rv = CKR_OK;
+
+    if (what < 2) {
+        CK_ATTRIBUTE *templ = some_template(r, &count);
+
+        rv = known(r->w->f->C_FindObjectsInit(s, templ, count));
+        if (check_session(r, i, rv)) {
+            check_init(m, rv, false);
+        }
+    } else if (what == 2) {
+        rv = known(r->w->f->C_FindObjects(s, out, max, &count));
+        if (check_session(r, i, rv)) {
+            must(rv == (m->active ? CKR_OK : CKR_OPERATION_NOT_INITIALIZED));
+        }
+        must(rv != CKR_OK || count <= max);
+        for (CK_ULONG j = 0; rv == CKR_OK && j < count; j++) {
+            remember_object(r, out[j]);
+        }
+    } else {
+        rv = known(r->w->f->C_FindObjectsFinal(s));
+        if (check_session(r, i, rv)) {
+            check_end(m, rv, true, false);
+        }
+    }
+}
+
+static void do_object(run *r, size_t i, CK_SESSION_HANDLE s)
+{
+    const uint8_t what = take(r) % 8;
+    CK_ULONG count = 0;
+    CK_ATTRIBUTE *templ = NULL;
+
+    if (what < 3) {
+        make_objects(r, i, s);
+    } else if (what == 3) {
+        (void)check_session(r, i, known(r->w->f->C_DestroyObject(s, some_object(r))));
+    } else if (what == 4) {
+        read_attributes(r, i, s);
+    } else if (what == 5) {
+        templ = some_template(r, &count);
+        (void)check_session(r, i,
+                            known(r->w->f->C_SetAttributeValue(s, some_object(r), templ, count)));
+    } else {
+        find(r, i, s);
+    }
+}
+
+/* ---- the module and its slot ---- */
+
+static void do_general(run *r, CK_SESSION_HANDLE s)
+{
+    const uint8_t b = take(r);
+    const CK_SLOT_ID slot = (b & 0x70) == 0 ? b >> 7 : 0;
+    CK_ULONG count = take(r) % 20;
+    CK_MECHANISM_TYPE *mechs = (CK_MECHANISM_TYPE *)(void *)room(r, count * sizeof *mechs);
+    CK_INFO info;
+    CK_SLOT_INFO slot_info;
+    CK_TOKEN_INFO token;
+    CK_MECHANISM_INFO mech;
+
+    switch (b % 8) {
+    case 0:
+        (void)known(r->w->f->C_GetInfo(&info));
+        (void)known(C_GetInfo(&info));
+        break;
+    case 1:
+        (void)known(r->w->f->C_GetSlotList(b >> 7, mechs, &count)); /* ids are as long */
+        break;
+    case 2:
+        (void)known(r->w->f->C_GetSlotInfo(slot, &slot_info));
+        (void)known(r->w->f->C_GetTokenInfo(slot, &token));
+        break;
+    case 3:
+        (void)known(r->w->f->C_GetMechanismList(slot, mechs, &count));
+        break;
+    case 4:
+        (void)known(r->w->f->C_GetMechanismInfo(slot, CKM_EC_KEY_PAIR_GEN + count - 4, &mech));
+        break;
+    case 5:
+        (void)known(r->w->f->C_GenerateRandom(s, room(r, count), count));
+        (void)known(r->w->f->C_SeedRandom(s, room(r, count), count));
+        break;
+    case 6:
+        (void)known(r->w->f->C_WaitForSlotEvent(b >> 7, NULL, NULL));
+        break;
+    default:
+        call_absent(r, s);
+    }
+}
+
+static void do_other_process(run *r)
+{
+    const char name[8] = {'k', (char)('a' + take(r) % 4), 0};
+    static const grp_curve curves[] = {GRP_P256, GRP_ED25519, GRP_SECP256K1, GRP_P256};
+
+    if (!r->alone) {
+        return; /* it would need a lock over looking and doing */
+    }
+    if (fake_has_key(name)) {
+        fake_other_process_deletes(name);
+    } else if (fake_key_count() < KEYS_MAX) {
+        fake_other_process_adds(name, curves[name[1] - 'a'], name);
+    }
+}
+
+/* ---- runs ---- */
 
 static void step(run *r)
 {
     const uint8_t op = take(r);
     const size_t i = op % SESSIONS;
+    const CK_SESSION_HANDLE s = atomic_load(&r->w->session[i]);
 
-    switch ((op / SESSIONS) % 8) {
+    switch ((op / SESSIONS) % 11) {
     case 0:
-        do_session(r, i);
+        do_session(r, i, s);
         break;
     case 1:
-        do_attributes(r, r->session[i]);
-        break;
     case 2:
-        do_find(r, r->session[i]);
-        break;
     case 3:
-    case 4:
-        do_sign(r, i);
+        do_object(r, i, s);
         break;
+    case 4:
     case 5:
-        do_verify_and_digest(r, r->session[i]);
+        call_sign(r, i, s);
         break;
     case 6:
-        (void)known(C_DestroyObject(r->session[i], pick_object(r)));
+        call_verify(r, i, s);
+        break;
+    case 7:
+        call_verify_signature(r, i, s);
+        break;
+    case 8:
+        call_digest(r, i, s);
+        break;
+    case 9:
+        call_message(r, i, s);
         break;
     default:
-        if (fake_key_count() < 20) {
-            char name[8] = {'k', (char)('a' + take(r) % 26), (char)('a' + take(r) % 26), 0};
-
-            if (!fake_has_key(name)) {
-                fake_other_process_adds(name, GRP_P256, name);
-            }
+        if (take(r) < 0xc0) {
+            do_general(r, s);
+        } else {
+            do_other_process(r);
         }
+    }
+    forget_buffers(r);
+}
+
+static void *all_steps(void *arg)
+{
+    run *r = arg;
+
+    while (r->pos < r->len) {
+        step(r);
+    }
+    return NULL;
+}
+
+/* Begin in the middle of things: sessions, a login, a key pair. */
+static void prepare(void)
+{
+    static unsigned runs;
+    CK_OBJECT_HANDLE key[2];
+    CK_SESSION_HANDLE s = 0;
+
+    fake_reset();
+    if (runs++ % 64 == 0) { /* starting costs most; handles of dead keys pile up */
+        (void)C_Finalize(NULL);
+    }
+    (void)C_Initialize(NULL); /* a run may end without it */
+    must(C_CloseAllSessions(0) == CKR_OK);
+    for (size_t i = 0; i < SESSIONS; i++) {
+        must(shared.f->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s) ==
+             CKR_OK);
+        atomic_store(&shared.session[i], s);
+    }
+    must(p11_login(s, FAKE_PIN) == CKR_OK);
+    p11_make_pair(s, "a", &key[0], &key[1]);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        atomic_store(&shared.object[i], key[i % 2]);
     }
 }
 
@@ -284,32 +386,46 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    static p11_test_cert cert;
+    size_t len = 0;
+
     (void)argc;
     (void)argv;
+    shared.f = p11_table_v3();
+    p11_make_cert(&cert, key, "fuzz");
+    must(cert.len <= sizeof shared.cert);
+    memcpy(shared.cert, cert.der, cert.len);
+    shared.cert_len = cert.len;
+    memcpy(shared.point, (const CK_BYTE[]){4, 65}, 2);
+    must(EVP_PKEY_get_octet_string_param(key, "pub", shared.point + 2, 65, &len) == 1);
+    EVP_PKEY_free(key);
     p11_write_config("");
     return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static unsigned runs;
-    run r = {.data = data, .len = size};
+    static run part[THREADS_MAX];
+    pthread_t thread[THREADS_MAX];
+    const size_t threads = size > 0 ? data[0] % THREADS_MAX + 1 : 1;
+    const size_t each = size > 0 ? (size - 1) / threads : 0;
 
-    fake_reset();
-    if (runs++ % 64 == 0) { /* starting costs most; handles of dead keys pile up */
-        (void)C_Finalize(NULL);
-        must(C_Initialize(NULL) == CKR_OK);
+    prepare();
+    for (size_t i = 0; i < threads; i++) {
+        part[i] = (run){.w = &shared, .data = data + 1 + i * each, .len = each};
+        part[i].alone = threads == 1;
+        part[i].logged_in = true;
+        for (size_t j = 0; j < SESSIONS; j++) {
+            part[i].session[j] = (session_model){.open = true, .rw = true};
+        }
     }
-    must(C_CloseAllSessions(0) == CKR_OK);
-    for (size_t i = 0; i < SESSIONS; i++) { /* begin in the middle of things */
-        must(C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &r.session[i]) ==
-             CKR_OK);
+    for (size_t i = 1; i < threads; i++) {
+        must(pthread_create(&thread[i], NULL, all_steps, &part[i]) == 0);
     }
-    must(p11_login(r.session[0], FAKE_PIN) == CKR_OK);
-    p11_make_pair(r.session[0], "a", &r.object[0], &r.object[1]);
-    r.objects = 2;
-    while (r.pos < r.len) {
-        step(&r);
+    (void)all_steps(&part[0]);
+    for (size_t i = 1; i < threads; i++) {
+        must(pthread_join(thread[i], NULL) == 0);
     }
     return 0;
 }
