@@ -502,13 +502,7 @@ static void go_on(part *p, const part_exchange *x)
 /* Of the first try: the last may only have been short of time. */
 static void keep_reason(part_exchange *x, const char *why)
 {
-    if (x->why != NULL) {
-        return;
-    }
-    x->why = calloc(1, strlen(why) + 1);
-    if (x->why != NULL) { /* without memory the last reason has to do */
-        memcpy(x->why, why, strlen(why));
-    }
+    x->why = x->why != NULL ? x->why : strdup(why); /* without memory the last one has to do */
 }
 
 void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long http_code,
