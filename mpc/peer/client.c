@@ -364,11 +364,13 @@ static void wait_for_sockets(peer_client *c, const peer_run *run, uint32_t left_
 static void start(peer_client *c, const peer_run *run, peer_request *r, uint64_t deadline_ms)
 {
     const uint64_t own_ms = peer_now_ms() + r->timeout_ms;
+    const uint64_t ends_ms = r->timeout_ms == 0 || own_ms > deadline_ms ? deadline_ms : own_ms;
     tdsa_err err;
 
     r->done = false;
-    if (begin(c, r, r->timeout_ms == 0 || own_ms > deadline_ms ? deadline_ms : own_ms, &err) !=
-        TDSA_OK) {
+    if (peer_left_ms(ends_ms) == 0) { /* which says nothing of the peer */
+        peer_request_end(r, run, TDSA_E_TIMEOUT, "no time to ask");
+    } else if (begin(c, r, ends_ms, &err) != TDSA_OK) {
         peer_request_end(r, run, err.status, err.text);
     }
 }
@@ -415,5 +417,5 @@ void peer_client_run(peer_client *c, const peer_run *run)
             wait_for_sockets(c, run, peer_left_ms(deadline_ms));
         }
     }
-    give_up(c, run, late && run->timeout_ms > 0); /* no time at all says nothing of the peer */
+    give_up(c, run, late);
 }

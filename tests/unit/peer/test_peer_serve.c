@@ -154,7 +154,7 @@ static void each_request_has_its_own_time(void **state)
 
     (void)state;
     r->first = request(r->silent, "first", 5);
-    r->first.timeout_ms = 50;
+    r->first.timeout_ms = 500;
     add(r, r->echo, 30000);
     run(r, 60000); /* ends without that of the run */
     assert_int_equal(r->done_count, 2);
