@@ -69,9 +69,9 @@ def fill(database, keys):
     db.executemany("INSERT INTO key (key_id, epoch, state, label, created_ms, presignature_limit, public_part, attrs, sealed) "
                    "VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)",
                    ((f"copy{n}", epoch, state, f"label{n}", created, limit, public, sealed) for n in range(keys)))
-    db.execute("UPDATE counter SET value = value + 1 WHERE name = 'key-changes'")
-    db.execute("INSERT INTO key_change SELECT key_id, (SELECT value FROM counter WHERE name = 'key-changes') FROM key "
-               "WHERE key_id LIKE 'copy%'")
+    before = db.execute("SELECT value FROM counter WHERE name = 'key-changes'").fetchone()[0]
+    db.executemany("INSERT INTO key_change (key_id, number) VALUES (?, ?)", ((f"copy{n}", before + 1 + n) for n in range(keys)))
+    db.execute("UPDATE counter SET value = ? WHERE name = 'key-changes'", (before + keys,))
     db.commit()
     db.close()
 
