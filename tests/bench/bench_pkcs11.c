@@ -4,7 +4,7 @@
  * usage: bench_pkcs11 MODULE TOKEN PIN p256|secp256k1 PREFIX SIGNATURES SECONDS KEYGENS
  *   PREFIX      of the printed names, such as "sign.pkcs11.p256."
  *   SIGNATURES  one after the other, for p50 and p99
- *   SECONDS     how long 8 threads sign
+ *   SECONDS     how long 8 threads sign, each one signature after the other
  *   KEYGENS     key generations for the p50; the last key is the one that signs
  */
 #include <pthread.h>
@@ -23,6 +23,7 @@ typedef struct {
     const p11 *p;
     double until_us;
     unsigned long signatures;
+    double *sample; /* SAMPLES_MAX / THREADS; what is beyond is counted and not kept */
     CK_RV failed;
 } worker;
 
@@ -91,25 +92,52 @@ static void *work(void *argument)
         return NULL;
     }
     while (w->failed == CKR_OK && bench_now_us() < w->until_us) {
+        const double from = bench_now_us();
+
         w->failed = sign_once(w->p, session, w->signatures);
+        if (w->failed == CKR_OK && w->signatures < SAMPLES_MAX / THREADS) {
+            w->sample[w->signatures] = bench_now_us() - from;
+        }
         w->signatures += w->failed == CKR_OK;
     }
     (void)w->p->f->C_CloseSession(session);
     return NULL;
 }
 
+/* How long the calls of all threads took. */
+static void print_samples(const char *prefix, double *all, const worker workers[THREADS])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < THREADS; i++) {
+        const size_t most = SAMPLES_MAX / THREADS;
+        const size_t own = workers[i].signatures < most ? workers[i].signatures : most;
+
+        memmove(all + count, workers[i].sample, own * sizeof *all);
+        count += own;
+    }
+    bench_print(prefix, "8threads.p50_us", bench_percentile(all, count, 50));
+    bench_print(prefix, "8threads.p99_us", bench_percentile(all, count, 99));
+}
+
 static bool measure_threads(const p11 *p, const char *prefix, double seconds, size_t before)
 {
     pthread_t thread[THREADS];
     worker workers[THREADS];
+    double *samples = calloc(SAMPLES_MAX, sizeof *samples);
     unsigned long total = 0;
     const double from = bench_now_us();
     const double cpu = bench_cpu_us();
     bool ok = true;
     size_t i = 0;
 
+    if (samples == NULL) {
+        return false;
+    }
     for (i = 0; i < THREADS; i++) {
-        workers[i] = (worker){.p = p, .until_us = from + seconds * 1e6};
+        workers[i] = (worker){.p = p,
+                              .until_us = from + seconds * 1e6,
+                              .sample = samples + i * (SAMPLES_MAX / THREADS)};
         if (pthread_create(&thread[i], NULL, work, &workers[i]) != 0) {
             (void)fprintf(stderr, "no thread\n");
             exit(1);
@@ -124,6 +152,10 @@ static bool measure_threads(const p11 *p, const char *prefix, double seconds, si
     bench_print(prefix, "8threads.cpu_us",
                 (bench_cpu_us() - cpu) / (double)(total > 0 ? total : 1));
     bench_print(prefix, "8threads.per_second", (double)total / ((bench_now_us() - from) / 1e6));
+    if (ok && total > 0) {
+        print_samples(prefix, samples, workers);
+    }
+    free(samples);
     return ok;
 }
 
