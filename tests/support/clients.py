@@ -128,6 +128,13 @@ class Engine:
     def generate(self, label, key_id, curve="prime256v1"):
         self.cluster.tool_ok("--keypairgen", "--key-type", f"EC:{curve}", "--label", label, "--id", key_id)
 
+    def store(self, label, key_id):
+        """The certificate that self_signed made becomes an object of the token, under the names of its key."""
+        der = self.home / f"{label}.der"
+        self.plain("x509", "-in", self.home / f"{label}.pem", "-outform", "DER", "-out", der)
+        self.cluster.tool_ok("--write-object", der, "--type", "cert", "--id", key_id, "--label", label)
+        return f"pkcs11:token=TDSA;object={label};type=cert"
+
     def self_signed(self, label, *extensions):
         """A certificate of the key by the key, for the host localhost; gives its file."""
         cert = self.home / f"{label}.pem"

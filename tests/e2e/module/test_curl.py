@@ -12,7 +12,7 @@ def main(cluster):
     home = cluster.home
     engine = Engine(cluster)
     for label, key_id, curve in (("web", "01", "prime256v1"), ("me", "02", "prime256v1"), ("tall", "03", "secp384r1"),
-                                 ("coin", "04", "secp256k1")):
+                                 ("coin", "04", "secp256k1"), ("odd", "05", "edwards25519")):
         engine.generate(label, key_id, curve)
     web, me, tall = (engine.self_signed(label) for label in ("web", "me", "tall"))
     trusted = home / "trusted.pem"
@@ -42,6 +42,9 @@ def main(cluster):
     def a_key_s_uri_loads_the_engine_by_itself():
         shown("me", "--cert", me, "--key", engine.uri("me"))
 
+    def the_certificate_is_found_in_the_token_as_well():
+        shown("tall", "--cert", engine.store("tall", "03"), "--key", engine.uri("tall"))
+
     def nobody_gets_in_without_a_certificate():
         done = get()
         need(done.returncode != 0 and "alert" in done.stderr, f"{done.returncode} {done.stdout}{done.stderr}")
@@ -54,8 +57,8 @@ def main(cluster):
                   "-verify_return_error", "-CAfile", trusted], lambda: listens(port), home / "s_server.log", env=engine.env,
                  cwd=home):
         return run_facts([a_server_whose_key_is_in_the_token_sees_the_client_s_certificate, a_key_on_p_384_does_as_well,
-                          a_key_s_uri_loads_the_engine_by_itself, nobody_gets_in_without_a_certificate,
-                          nobody_gets_in_with_another_key])
+                          a_key_s_uri_loads_the_engine_by_itself, the_certificate_is_found_in_the_token_as_well,
+                          nobody_gets_in_without_a_certificate, nobody_gets_in_with_another_key])
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ def main(cluster):
     engine = Engine(cluster)
     engine.generate("web", "07")
     engine.generate("coin", "08", "secp256k1")
+    engine.generate("odd", "09", "edwards25519")
     cert = engine.self_signed("web")
     (home / "nginx.conf").write_text(CONF.format(home=home, port=port, key=engine.uri("web"), workers=WORKERS,
                                                  user="user root;" if os.getuid() == 0 else ""))

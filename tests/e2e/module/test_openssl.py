@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 from clients import Engine, listens, run_test, serving  # noqa: E402
 from cluster import free_port, need, run_facts  # noqa: E402
 
-# secp256k1 is in the token during all of it: libp11 lists every key whatever the URI names
+# secp256k1 and Ed25519 are in the token during all of it: libp11 lists every key whatever the URI names
 KEYS = {"ca": ("07", "prime256v1"), "tall": ("08", "secp384r1"), "taller": ("09", "secp521r1"), "coin": ("0a", "secp256k1")}
 DIGEST = {"ca": "-sha256", "tall": "-sha384", "taller": "-sha512", "coin": "-sha256"}
 AUTHORITY = """[ca]
@@ -38,6 +38,7 @@ def main(cluster):
                engine.uri("ca"), "-cert", ca]
 
     def a_key_of_every_curve_certifies_itself():
+        engine.generate("odd", "0e", "edwards25519")
         for label, (key_id, curve) in KEYS.items():
             engine.generate(label, key_id, curve)
         for label in KEYS:
@@ -52,6 +53,12 @@ def main(cluster):
             plain("x509", "-in", home / f"{label}.pem", "-noout", "-pubkey", "-out", home / "pub.pem")
             need("Verified OK" in plain("dgst", DIGEST[label], "-verify", home / "pub.pem", "-signature",
                                         home / "file.sig", home / "file"), f"{label}: not verified")
+
+    def a_key_that_libp11_does_not_understand_is_not_there_for_it():
+        done = cluster.run("openssl", "pkey", "-engine", "pkcs11", "-inform", "engine", "-in", engine.uri("odd"), "-pubout",
+                           env=engine.env)
+        need(done.returncode == 1 and "object not found" in done.stderr, f"{done.returncode} {done.stdout}{done.stderr}")
+        need(cluster.tool_ok("-O").count("label:      odd") == 2, "others do not see it either")
 
     def a_request_verifies_and_is_signed_by_x509():
         openssl("req", "-new", *engine.key("tall"), "-subj", "/CN=request", "-out", home / "request.pem")
@@ -142,6 +149,7 @@ def main(cluster):
         need(said.count("hello") == 4 and said.count("Client certificate") == 4, said)
 
     return run_facts([a_key_of_every_curve_certifies_itself, a_file_signed_by_dgst_verifies_on_every_curve,
+                      a_key_that_libp11_does_not_understand_is_not_there_for_it,
                       a_request_verifies_and_is_signed_by_x509, an_authority_issues_revokes_and_lists,
                       a_responder_says_which_certificate_is_good, a_signed_message_verifies_and_a_changed_one_does_not,
                       a_server_speaks_tls_1_2_and_1_3_on_both_curves, a_client_shows_its_certificate_in_tls_1_2_and_1_3])

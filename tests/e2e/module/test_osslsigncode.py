@@ -55,18 +55,17 @@ def main(cluster):
         done = verify("code", home / "changed.exe")
         need(done.returncode != 0 and "Signature verification: ok" not in done.stdout, done.stdout)
 
-    def a_key_of_the_token_signs_a_second_time_around_the_first():
-        cert = home / "tall.pem"
+    def a_key_and_a_certificate_of_the_token_sign_a_second_time():
         done = cluster.run("osslsigncode", "sign", "-nest", "-pkcs11module", cluster.module, "-pass", cluster.pin, "-key",
-                           engine.uri("tall"), "-certs", cert, "-h", "sha384", "-in", signed("code"), "-out", home / "both.exe")
+                           engine.uri("tall"), "-pkcs11cert", engine.store("tall", "02"), "-h", "sha384", "-in", signed("code"), "-out", home / "both.exe")
         need(done.returncode == 0, f"{done.returncode} {done.stdout}{done.stderr}")
         both = home / "both.pem"
-        both.write_text((home / "code.pem").read_text() + cert.read_text())
+        both.write_text((home / "code.pem").read_text() + (home / "tall.pem").read_text())
         done = verify("both", home / "both.exe")
         need(done.returncode == 0 and "Number of verified signatures: 2" in done.stdout, f"{done.stdout}{done.stderr}")
 
     return run_facts([a_program_signed_with_a_key_of_each_curve_verifies, a_changed_program_does_not_verify,
-                      a_key_of_the_token_signs_a_second_time_around_the_first])
+                      a_key_and_a_certificate_of_the_token_sign_a_second_time])
 
 
 if __name__ == "__main__":

@@ -53,14 +53,16 @@ def echo():
 def main(cluster):
     home = cluster.home
     engine = Engine(cluster)
-    for label, key_id, curve in (("front", "01", "prime256v1"), ("back", "02", "secp384r1"), ("coin", "03", "secp256k1")):
+    for label, key_id, curve in (("front", "01", "prime256v1"), ("back", "02", "secp384r1"), ("coin", "03", "secp256k1"),
+                                 ("odd", "04", "edwards25519")):
         engine.generate(label, key_id, curve)
     certs = {label: engine.self_signed(label) for label in ("front", "back")}
+    at_back = engine.store("back", "02")
     inner, outer = free_port(), free_port()
 
-    def tunnel(label, trusts, port, more):
+    def tunnel(label, cert, trusts, port, more):
         conf = home / f"{label}.conf"
-        conf.write_text(SERVICE.format(key=engine.uri(label), cert=certs[label], trusted=certs[trusts], more=more))
+        conf.write_text(SERVICE.format(key=engine.uri(label), cert=cert, trusted=certs[trusts], more=more))
         return serving(["stunnel", conf], lambda: listens(port), home / f"{label}.log", env=engine.env, cwd=home)
 
     def say(text):
@@ -124,8 +126,8 @@ def main(cluster):
             wait_for(lambda: not os.path.exists(f"/proc/{number}"), 30, "the daemon to end")
 
     with echo() as port, \
-            tunnel("front", "back", inner, f"accept = 127.0.0.1:{inner}\nconnect = 127.0.0.1:{port}") as server, \
-            tunnel("back", "front", outer, f"client = yes\naccept = 127.0.0.1:{outer}\nconnect = 127.0.0.1:{inner}") as client:
+            tunnel("front", certs["front"], "back", inner, f"accept = 127.0.0.1:{inner}\nconnect = 127.0.0.1:{port}") as server, \
+            tunnel("back", at_back, "front", outer, f"client = yes\naccept = 127.0.0.1:{outer}\nconnect = 127.0.0.1:{inner}") as client:
         return run_facts([both_ends_prove_themselves_with_keys_of_the_token, a_client_without_a_certificate_is_refused,
                           several_connections_at_once_are_served, a_new_configuration_finds_the_key_again, both_end_cleanly,
                           a_daemon_signs_with_the_little_stack_of_its_threads])
