@@ -89,6 +89,8 @@ def interfaces_slots_and_mechanisms_are_listed():
     for name in ("ECDSA", *(f"ECDSA-SHA{bits}" for bits in DIGESTS)):
         if "sign, verify" not in mechanisms.get(name, ""):
             raise AssertionError(f"{name}: {mechanisms}")
+    if "sign, verify" not in mechanisms.get("EDDSA", ""):
+        raise AssertionError(mechanisms)
     for name in ("SHA-1", "SHA224", "SHA256", "SHA384", "SHA512"):
         if "digest" not in mechanisms.get(name, ""):
             raise AssertionError(f"{name}: {mechanisms}")
@@ -132,6 +134,26 @@ def public_key(key_id):
 def der(tag, value):
     """Short enough for one or two bytes of length."""
     return bytes([tag]) + (bytes([len(value)]) if len(value) < 128 else bytes([0x81, len(value)])) + value
+
+
+def ed25519_signs_and_verifies():
+    """Without --read-object: 0.23 expects the point as a DER OCTET STRING, PKCS #11 3.0 has it raw (edwardsPoint: der)."""
+    key = ("--id", "1e", "--mechanism", "EDDSA", "-i", work("digest"))
+    need(tool("--keypairgen", "--key-type", "EC:edwards25519", "--id", "1e", "--label", "odd"), "EC_EDWARDS")
+    need(tool("--sign", *key, "-o", work("eddsa")))
+    need(tool("--verify", *key, "--signature-file", work("eddsa")), "Signature is valid")
+    point = bytes.fromhex(re.search(r"EC_POINT: +([0-9a-f]{64})\n", tool("-O", "--type", "pubkey", "--id", "1e").stdout).group(1))
+    work("odd.der").write_bytes(der(0x30, der(0x30, bytes.fromhex("06032b6570")) + der(0x03, b"\0" + point)))
+    need(run("openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER", "-inkey", work("odd.der"), "-in",
+             work("digest"), "-sigfile", work("eddsa")), "Signature Verified Successfully")
+
+
+def a_key_that_asks_each_time_signs():
+    need(tool("--keypairgen", "--key-type", "EC:prime256v1", "--id", "1f", "--label", "careful", "--always-auth"),
+         "always authenticate")
+    need(tool("--sign", "--mechanism", "ECDSA-SHA256", "--id", "1f", "-i", work("message"), "-o", work("rs")))
+    need(tool("--verify", "--mechanism", "ECDSA-SHA256", "--id", "1f", "-i", work("message"), "--signature-file", work("rs")),
+         "Signature is valid")
 
 
 def a_changed_signature_is_refused():
@@ -183,6 +205,43 @@ def digests_and_random_numbers_come():
             raise AssertionError(work("random").read_bytes())
 
 
+def made_elsewhere():
+    """A key and a certificate that the token has nothing to do with."""
+    need(run("openssl", "req", "-new", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+             work("other.key"), "-subj", "/CN=other", "-days", "2", "-outform", "DER", "-out", work("other.der")))
+    need(run("openssl", "pkey", "-in", work("other.key"), "-pubout", "-outform", "DER", "-out", work("other.pub")))
+
+
+def what_is_written_is_read_back():
+    made_elsewhere()
+    work("note").write_text("not a secret\n")
+    names = ("--id", "30", "--label", "other")
+    for kind, source, more in (("cert", "other.der", names), ("pubkey", "other.pub", names),
+                               ("data", "note", ("--label", "note", "--application-label", "tests"))):
+        need(tool("--write-object", work(source), "--type", kind, *more))
+        need(tool("--read-object", "--type", kind, *more, "-o", work("back")))
+        if work("back").read_bytes() != work(source).read_bytes():
+            raise AssertionError(f"{kind}: something else is read")
+    need(tool("-O", "--type", "cert"), "subject:    DN: CN=other", "label:      other")
+    need(tool("-O", "--type", "data"), "label:          'note'", "application:    'tests'")
+
+
+def the_token_verifies_with_a_foreign_key():
+    need(run("openssl", "dgst", "-sha256", "-sign", work("other.key"), "-out", work("foreign"), work("message")))
+    form = ("--mechanism", "ECDSA-SHA256", "--id", "30", "--signature-format", "openssl", "--signature-file", work("foreign"))
+    need(tool("--verify", *form, "-i", work("message")), "Signature is valid")
+    if "Invalid signature" not in tool("--verify", *form, "-i", work("note")).stdout:
+        raise AssertionError("it verifies anything")
+
+
+def what_was_written_is_deleted():
+    for kind, more in (("cert", ("--id", "30")), ("pubkey", ("--id", "30")), ("data", ("--label", "note"))):
+        need(tool("--delete-object", "--type", kind, *more))
+        done = tool("--delete-object", "--type", kind, *more)
+        if done.returncode == 0 or "object not found" not in done.stdout:
+            raise AssertionError(f"{kind}: {done.stdout}")
+
+
 def objects_go_one_kind_at_a_time():
     need(tool("--delete-object", "--type", "pubkey", "--id", "23"))
     done = tool("-O")
@@ -229,9 +288,11 @@ def a_wrong_pin_is_told():
 FACTS = [the_general_suite_finds_no_errors, the_suite_for_curves_passes, a_child_may_initialise,
          nothing_is_left_behind, ids_and_labels_may_be_anything, public_halves_are_listed_before_login,
          interfaces_slots_and_mechanisms_are_listed, every_mechanism_signs_and_verifies,
-         a_changed_signature_is_refused, a_key_keeps_to_the_mechanisms_it_was_made_for,
+         ed25519_signs_and_verifies, a_key_that_asks_each_time_signs, a_changed_signature_is_refused,
+         a_key_keeps_to_the_mechanisms_it_was_made_for,
          an_id_set_on_one_half_is_the_pair_s, a_public_key_that_is_written_names_its_pair,
-         digests_and_random_numbers_come, objects_go_one_kind_at_a_time, the_engine_ends_cleanly,
+         digests_and_random_numbers_come, what_is_written_is_read_back, the_token_verifies_with_a_foreign_key,
+         what_was_written_is_deleted, objects_go_one_kind_at_a_time, the_engine_ends_cleanly,
          an_engine_that_an_application_has_loaded_does_not_become_its_default, a_wrong_pin_is_told]
 
 if __name__ == "__main__":
