@@ -88,6 +88,18 @@ def main(cluster):
         out = openssl("storeutl", "-text", f"pkcs11:token=TDSA?pin-value={cluster.pin}")
         need(out.count("PKCS11 EC Private Key") == len(CURVES), out)
 
+    def an_ed25519_key_signs_and_a_certificate_of_the_token_is_read():
+        cluster.tool_ok("--keypairgen", "--key-type", "EC:edwards25519", "--label", "odd", "--id", "04")
+        (home / "short").write_bytes(b"signed as it is")
+        openssl("pkeyutl", "-sign", "-rawin", "-inkey", uri("odd"), "-in", home / "short", "-out", home / "short.sig")
+        openssl("pkey", "-in", uri("odd"), "-pubout", "-out", home / "odd.pub")
+        plain("pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", home / "odd.pub", "-in", home / "short", "-sigfile",
+              home / "short.sig")
+        plain("x509", "-in", cert("one"), "-outform", "DER", "-out", home / "one.der")
+        cluster.tool_ok("--write-object", home / "one.der", "--type", "cert", "--id", "01", "--label", "one")
+        out = openssl("x509", "-in", "pkcs11:token=TDSA;object=one;type=cert", "-noout", "-subject")
+        need("CN=one" in out.replace(" ", ""), out)
+
     def both_ends_of_tls_1_2_and_1_3_have_keys_of_the_token():
         port = free_port()
         log = home / "s_server.log"
@@ -102,6 +114,7 @@ def main(cluster):
             need(code == 0, f"s_server ended with {code}: {log.read_text(errors='replace')}")
 
     return run_facts([keys_of_each_curve_certify_themselves, files_and_messages_are_signed, the_store_lists_the_keys,
+                      an_ed25519_key_signs_and_a_certificate_of_the_token_is_read,
                       both_ends_of_tls_1_2_and_1_3_have_keys_of_the_token])
 
 

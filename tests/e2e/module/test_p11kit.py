@@ -85,9 +85,21 @@ def main(cluster):
                          "pkcs11:token=TDSA;object=one;type=private")
         need(out.count("... ok") == 3, out)
 
+    def a_certificate_is_written_through_the_proxy_and_found_by_gnutls():
+        must("openssl", "req", "-new", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+             home / "other.key", "-subj", "/CN=other", "-outform", "DER", "-out", home / "other.der", env=dict(os.environ))
+        tool(PROXY, "--write-object", home / "other.der", "--type", "cert", "--id", "05", "--label", "other", run=registered)
+        out = registered("p11tool", "--list-all-certs", "pkcs11:token=TDSA")
+        need("Label: other" in out, out)
+
+    def an_ed25519_key_disturbs_nobody():
+        tool(PROXY, "--keypairgen", "--key-type", "EC:edwards25519", "--label", "odd", "--id", "06", run=registered)
+        out = registered("env", f"GNUTLS_PIN={cluster.pin}", "p11tool", "--login", "--list-all", "pkcs11:token=TDSA")
+        need(out.count("Label: odd") == 2 and out.count("Label: one") == 2, out)
+
     def a_client_of_the_server_lists_signs_makes_and_deletes():
         out = tool(CLIENT, "-O", env=remote)
-        need(out.count("label:      one") == 2, out)
+        need(out.count("label:      one") == 2 and out.count("label:      other") == 1, out)
         tool(CLIENT, "--sign", "--mechanism", "ECDSA", "--id", "01", "--signature-format", "openssl", "-i", digest,
              "-o", home / "remote.sig", env=remote)
         verifies(home / "remote.sig")
@@ -110,7 +122,8 @@ def main(cluster):
 
     failed = run_facts([the_installed_files_name_the_installed_module, p11_kit_lists_the_token_beside_that_of_softhsm,
                         a_key_is_made_and_signs_through_the_proxy, a_child_may_initialise_the_proxy,
-                        gnutls_finds_and_uses_the_key_by_its_uri_alone])
+                        gnutls_finds_and_uses_the_key_by_its_uri_alone,
+                        a_certificate_is_written_through_the_proxy_and_found_by_gnutls, an_ed25519_key_disturbs_nobody])
     with serving(["p11-kit", "server", "-f", "-n", socket, "--provider", cluster.module, "pkcs11:token=TDSA"],
                  socket.is_socket, home / "server.log", env=cluster.module_env()):
         failed += run_facts([a_client_of_the_server_lists_signs_makes_and_deletes,
