@@ -306,6 +306,8 @@ class Facts(Program):
         signature = self.session.sign(private, bytes(32), mechanism)
         need(len(signature) == 64 and self.session.verify(public, bytes(32), signature, mechanism), "not verified")
         need(not self.session.verify(public, bytes(31) + b"x", signature, mechanism), "another message verifies")
+        with refused(p11.CKR_MECHANISM_INVALID):
+            self.session.sign(private, MESSAGE[:32], p11.Mechanism(p11.CKM_ECDSA))
 
     def a_key_can_ask_for_the_pin_each_time(self):
         lib, session = self.session.lib, self.session.session
@@ -407,6 +409,7 @@ class Facts(Program):
         for code, key, data, mechanism in (
                 (p11.CKR_KEY_FUNCTION_NOT_PERMITTED, public, bytes(32), ecdsa),
                 (p11.CKR_DATA_LEN_RANGE, self.keys["P-521"][1], bytes(200), ecdsa),
+                (p11.CKR_DATA_INVALID, private, bytes(32), ecdsa),  # anybody can sign zero
                 (p11.CKR_MECHANISM_INVALID, private, bytes(32), p11.Mechanism(p11.CKM_RSA_PKCS)),
                 (p11.CKR_KEY_TYPE_INCONSISTENT, private, bytes(32), p11.Mechanism(p11.CKM_EDDSA))):
             with refused(code):
