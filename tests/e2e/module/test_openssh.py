@@ -76,6 +76,9 @@ def main(cluster):
             ssh.write(f"{name}.pub", next(line for line in listed if line.startswith(kind)) + "\n")
         ssh.write("authorized", "\n".join(listed) + "\n")
 
+    def without_its_view_ssh_sees_a_key_that_it_cannot_read():
+        need("ssh-unknown" in Client(cluster, TDSA_PKCS11_VIEW="all").ok("ssh-keygen", "-D", cluster.module), "it can")
+
     def user_and_host_keys_are_certified():
         for name, options in (("user", ["-n", getpass.getuser()]), ("host", ["-h", "-n", "127.0.0.1"])):
             for authority in reversed(KEYS):
@@ -115,7 +118,8 @@ def main(cluster):
             ssh.ok("ssh-add", "-s", cluster.module)
             ssh.ok("ssh-add", "-T", "521.pub")
 
-    return run_facts([public_keys_that_ssh_can_use_are_listed_without_a_pin, user_and_host_keys_are_certified,
+    return run_facts([public_keys_that_ssh_can_use_are_listed_without_a_pin,
+                      without_its_view_ssh_sees_a_key_that_it_cannot_read, user_and_host_keys_are_certified,
                       a_wrong_pin_certifies_nothing, ssh_logs_in_with_each_key_of_the_token,
                       sshd_trusts_the_certificate_of_a_user,
                       an_agent_holds_the_keys_and_lives_with_others_on_the_token])
