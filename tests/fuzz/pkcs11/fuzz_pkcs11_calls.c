@@ -137,8 +137,9 @@ static void do_session(run *r, size_t i, CK_SESSION_HANDLE s)
     default:
         (void)known(C_Finalize(NULL));
         (void)known(C_Initialize(NULL));
-        for (size_t j = 0; j < SESSIONS; j++) {
+        for (size_t j = 0; j < SESSIONS; j++) { /* handles begin anew */
             model_closed(r, j);
+            atomic_store(&r->w->session[j], CK_INVALID_HANDLE);
         }
     }
 }
