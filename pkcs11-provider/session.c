@@ -125,7 +125,8 @@ p11_session *p11_session_get(p11_sessions *t, CK_SESSION_HANDLE handle)
     return s;
 }
 
-static bool insert(p11_sessions *t, p11_session *s)
+/* From here on another thread may close it: only its handle is the caller's. */
+static bool insert(p11_sessions *t, p11_session *s, CK_SESSION_HANDLE *handle)
 {
     uint32_t index = 0;
 
@@ -142,6 +143,7 @@ static bool insert(p11_sessions *t, p11_session *s)
     }
     s->handle = ((CK_SESSION_HANDLE)t->at[index].generation << INDEX_BITS) | (index + 1);
     t->at[index].session = s;
+    *handle = s->handle;
     pthread_mutex_unlock(&t->lock);
     return true;
 }
@@ -173,11 +175,10 @@ CK_RV p11_session_open(p11_call *call, const p11_session_wish *wish, CK_SESSION_
     s->slot = wish->slot;
     s->v3 = wish->v3;
     s->read_write = (wish->flags & CKF_RW_SESSION) != 0;
-    if (!insert(&call->core->sessions, s)) {
+    if (!insert(&call->core->sessions, s, out)) {
         p11_session_put(s);
         return p11_fail(call, CKR_SESSION_COUNT, "%u sessions are open", P11_SESSIONS_MAX);
     }
-    *out = s->handle;
     return CKR_OK;
 }
 

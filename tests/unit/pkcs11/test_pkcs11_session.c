@@ -1,5 +1,6 @@
 #include "support/p11_fixture.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,6 +196,40 @@ static void cancel_ends_the_named_operations(void **state)
     P11_OK(C_SignInit(s, &mech, priv));
 }
 
+#define ROUNDS 2000
+
+static int rounds_failed; /* its place says so */
+
+static void *open_and_look(void *unused)
+{
+    CK_SESSION_HANDLE s = 0;
+    CK_SESSION_INFO info;
+
+    (void)unused;
+    for (int i = 0; i < ROUNDS; i++) {
+        if (C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &s) != CKR_OK || s == 0) {
+            return &rounds_failed;
+        }
+        (void)C_GetSessionInfo(s, &info); /* may be closed already */
+    }
+    return NULL;
+}
+
+/* The memory of a session may be gone before C_OpenSession returns. */
+static void sessions_open_while_another_thread_closes_all(void **state)
+{
+    pthread_t thread;
+    void *failed = NULL;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, open_and_look, NULL), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        P11_OK(C_CloseAllSessions(0));
+    }
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, p11_setup, p11_teardown)
 
 int main(void)
@@ -210,6 +245,7 @@ int main(void)
         TEST(login_user_takes_no_name),
         TEST(a_token_without_login_is_always_open),
         TEST(cancel_ends_the_named_operations),
+        TEST(sessions_open_while_another_thread_closes_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
