@@ -17,8 +17,8 @@ NAME = re.compile(r"\b([a-z][a-z0-9_]*_(?:decode|parse|take))\s*\(")
 
 def main(root):
     problems = []
-    targets = sorted(root.glob("tests/fuzz/*/*.c"))
-    text = "\n".join(f.read_text() for f in targets)
+    targets = sorted(root.glob("tests/fuzz/*/fuzz_*.c"))
+    text = "\n".join(f.read_text() for f in sorted(root.glob("tests/fuzz/*/*.c")))
     builds = "\n".join(f.read_text() for f in root.glob("tests/fuzz/*/CMakeLists.txt"))
     found = set()
     for folder in ("mpc", "keystore", "service"):

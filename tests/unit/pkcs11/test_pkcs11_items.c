@@ -342,13 +342,13 @@ static void what_is_fixed_stays(void **state)
 
 /* ---- certificates of files ---- */
 
-static char pem_path[64];
+static char pem_path[] = "/tmp/tdsa-p11-pem-XXXXXX";
 
 static void write_pem(void)
 {
     const unsigned char *p = cert.der;
     X509 *x = d2i_X509(NULL, &p, (long)cert.len);
-    const int fd = mkstemp(strcpy(pem_path, "/tmp/tdsa-p11-pem-XXXXXX"));
+    const int fd = mkstemp(pem_path);
     FILE *f = fdopen(fd, "w");
 
     assert_non_null(f);
