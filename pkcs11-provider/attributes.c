@@ -268,7 +268,11 @@ CK_RV p11_attribute(const p11_look *look, p11_object *o, p11_class cls, CK_ATTRI
 
 bool p11_attribute_exists(const p11_object *o, p11_class cls, CK_ATTRIBUTE_TYPE type)
 {
-    return o->kind == P11_ITEM ? p11_item_get(o->item, type) != NULL : find_row(cls, type) != NULL;
+    if (o->kind != P11_ITEM) {
+        return find_row(cls, type) != NULL;
+    }
+    return type == CKA_TOKEN || (type == CKA_UNIQUE_ID && o->stored) ||
+           p11_item_get(o->item, type) != NULL;
 }
 
 bool p11_attributes_match(const p11_look *look, p11_object *o, p11_class cls,

@@ -288,6 +288,8 @@ static void a_certificate_changes_its_names_alone(void **state)
     P11_OK(p11_set(s, o, CKA_ID, "77"));
     assert_int_equal(p11_set(s, o, CKA_VALUE, "x"), CKR_ATTRIBUTE_READ_ONLY);
     assert_int_equal(p11_set(s, o, CKA_TRUSTED, "x"), CKR_ATTRIBUTE_READ_ONLY);
+    assert_int_equal(p11_set(s, o, CKA_TOKEN, "x"), CKR_ATTRIBUTE_READ_ONLY);
+    assert_int_equal(p11_set(s, o, CKA_UNIQUE_ID, "x"), CKR_ATTRIBUTE_READ_ONLY);
     assert_int_equal(p11_set(s, o, CKA_SIGN, "x"), CKR_ATTRIBUTE_TYPE_INVALID);
     assert_int_equal(p11_set(ro, o, CKA_LABEL, "x"), CKR_SESSION_READ_ONLY);
     assert_int_equal(C_DestroyObject(ro, o), CKR_SESSION_READ_ONLY);
