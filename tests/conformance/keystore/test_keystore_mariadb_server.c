@@ -45,7 +45,9 @@ static bool is_stopped(const char *task)
     (void)snprintf(path, sizeof path, "%s/stat", task);
     in = fopen(path, "r");
     if (in != NULL) {
-        (void)fgets(line, sizeof line, in);
+        if (fgets(line, sizeof line, in) == NULL) {
+            line[0] = '\0';
+        }
         (void)fclose(in);
     }
     state = strrchr(line, ')');
