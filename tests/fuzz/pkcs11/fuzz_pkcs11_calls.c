@@ -402,6 +402,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     must(EVP_PKEY_get_octet_string_param(key, "pub", shared.point + 2, 65, &len) == 1);
     EVP_PKEY_free(key);
     p11_write_config("");
+    must(atexit(p11_remove_config) == 0);
     return 0;
 }
 
