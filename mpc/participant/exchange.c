@@ -40,7 +40,7 @@ static void exchange_free(part_exchange *x)
     tdsa_buf_clear(&x->body);
     tdsa_buf_clear(&x->frame);
     free(x->riders);
-    free(x->why);
+    tdsa_buf_clear(&x->why);
     free(x);
 }
 
@@ -499,12 +499,6 @@ static void go_on(part *p, const part_exchange *x)
     }
 }
 
-/* Of the first try: the last may only have been short of time. */
-static void keep_reason(part_exchange *x, const char *why)
-{
-    x->why = x->why != NULL ? x->why : strdup(why); /* without memory the last one has to do */
-}
-
 void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long http_code,
                         const uint8_t *body, size_t len, const char *detail)
 {
@@ -516,7 +510,9 @@ void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long htt
     TDSA_ASSERT(x->state == EXCHANGE_FLYING);
     if (status != TDSA_OK && try_again(p, x)) {
         part_say(p, TDSA_LOG_DEBUG, "participant %u: %s; trying again", x->peer, why);
-        keep_reason(x, why);
+        if (x->why.len == 0) { /* of the first try: the last may only have been short of time */
+            tdsa_buf_append(&x->why, why, strlen(why) + 1);
+        }
         return;
     }
     detach(p, x);
@@ -524,7 +520,7 @@ void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long htt
         if (status == TDSA_OK) {
             finish(p, x, http_code, body, len);
         } else {
-            why = status == TDSA_E_UNAVAILABLE && x->why != NULL ? x->why : why;
+            why = status == TDSA_E_UNAVAILABLE && x->why.len > 0 ? (const char *)x->why.data : why;
             (void)tdsa_err_blame(&err, status, x->peer, TDSA_WHERE,
                                  "participant %u does not answer: %s", x->peer, why);
             lose_link(p, x, &err);

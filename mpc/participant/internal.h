@@ -208,7 +208,7 @@ struct part_exchange {
     tdsa_buf body; /* of the ask, until it is sealed */
     tdsa_buf frame;
     unsigned tries;
-    char *why; /* of the first try that failed, or NULL; owned */
+    tdsa_buf why; /* text: why the first try failed; empty: none did */
     uint64_t not_before_ms, deadline_ms;
 };
 
