@@ -6,6 +6,7 @@ test, so that it sees how they end.
 import contextlib
 import fcntl
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -87,7 +88,7 @@ class Cluster:
         self.size, self.threshold = n, t
         self.servers = list(range(1 if kind == "client" else 0, n))
         self.process = {}
-        self.shell(f'cluster_make "{self.dir}" {kind} {self.ports_lock.first}')
+        self.copy_template()
         self.ports = [line.split() for line in (self.dir / "ports").read_text().splitlines()]
 
     def __enter__(self):
@@ -106,6 +107,32 @@ class Cluster:
                               capture_output=True, check=False, timeout=120)
         need(done.returncode == 0, f"{script}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def copy_template(self):
+        """Keys, tokens and configurations as cluster_make makes them, made once for a build and copied with
+        another folder and other ports: half of the time of many tests went into making them."""
+        makers = [ROOT / "examples/lib/cluster.sh", ROOT / "softhsm-conf/setup-token.sh"]
+        mark = hashlib.sha256(b"".join(m.read_bytes() for m in makers)).hexdigest()[:12]
+        folder = self.build / "tests/cluster-templates"
+        template = folder / f"{self.kind}-{self.size}-{self.threshold}-{os.environ.get('TDSA_LOG_LEVEL', 'INFO')}-{mark}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / "lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not template.exists():
+                new = template.with_suffix(".new")
+                shutil.rmtree(new, ignore_errors=True)
+                self.shell(f'cluster_make "{new}" {self.kind} {self.ports_lock.first}')
+                for text in [*new.glob("participant*/config.yml"), *new.glob("participant*/softhsm/softhsm2.conf")]:
+                    text.write_text(text.read_text().replace(str(new), str(template)))
+                new.rename(template)
+        shutil.copytree(template, self.dir)
+        old = (template / "ports").read_text().split()
+        port = {number: str(self.ports_lock.first + place) for place, number in enumerate(old)}
+        known = re.compile(r"\b(" + "|".join(old) + r")\b")
+        for text in [self.dir / "ports", *self.dir.glob("participant*/config.yml"),
+                     *self.dir.glob("participant*/softhsm/softhsm2.conf")]:
+            changed = known.sub(lambda m: port[m.group()], text.read_text().replace(str(template), str(self.dir)))
+            text.write_text(changed)
 
     # ---- daemons
 
@@ -132,10 +159,16 @@ class Cluster:
     def start_all(self, env=None):
         for index in self.servers:
             self.start(index, env, wait=False)
+        for index in self.servers:  # nobody is asked yet: who asks a peer that does not listen waits a second to ask again
+            wait_for(lambda: not self.running(index) or self.listens(index), 30, f"participant {index} to listen")
         for index in self.servers:
             self.wait_up(index)
         for index in self.servers:
             self.wait_ready(index)
+
+    def listens(self, index):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", int(self.ports[index][0]))) == 0
 
     def running(self, index):
         return index in self.process and self.process[index].poll() is None
