@@ -235,7 +235,7 @@ static CK_RV give_item(const p11_object *o, CK_ATTRIBUTE_TYPE type, p11_value *o
     if (type == CKA_TOKEN) {
         return give_flag(out, o->session == 0);
     }
-    if (type == CKA_UNIQUE_ID && o->stored) {
+    if (type == CKA_UNIQUE_ID) {
         tdsa_hex((char *)out->scratch.bytes, o->store_id, sizeof o->store_id);
         return give(out, out->scratch.bytes, 2 * sizeof o->store_id);
     }
@@ -271,8 +271,7 @@ bool p11_attribute_exists(const p11_object *o, p11_class cls, CK_ATTRIBUTE_TYPE 
     if (o->kind != P11_ITEM) {
         return find_row(cls, type) != NULL;
     }
-    return type == CKA_TOKEN || (type == CKA_UNIQUE_ID && o->stored) ||
-           p11_item_get(o->item, type) != NULL;
+    return type == CKA_TOKEN || type == CKA_UNIQUE_ID || p11_item_get(o->item, type) != NULL;
 }
 
 bool p11_attributes_match(const p11_look *look, p11_object *o, p11_class cls,

@@ -35,8 +35,23 @@ static CK_RV look_at(p11_call *call, CK_OBJECT_HANDLE handle, original *out)
     return st == TDSA_OK ? CKR_OK : p11_fail_err(call, &err);
 }
 
+/* Some clients say again what the object is. */
+static bool is_unchanged(p11_call *call, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *a)
+{
+    const p11_look look = p11_look_of(call);
+    p11_class cls = P11_OTHER;
+    p11_object *o = p11_viewer_lock(call, handle, &cls);
+    const bool same = o != NULL && p11_attributes_match(&look, o, cls, a, 1);
+
+    if (o != NULL) {
+        p11_objects_unlock(&call->core->objects);
+    }
+    return same;
+}
+
 /* What a copy may differ in: where it is, and its names. */
-static CK_RV take_changes(p11_call *call, original *o, const p11_template *t)
+static CK_RV take_changes(p11_call *call, original *o, CK_OBJECT_HANDLE handle,
+                          const p11_template *t)
 {
     tdsa_err err;
     CK_RV rv = p11_template_check(call, t);
@@ -47,7 +62,7 @@ static CK_RV take_changes(p11_call *call, original *o, const p11_template *t)
     for (CK_ULONG i = 0; rv == CKR_OK && i < t->count; i++) {
         const CK_ATTRIBUTE *a = &t->attrs[i];
 
-        if (a->type == CKA_TOKEN) {
+        if (a->type == CKA_TOKEN || is_unchanged(call, handle, a)) {
             continue;
         }
         if (o->of.kind != P11_ITEM) {
@@ -117,7 +132,7 @@ CK_RV p11_copy(p11_call *call, CK_OBJECT_HANDLE object, const p11_template *t,
     rv = copy != NULL ? look_at(call, object, o)
                       : p11_fail(call, CKR_ARGUMENTS_BAD, "no place for the handle");
     if (rv == CKR_OK) {
-        rv = take_changes(call, o, t);
+        rv = take_changes(call, o, object, t);
     }
     if (rv == CKR_OK) {
         rv = p11_may_make(call, o->token, o->cls == P11_PRIVATE_KEY);

@@ -441,6 +441,26 @@ static tdsa_status fill_item(p11_object *object, grp *const *curves, const p11_i
                                 : TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for an object");
 }
 
+/* An id for an object that is in no keystore, of what it is and its place in the table: that of a file's
+ * certificate is the same in each process. */
+static tdsa_status name_alone(p11_object *object, size_t place, const p11_item *item, tdsa_err *err)
+{
+    TDSA_SCOPED_BUF bytes = TDSA_BUF_EMPTY;
+    uint8_t digest[TDSA_DIGEST_LEN_MAX];
+    tdsa_status st = TDSA_OK;
+
+    p11_item_encode(&bytes, item);
+    tdsa_buf_append_u64(&bytes, place);
+    st = tdsa_buf_check(&bytes, err);
+    if (st == TDSA_OK) {
+        st = tdsa_hash(digest, TDSA_HASH_SHA256, bytes.data, bytes.len, err);
+    }
+    if (st == TDSA_OK) {
+        memcpy(object->store_id, digest, sizeof object->store_id);
+    }
+    return st;
+}
+
 /* An object that is in no table yet. */
 static tdsa_status make_item(p11_object **out, const p11_objects *o, const p11_item *item,
                              const p11_origin *from, tdsa_err *err)
@@ -461,6 +481,9 @@ static tdsa_status make_item(p11_object **out, const p11_objects *o, const p11_i
         memcpy(object->store_id, from->store_id, sizeof object->store_id);
     }
     st = alone ? fill_alone(object, o->curves, item, err) : fill_item(object, o->curves, item, err);
+    if (st == TDSA_OK && !object->stored) {
+        st = name_alone(object, o->count, item, err);
+    }
     if (st != TDSA_OK) {
         clear_object(object);
         free(object);

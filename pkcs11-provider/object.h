@@ -48,7 +48,7 @@ typedef struct {
     p11_names names;     /* keys */
     p11_item *item;      /* items, owned; else NULL */
     bool stored;         /* in the keystore's objects, under store_id */
-    uint8_t store_id[KS_OBJECT_ID_LEN];
+    uint8_t store_id[KS_OBJECT_ID_LEN]; /* CKA_UNIQUE_ID of an item, stored or not */
 } p11_object;
 
 /** What a handle stands for: half of a pair, or the one thing that a key alone or an item is. */

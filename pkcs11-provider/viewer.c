@@ -1,5 +1,7 @@
 #include "pkcs11-provider/viewer.h"
 
+#include <string.h>
+
 #include "pkcs11-provider/slot.h"
 #include "pkcs11-provider/state.h"
 
@@ -12,7 +14,8 @@ p11_viewer p11_viewer_of(const p11_call *call)
                         .v3 = s->v3,
                         .process = core->view,
                         .slot = p11_slot_view(core, s->slot),
-                        .only = p11_slot_key(s->slot)};
+                        .only = p11_slot_key(s->slot),
+                        .objects = &core->objects};
 }
 
 /* The private half, and private data, take a login. */
@@ -20,6 +23,16 @@ static bool is_private(const p11_object *object, p11_class cls)
 {
     return cls == P11_PRIVATE_KEY ||
            (object->kind == P11_ITEM && p11_item_bool(object->item, CKA_PRIVATE, false));
+}
+
+/* A slot with one key shows the certificates with the key's id too. */
+static bool is_certificate_of(p11_object *object, p11_object *key)
+{
+    const p11_bytes a = p11_object_id(object);
+    const p11_bytes b = p11_object_id(key);
+
+    return object->kind == P11_ITEM && a.len > 0 && a.len == b.len &&
+           memcmp(a.data, b.data, a.len) == 0;
 }
 
 bool p11_viewer_sees(const p11_viewer *v, p11_object *object, size_t index, p11_class cls)
@@ -37,7 +50,8 @@ bool p11_viewer_sees(const p11_viewer *v, p11_object *object, size_t index, p11_
     if (object->session != 0) {
         return true;
     }
-    if (v->only != 0 && v->only != index + 1) {
+    if (v->only != 0 && v->only != index + 1 &&
+        !is_certificate_of(object, v->objects->at[v->only - 1])) {
         return false;
     }
     return p11_view_shows(v->process, object) && p11_view_shows(v->slot, object);

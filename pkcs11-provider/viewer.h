@@ -11,6 +11,7 @@ typedef struct {
     const p11_view *process; /* of this program */
     const p11_view *slot;    /* of the session's slot */
     size_t only;             /* a slot with one key: its index plus one; else 0 */
+    const p11_objects *objects;
 } p11_viewer;
 
 /** The viewer of a call with a session. */

@@ -224,6 +224,7 @@ static void a_session_certificate_goes_with_its_session(void **state)
                             {CKA_TOKEN, &yes, sizeof yes}};
     CK_OBJECT_HANDLE o = 0;
     CK_BYTE have[8];
+    CK_BYTE unique[32];
 
     (void)state;
     assert_int_equal(C_CreateObject(ro, templ, 3, &o), CKR_SESSION_READ_ONLY);
@@ -231,6 +232,7 @@ static void a_session_certificate_goes_with_its_session(void **state)
     assert_int_equal(p11_get_bool(s, o, CKA_TOKEN), CK_FALSE); /* other sessions see it */
     P11_OK(p11_set(ro, o, CKA_LABEL, "x"));
     assert_int_equal(p11_get(s, o, CKA_LABEL, have, sizeof have), 1);
+    assert_int_equal(p11_get(s, o, CKA_UNIQUE_ID, unique, sizeof unique), sizeof unique);
     P11_OK(C_CloseSession(ro));
     assert_int_equal(p11_count_class(s, CKO_CERTIFICATE, NULL), 0);
     assert_int_equal(C_DestroyObject(s, o), CKR_OBJECT_HANDLE_INVALID);

@@ -39,11 +39,13 @@ static CK_RV sign_with(CK_OBJECT_HANDLE key)
     return rv == CKR_OK ? C_Sign(s, digest, sizeof digest, sig, &len) : rv;
 }
 
-/* C_CopyObject to the token, under a name of its own. */
+/* C_CopyObject to the token, under a name of its own; what the object is may be said again. */
 static CK_RV promote(CK_SESSION_HANDLE session, CK_BBOOL *token, CK_OBJECT_HANDLE *copy)
 {
     CK_BYTE name[] = "kept";
-    CK_ATTRIBUTE templ[] = {{CKA_TOKEN, token, sizeof *token}, {CKA_LABEL, name, 4}};
+    CK_OBJECT_CLASS cls = CKO_PRIVATE_KEY;
+    CK_ATTRIBUTE templ[] = {
+        {CKA_TOKEN, token, sizeof *token}, {CKA_CLASS, &cls, sizeof cls}, {CKA_LABEL, name, 4}};
 
     return C_CopyObject(session, priv, P11_ARRAY(templ), copy);
 }

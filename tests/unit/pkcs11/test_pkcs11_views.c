@@ -349,6 +349,35 @@ static void sessions_in_the_slot_of_a_key_are_its_own(void **state)
     P11_OK(C_GetSessionInfo(all, &info));
 }
 
+static void the_slot_of_a_key_shows_its_certificates(void **state)
+{
+    CK_OBJECT_CLASS cls = CKO_CERTIFICATE;
+    CK_BBOOL token = CK_TRUE;
+    CK_SESSION_HANDLE all = 0;
+    CK_SESSION_HANDLE s = 0;
+    CK_OBJECT_HANDLE cert = 0;
+    EVP_PKEY *key = NULL;
+    p11_test_cert made;
+
+    (void)state;
+    P11_OK(start("  slotPerKey: true\n"));
+    all = p11_open(CKF_RW_SESSION);
+    key = p11_public_key(all, p11_one_labelled(all, CKO_PUBLIC_KEY, "p256"));
+    p11_make_cert(&made, key, "p256");
+    EVP_PKEY_free(key);
+    {
+        CK_ATTRIBUTE templ[] = {{CKA_CLASS, &cls, sizeof cls},
+                                {CKA_TOKEN, &token, sizeof token},
+                                {CKA_VALUE, made.der, made.len}};
+
+        P11_OK(C_CreateObject(all, P11_ARRAY(templ), &cert)); /* gets the id of its key */
+    }
+    P11_OK(C_OpenSession(slot_of("p256"), CKF_SERIAL_SESSION, NULL, NULL, &s));
+    assert_int_equal(p11_count_class(s, CKO_CERTIFICATE, NULL), 1);
+    P11_OK(C_OpenSession(slot_of("ed"), CKF_SERIAL_SESSION, NULL, NULL, &s));
+    assert_int_equal(p11_count_class(s, CKO_CERTIFICATE, NULL), 0);
+}
+
 static void a_view_hides_the_slots_of_keys_too(void **state)
 {
     CK_SLOT_ID list[16];
@@ -388,6 +417,7 @@ int main(void)
         TEST(each_key_has_a_slot_that_shows_it_alone),
         TEST(slots_of_keys_keep_their_ids),
         TEST(sessions_in_the_slot_of_a_key_are_its_own),
+        TEST(the_slot_of_a_key_shows_its_certificates),
         TEST(a_view_hides_the_slots_of_keys_too),
         TEST(profiles_are_shown_to_callers_of_version_3),
     };
