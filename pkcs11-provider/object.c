@@ -43,7 +43,8 @@ tdsa_status p11_objects_init(p11_objects *o, grp *const *curves, tdsa_err *err)
     tdsa_status st = TDSA_OK;
 
     *o = (p11_objects){.curves = curves};
-    if (pthread_mutex_init(&o->lock, NULL) != 0) {
+    if (pthread_mutex_init(&o->lock, NULL) != 0 ||
+        pthread_mutex_init(&o->refresh_lock, NULL) != 0) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no lock for the objects");
     }
     st = grow(o, FIRST_CAPACITY, err);
@@ -74,6 +75,7 @@ void p11_objects_clear(p11_objects *o)
     p11_index_clear(&o->by_id);
     p11_index_clear(&o->by_label);
     (void)pthread_mutex_destroy(&o->lock);
+    (void)pthread_mutex_destroy(&o->refresh_lock);
     *o = (p11_objects){0};
 }
 
@@ -227,7 +229,8 @@ size_t p11_objects_find_key(const p11_objects *o, const char *key_id)
     return at;
 }
 
-size_t p11_objects_find_stored(const p11_objects *o, const uint8_t store_id[KS_OBJECT_ID_LEN])
+/* The live object with this id in the keystore: index plus one, or 0. */
+static size_t find_stored(const p11_objects *o, const uint8_t store_id[KS_OBJECT_ID_LEN])
 {
     size_t at = p11_index_first(&o->by_key, store_id, KS_OBJECT_ID_LEN);
 
@@ -493,10 +496,10 @@ static tdsa_status make_item(p11_object **out, const p11_objects *o, const p11_i
     return TDSA_OK;
 }
 
-tdsa_status p11_objects_put_item_locked(p11_objects *o, const p11_item *item,
-                                        const p11_origin *from, size_t *index_out, tdsa_err *err)
+static tdsa_status put_item(p11_objects *o, const p11_item *item, const p11_origin *from,
+                            size_t *index_out, tdsa_err *err)
 {
-    const size_t found = from->store_id != NULL ? p11_objects_find_stored(o, from->store_id) : 0;
+    const size_t found = from->store_id != NULL ? find_stored(o, from->store_id) : 0;
     p11_object *object = NULL;
     const tdsa_status st = make_item(&object, o, item, from, err);
 
@@ -517,7 +520,7 @@ tdsa_status p11_objects_put_item(p11_objects *o, const p11_item *item, const p11
     tdsa_status st = TDSA_OK;
 
     pthread_mutex_lock(&o->lock);
-    st = p11_objects_put_item_locked(o, item, from, index_out, err);
+    st = put_item(o, item, from, index_out, err);
     pthread_mutex_unlock(&o->lock);
     return st;
 }

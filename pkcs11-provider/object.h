@@ -68,15 +68,17 @@ static inline p11_class p11_class_alone(const p11_object *o)
  * process. Nothing here touches the network.
  */
 typedef struct {
-    pthread_mutex_t lock; /* guards all below; the keystore is called under it, never the reverse */
-    grp *const *curves;   /* by grp_curve, lent */
-    p11_object **at;      /* owned; count entries */
+    pthread_mutex_t refresh_lock; /* who reads the keystore; it is taken before the other one */
+    pthread_mutex_t lock;         /* guards the table; nothing is called under it that may wait */
+    grp *const *curves;           /* by grp_curve, lent */
+    p11_object **at;              /* owned; count entries */
     size_t count, capacity;
     p11_index by_key;   /* key id: live pairs that are no promoted session keys */
     p11_index by_id;    /* CKA_ID: all live ones */
     p11_index by_label; /* CKA_LABEL: all live ones */
-    uint64_t counter, key_round, item_round;
-    bool loaded;          /* the keys as they were at `counter` */
+    uint64_t key_round, item_round;
+    uint64_t counter;     /* of who reads */
+    bool loaded;          /* the same: the keys are as they were at `counter` */
     bool items_changed;   /* the rest must be read again: private items can be, or not any more */
     size_t stored_live;   /* live objects that are in the keystore's objects */
     size_t builtin_count; /* the first objects, of builtin.c */

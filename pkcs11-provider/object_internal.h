@@ -10,11 +10,5 @@
 TDSA_MUST_USE tdsa_status p11_objects_put_key_locked(p11_objects *o, const part_key_info *info,
                                                      CK_SESSION_HANDLE session, size_t *index_out,
                                                      tdsa_err *err) TDSA_NONNULL;
-TDSA_MUST_USE tdsa_status p11_objects_put_item_locked(p11_objects *o, const p11_item *item,
-                                                      const p11_origin *from, size_t *index_out,
-                                                      tdsa_err *err) TDSA_NONNULL;
-/** The live object with this id in the keystore: index plus one, or 0. */
-size_t p11_objects_find_stored(const p11_objects *o, const uint8_t store_id[KS_OBJECT_ID_LEN])
-    TDSA_NONNULL;
 
 #endif

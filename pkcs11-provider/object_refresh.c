@@ -1,4 +1,5 @@
-/* The table of objects follows the keystore. */
+/* The table of objects follows the keystore. One at a time reads, and holds the table's lock only while it changes
+ * the table: whoever signs does not wait for a database. */
 #include "pkcs11-provider/object_internal.h"
 
 #include <stdlib.h>
@@ -26,7 +27,9 @@ static bool take_key(void *ctx, const part_key_info *info)
 
     run->rows++;
     memcpy(run->last, info->key_id, sizeof run->last);
+    pthread_mutex_lock(&run->objects->lock);
     run->status = p11_objects_put_key_locked(run->objects, info, 0, &index, run->err);
+    pthread_mutex_unlock(&run->objects->lock);
     if (run->status == TDSA_E_BAD_INPUT) { /* one odd key must not hide the others */
         tdsa_logf(run->log, TDSA_LOG_WARN, "objects", "key %s is left out: %s", info->key_id,
                   run->err->text);
@@ -40,8 +43,10 @@ static tdsa_status read_all_keys(p11_objects *o, const p11_source *from, tdsa_er
     list_run run = {.objects = o, .log = from->log, .err = err};
     tdsa_status st = TDSA_OK;
 
+    pthread_mutex_lock(&o->lock);
     o->key_round++;
     o->leftover_count = 0;
+    pthread_mutex_unlock(&o->lock);
     do {
         const part_key_filter filter = {.after = run.last[0] == '\0' ? NULL : run.last,
                                         .limit = LIST_PAGE};
@@ -50,6 +55,7 @@ static tdsa_status read_all_keys(p11_objects *o, const p11_source *from, tdsa_er
         st = part_engine_list(from->engine, &filter, take_key, &run, err);
         st = st != TDSA_OK ? st : run.status;
     } while (st == TDSA_OK && run.rows == LIST_PAGE);
+    pthread_mutex_lock(&o->lock);
     for (size_t i = 0; st == TDSA_OK && i < o->count; i++) {
         const p11_object *object = o->at[i];
 
@@ -58,6 +64,7 @@ static tdsa_status read_all_keys(p11_objects *o, const p11_source *from, tdsa_er
             p11_objects_drop(o, i, P11_GONE);
         }
     }
+    pthread_mutex_unlock(&o->lock);
     return st;
 }
 
@@ -65,14 +72,18 @@ static tdsa_status read_all_keys(p11_objects *o, const p11_source *from, tdsa_er
 static bool take_change(void *ctx, const part_key_info *info)
 {
     list_run *run = ctx;
-    const size_t found = p11_objects_find_key(run->objects, info->key_id);
+    p11_objects *o = run->objects;
+    size_t found = 0;
 
     if (info->state == KS_KEY_ACTIVE) {
         return take_key(ctx, info);
     }
+    pthread_mutex_lock(&o->lock);
+    found = p11_objects_find_key(o, info->key_id);
     if (found != 0) {
-        p11_objects_drop(run->objects, found - 1, P11_GONE);
+        p11_objects_drop(o, found - 1, P11_GONE);
     }
+    pthread_mutex_unlock(&o->lock);
     return true;
 }
 
@@ -107,7 +118,7 @@ static bool take_item(void *ctx, const ks_object *stored)
     run->status = item != NULL ? p11_item_decode(item, stored->bytes, stored->len, run->err)
                                : TDSA_FAIL(run->err, TDSA_E_NO_MEMORY, "no memory for an object");
     if (run->status == TDSA_OK) {
-        run->status = p11_objects_put_item_locked(o, item, &from, &index, run->err);
+        run->status = p11_objects_put_item(o, item, &from, &index, run->err);
         run->rows += run->status == TDSA_OK ? 1 : 0;
         p11_item_clear(item);
     }
@@ -124,9 +135,12 @@ static tdsa_status read_items(p11_objects *o, const p11_source *from, tdsa_err *
     list_run run = {.objects = o, .log = from->log, .err = err};
     tdsa_status st = TDSA_OK;
 
+    pthread_mutex_lock(&o->lock);
     o->item_round++;
+    pthread_mutex_unlock(&o->lock);
     st = ks_object_each(from->store, take_item, &run, err);
     st = st != TDSA_OK ? st : run.status;
+    pthread_mutex_lock(&o->lock);
     for (size_t i = 0; st == TDSA_OK && o->stored_live > run.rows && i < o->count; i++) {
         const p11_object *object = o->at[i];
 
@@ -134,6 +148,7 @@ static tdsa_status read_items(p11_objects *o, const p11_source *from, tdsa_err *
             p11_objects_drop(o, i, P11_GONE);
         }
     }
+    pthread_mutex_unlock(&o->lock);
     return st;
 }
 
@@ -165,26 +180,43 @@ static tdsa_status name_certificates(p11_objects *o, tdsa_err *err)
     return st;
 }
 
+static tdsa_status read_changes(p11_objects *o, const p11_source *from, uint64_t counter,
+                                tdsa_err *err)
+{
+    tdsa_status st = read_keys(o, from, err);
+
+    o->loaded = st == TDSA_OK;
+    o->counter = counter; /* as it was before reading: a later change is seen next time */
+    if (st == TDSA_OK) {
+        st = read_items(o, from, err);
+    }
+    pthread_mutex_lock(&o->lock);
+    if (st == TDSA_OK) {
+        st = name_certificates(o, err);
+    }
+    o->items_changed = o->items_changed || st != TDSA_OK;
+    pthread_mutex_unlock(&o->lock);
+    return st;
+}
+
 tdsa_status p11_objects_refresh(p11_objects *o, const p11_source *from, tdsa_err *err)
 {
     uint64_t counter = 0;
+    bool items_changed = false;
     tdsa_status st = TDSA_OK;
 
-    pthread_mutex_lock(&o->lock);
+    pthread_mutex_lock(&o->refresh_lock);
     st = ks_change_counter(from->store, &counter, err);
-    if (st == TDSA_OK && (!o->loaded || counter != o->counter || o->items_changed)) {
-        st = read_keys(o, from, err);
-        o->loaded = st == TDSA_OK;
-        o->counter = counter; /* as it was before reading: a later change is seen next time */
-        if (st == TDSA_OK) {
-            st = read_items(o, from, err);
-        }
-        if (st == TDSA_OK) {
-            st = name_certificates(o, err);
-        }
-        o->items_changed = st != TDSA_OK;
+    if (st == TDSA_OK) {
+        pthread_mutex_lock(&o->lock);
+        items_changed = o->items_changed;
+        o->items_changed = false;
+        pthread_mutex_unlock(&o->lock);
     }
-    pthread_mutex_unlock(&o->lock);
+    if (st == TDSA_OK && (!o->loaded || counter != o->counter || items_changed)) {
+        st = read_changes(o, from, counter, err);
+    }
+    pthread_mutex_unlock(&o->refresh_lock);
     return st;
 }
 
