@@ -1,5 +1,6 @@
 #include "group/group.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,69 @@
 #include "group/group_internal.h"
 
 #define SEC1_RAW 0x04u
+
+#define WALKS 64u /* numbers that reach every branch of GMP's inversion */
+
+/*
+ * libgmp and libsecp256k1 of Debian bind their functions lazily: at the first call of each, the dynamic linker puts
+ * all vector registers on the stack, and with them what was copied last, which may be a key. So each path is
+ * walked with public numbers before there is a secret: once in a process for each curve.
+ */
+static tdsa_status walk(const grp *g, tdsa_err *err)
+{
+    uint8_t bytes[GRP_POINT_RAW_MAX];
+    uint64_t x = 1;
+    grp_scalar a;
+    grp_scalar b;
+    grp_point p;
+    tdsa_status st = TDSA_OK;
+
+    for (unsigned i = 0; i < WALKS; i++) {
+        for (size_t at = 0; at < sizeof bytes; at++) {
+            x = x * 6364136223846793005u +
+                1442695040888963407u; /* Knuth's generator: anything does */
+            bytes[at] = (uint8_t)(x >> 56);
+        }
+        grp_scalar_reduce(g, &a, bytes, 1 + i % g->info.wide_len); /* of every length */
+        grp_scalar_inv_vartime(g, &b, &a);
+    }
+    grp_scalar_set_u64(g, &a, 1);
+    for (size_t i = 0; i < g->info.order_bits; i++) { /* numbers near a power of two, and near q */
+        grp_scalar_add(g, &a, &a, &a);
+        grp_scalar_neg(g, &b, &a);
+        grp_scalar_inv_vartime(g, &b, &b);
+    }
+    grp_scalar_inv(g, &b, &a);
+    grp_scalar_mul(g, &a, &a, &b);
+    grp_scalar_add(g, &a, &a, &b);
+    grp_scalar_sub(g, &a, &a, &b);
+    grp_scalar_neg(g, &a, &a);
+    st = grp_mul_base(g, &p, &b, err);
+    if (st == TDSA_OK) {
+        st = grp_mul_add_vartime(g, &p, &a, &b, &p, err);
+    }
+    if (st == TDSA_OK) {
+        grp_point_encode_raw(g, bytes, &p);
+        st = grp_point_decode(g, &p, bytes, g->info.point_raw_len, err);
+    }
+    if (st == TDSA_OK) {
+        grp_point_encode(g, bytes, &p);
+        st = grp_point_decode(g, &p, bytes, g->info.point_len, err);
+    }
+    if (st == TDSA_OK) {
+        st = grp_point_add_vartime(g, &p, &p, &p, err);
+    }
+    return st != TDSA_OK || grp_point_equal(g, &p, &p)
+               ? st
+               : TDSA_FAIL(err, TDSA_E_CRYPTO, "curve %s: a point is not itself", g->info.name);
+}
+
+static tdsa_status walk_once(const grp *g, tdsa_err *err)
+{
+    static atomic_bool walked[GRP_CURVE_END];
+
+    return atomic_exchange(&walked[g->info.curve], true) ? TDSA_OK : walk(g, err);
+}
 
 tdsa_status grp_open(grp **out, grp_curve curve, tdsa_err *err)
 {
@@ -34,12 +98,28 @@ tdsa_status grp_open(grp **out, grp_curve curve, tdsa_err *err)
     grp_limbs_from_bytes(g->q, GRP_SCALAR_LIMBS_MAX, c->order, c->info.scalar_len);
     (void)mpn_rshift(g->half, g->q, g->n, 1); /* q is odd, so this is (q-1)/2 */
     st = g->backend->open(g, err);
+    if (st == TDSA_OK) {
+        st = walk_once(g, err);
+    }
     if (st != TDSA_OK) {
         grp_close(g);
         return st;
     }
     *out = g;
     return TDSA_OK;
+}
+
+tdsa_status grp_prepare(tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    for (unsigned curve = GRP_P256; st == TDSA_OK && curve < GRP_CURVE_END; curve++) {
+        grp *g = NULL;
+
+        st = grp_open(&g, (grp_curve)curve, err);
+        grp_close(g);
+    }
+    return st;
 }
 
 void grp_close(grp *g)

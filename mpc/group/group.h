@@ -60,6 +60,9 @@ typedef struct {
  * (the library fails, or is a libsodium with CVE-2025-69277), TDSA_E_NO_MEMORY. */
 TDSA_MUST_USE tdsa_status grp_open(grp **out, grp_curve curve, tdsa_err *err) TDSA_NONNULL;
 void grp_close(grp *g);
+/** Opens every curve once, so that what is done at the first use of a curve in a process is done before there is
+ * a secret. Errors: those of grp_open. */
+TDSA_MUST_USE tdsa_status grp_prepare(tdsa_err *err) TDSA_NONNULL;
 const grp_info *grp_get_info(const grp *g) TDSA_NONNULL;
 /** The curve of a name in statements and in the API (grp_info.name); false when unknown. */
 bool grp_curve_by_name(grp_curve *out, const char *name) TDSA_NONNULL;

@@ -53,7 +53,10 @@ tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg, tdsa_
     }
     e->store = cfg->store;
     e->clock = cfg->clock;
-    st = part_new(&e->part, cfg, err);
+    st = grp_prepare(err);
+    if (st == TDSA_OK) {
+        st = part_new(&e->part, cfg, err);
+    }
     if (st == TDSA_OK) {
         st = peer_http_new(&e->http, &cfg->http, err);
     }

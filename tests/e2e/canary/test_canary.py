@@ -5,6 +5,7 @@ The protocol port is recorded by a proxy between the participants. usage: test_c
 """
 import base64
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -116,12 +117,15 @@ def main(cluster):
             cluster.process[index] = subprocess.Popen(
                 [cluster.build / "service/daemon/tdsa-service", "server",
                  cluster.dir / f"participant{index}/config.yml"],
-                env=cluster.module_env(**cluster.softhsm_env(index), TDSA_LOG_LEVEL="DEBUG"),
+                env=cluster.module_env(**cluster.softhsm_env(index), TDSA_LOG_LEVEL="DEBUG", LD_DEBUG="bindings",
+                                       LD_DEBUG_OUTPUT=str(cluster.home / f"bindings{index}")),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=limits, cwd=cluster.home)
     for index in cluster.servers:
         cluster.wait_up(index)
     for index in cluster.servers:
         cluster.wait_ready(index)
+    bound = {index: next(cluster.home.glob(f"bindings{index}.*")) for index in cluster.servers}
+    before = {index: path.stat().st_size for index, path in bound.items()}
     log_env = {"TDSA_PKCS11_LOG": "debug", "TDSA_PKCS11_LOG_FILE": str(cluster.dir / "logs/module.log")}
     caller = Caller(cluster, log_env)
     need(caller.ready, "the application does not start")
@@ -147,6 +151,13 @@ def main(cluster):
             private.add(f"the {kind} private key of participant {index}",
                         base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))[16:])
     private.add_text("the group secret", (cluster.dir / "group").read_text().strip())
+
+    def mathematics_is_bound_before_there_are_secrets():
+        """The dynamic linker saves vector registers on the stack when it binds a function late."""
+        for index, path in bound.items():
+            late = re.findall(r"binding file \S*/(lib(?:gmp|secp256k1|nettle|hogweed|sodium)\S*) .*symbol `(\w+)'",
+                              path.read_text()[before[index]:])
+            need(not late, f"participant {index}: bound late: {late}")
 
     def there_are_secrets_to_search_for():
         need(count >= 2 * 3 * 5, f"only {count} secrets were read")
@@ -206,7 +217,7 @@ def main(cluster):
             path.unlink()
         print(f"        {len(found)} core dumps searched")
 
-    return run_facts([there_are_secrets_to_search_for, the_search_finds_a_planted_share_in_every_form,
+    return run_facts([mathematics_is_bound_before_there_are_secrets, there_are_secrets_to_search_for, the_search_finds_a_planted_share_in_every_form,
                       the_recording_holds_the_traffic, the_traffic_holds_no_share_key_or_pin,
                       files_hold_no_share, databases_and_logs_hold_no_key_or_pin,
                       answers_of_the_ports_hold_no_secret, core_dumps_hold_no_share])
