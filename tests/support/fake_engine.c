@@ -401,8 +401,6 @@ tdsa_status part_engine_list(part_engine *e, const part_key_filter *filter, part
     if (filter->changed_after != 0) {
         return list_changes(fn, ctx);
     }
-    sorted = calloc(FAKE_KEYS_MAX, sizeof *sorted);
-    TDSA_ASSERT(sorted != NULL);
     pthread_mutex_lock(&lock);
     sorted = calloc(key_places + 1, sizeof *sorted);
     TDSA_ASSERT(sorted != NULL);
