@@ -142,6 +142,7 @@ if [ "$INSTALL" -eq 1 ]; then
 fi
 if [ -z "${CMAKE_C_COMPILER_LAUNCHER:-}" ] && command -v ccache >/dev/null; then
     export CMAKE_C_COMPILER_LAUNCHER=ccache
+    export CCACHE_NOHASHDIR=1 # the builds of one tree share their objects: release, every test, constant time, failpoints
 fi
 if [ -n "${TDSA_VECTORS:-}" ]; then
     say "Public vectors: $TDSA_VECTORS"
