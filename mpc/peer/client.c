@@ -210,7 +210,9 @@ static const char *tls_reason(const peer_slot *s, CURLcode rc)
     if (rc == CURLE_PEER_FAILED_VERIFICATION && strstr(s->error, "does not match") == NULL) {
         return "certificate expired, or not of an authority in httpClient.tls.trustStorePath";
     }
-    if (rc == CURLE_SSL_CONNECT_ERROR && strstr(s->error, "unexpected TLS packet") != NULL) {
+    if (rc == CURLE_SSL_CONNECT_ERROR && (strstr(s->error, "unexpected TLS packet") != NULL ||
+                                          strstr(s->error, "non-properly terminated") != NULL)) {
+        /* what it said in plain HTTP, or that it hung up at once */
         return "no TLS is spoken there: is https right in its uri?";
     }
     if ((rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR) && header_len == 0) {
