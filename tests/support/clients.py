@@ -15,16 +15,16 @@ LIBRARIES = pathlib.Path("/usr/lib", subprocess.run(["gcc", "-print-multiarch"],
 SKIPPED = 77
 
 
-def run_test(main, module_lines=(), programs=()):
-    """Runs main(cluster) with two daemons that are ready; module_lines go to the end of the module's section of its
-    configuration. Where a program is not installed the test is skipped. Never returns."""
+def run_test(main, module_lines=(), programs=(), n=3):
+    """Runs main(cluster) with all but the client of n participants ready; module_lines go to the end of the module's
+    section of its configuration. Where a program is not installed the test is skipped. Never returns."""
     os.environ["PATH"] += ":/usr/sbin"
     missing = [name for name in programs if shutil.which(name) is None]
     if missing:
         print(f"SKIPPED not installed: {', '.join(missing)}")
         sys.exit(SKIPPED)
     try:
-        with Cluster(sys.argv[1]) as cluster:
+        with Cluster(sys.argv[1], n=n) as cluster:
             with cluster.config.open("a", encoding="ascii") as config:
                 config.writelines(f"  {line}\n" for line in module_lines)
             cluster.start_all()

@@ -9,7 +9,8 @@ import sys
 import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
-from cluster import Cluster, Problem, need, run_facts  # noqa: E402
+from clients import run_test  # noqa: E402
+from cluster import need, run_facts  # noqa: E402
 from rig_network import REMOVED, Network  # noqa: E402
 
 
@@ -146,12 +147,4 @@ def main(cluster):
 
 
 if __name__ == "__main__":
-    try:
-        with Cluster(sys.argv[1]) as made:
-            made.start_all()
-            code = main(made)
-            made.keep = code != 0
-    except Problem as problem:
-        print(f"FAILED  to start: {problem}")
-        code = 1
-    sys.exit(code)
+    run_test(main)

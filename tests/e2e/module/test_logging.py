@@ -9,7 +9,8 @@ import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
-from cluster import Caller, Cluster, Problem, need, run_facts  # noqa: E402
+from clients import run_test  # noqa: E402
+from cluster import Caller, need, run_facts  # noqa: E402
 from rig_network import DEVICE_ERROR, PROHIBITED, REMOVED, Network  # noqa: E402
 
 MESSAGE = b"planted message 6fb1c2, which nobody may log\n"
@@ -134,12 +135,4 @@ def main(cluster):
 
 if __name__ == "__main__":
     os.environ["TDSA_LOG_LEVEL"] = "DEBUG"
-    try:
-        with Cluster(sys.argv[1]) as made:
-            made.start_all()
-            code = main(made)
-            made.keep = code != 0
-    except Problem as problem:
-        print(f"FAILED  to start: {problem}")
-        code = 1
-    sys.exit(code)
+    run_test(main)

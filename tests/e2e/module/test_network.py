@@ -10,7 +10,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 import netns  # noqa: E402
-from cluster import Cluster, Problem, need, run_facts  # noqa: E402
+from clients import run_test  # noqa: E402
+from cluster import need, run_facts  # noqa: E402
 from rig_network import DEVICE_ERROR, REMOVED, FalsePeer, Network, half, hang, reset, says  # noqa: E402
 
 
@@ -111,12 +112,4 @@ def main(cluster):
 
 if __name__ == "__main__":
     netns.enter()
-    try:
-        with Cluster(sys.argv[1]) as made:
-            made.start_all()
-            code = main(made)
-            made.keep = code != 0
-    except Problem as problem:
-        print(f"FAILED  to start: {problem}")
-        code = 1
-    sys.exit(code)
+    run_test(main)

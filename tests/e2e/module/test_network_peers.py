@@ -7,7 +7,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 import netns  # noqa: E402
-from cluster import Cluster, Problem, need, run_facts  # noqa: E402
+from clients import run_test  # noqa: E402
+from cluster import need, run_facts  # noqa: E402
 from rig_network import REMOVED, FalsePeer, Network, says  # noqa: E402
 
 SIX, SIX_DEAD = "fd00:7d5a::1", "fd00:7d5a::2"
@@ -81,12 +82,4 @@ def main(cluster):
 
 if __name__ == "__main__":
     netns.enter()
-    try:
-        with Cluster(sys.argv[1], n=4) as made:
-            made.start_all()
-            code = main(made)
-            made.keep = code != 0
-    except Problem as problem:
-        print(f"FAILED  to start: {problem}")
-        code = 1
-    sys.exit(code)
+    run_test(main, n=4)
