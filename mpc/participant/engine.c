@@ -1,36 +1,19 @@
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "participant/engine_internal.h"
 
 /*
  * The lock around the event-driven participant. Whoever waits for an operation performs the
- * exchanges that belong to it, outside the lock, and sleeps on the condition variable while others
- * perform what it waits for. No thread is made here.
+ * exchanges that belong to it, outside the lock, and sleeps while others perform what it waits for
+ * (engine_sleep.c). No thread is made here.
  */
 
 #define SENDS_MAX 16u /* exchanges that one thread performs at the same time */
 /* The transport ends this much before the time is up: it knows why a peer was not reached. */
 #define VERDICT_MS    20u
 #define VERDICT_SHARE 16u
-#define WAIT_MIN_MS   2u
-#define WAIT_MAX_MS   1000u
-
-static bool init_condition(pthread_cond_t *c)
-{
-    pthread_condattr_t attr;
-    bool ok = false;
-
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    ok = pthread_cond_init(c, &attr) == 0;
-    (void)pthread_condattr_destroy(&attr);
-    return ok;
-}
 
 tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg, tdsa_err *err)
 {
@@ -42,12 +25,7 @@ tdsa_status part_engine_new(part_engine **out, const part_engine_cfg *cfg, tdsa_
     if (e == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "engine");
     }
-    if (pthread_mutex_init(&e->lock, NULL) != 0) {
-        free(e);
-        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "engine lock");
-    }
-    if (!init_condition(&e->left)) {
-        (void)pthread_mutex_destroy(&e->lock);
+    if (!part_engine_lock_init(e)) {
         free(e);
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "engine lock");
     }
@@ -78,8 +56,7 @@ void part_engine_free(part_engine *e)
     e->part = NULL;
     part_engine_leave(e);
     peer_http_free(e->http);
-    (void)pthread_cond_destroy(&e->left);
-    (void)pthread_mutex_destroy(&e->lock);
+    part_engine_lock_free(e);
     free(e);
 }
 
@@ -91,57 +68,6 @@ void part_engine_abandon(part_engine *e)
     /* The lock may have been held by a thread that does not exist in this child: it is not touched,
      * and what it guards may be half changed: it is not freed. Only descriptors are given back. */
     peer_http_abandon(e->http);
-}
-
-void part_engine_enter(part_engine *e)
-{
-    TDSA_ASSERT(pthread_mutex_lock(&e->lock) == 0);
-}
-
-void part_engine_leave(part_engine *e)
-{
-    TDSA_ASSERT(pthread_mutex_unlock(&e->lock) == 0);
-}
-
-/* A sleeper whose operation goes on by itself; a communication thread before all others. */
-static part_sleeper *spare_sleeper(part_engine *e)
-{
-    part_sleeper *found = NULL;
-
-    for (part_sleeper *s = e->sleepers; s != NULL; s = s->next) {
-        if (!s->woken && (found == NULL || s->op == PART_OP_NONE)) {
-            found = s;
-        }
-    }
-    return found;
-}
-
-static void rouse(part_sleeper *s)
-{
-    s->woken = true;
-    TDSA_ASSERT(pthread_cond_signal(&s->cond) == 0);
-}
-
-/* Waking a thread for nothing costs more than answering a request: woken is whoever has something to
- * do for its own operation, and one for what is everybody's. */
-static void wake(part_engine *e)
-{
-    uint64_t soonest = UINT64_MAX;
-    part_sleeper *spare = NULL;
-
-    if (e->stopping && e->inside == 0) {
-        TDSA_ASSERT(pthread_cond_broadcast(&e->left) == 0);
-    }
-    for (part_sleeper *s = e->sleepers; s != NULL; s = s->next) {
-        if (!s->woken && (e->stopping || part_op_stirs(e->part, s->op))) {
-            rouse(s);
-        }
-        soonest = s->wake_ms < soonest ? s->wake_ms : soonest;
-    }
-    spare = spare_sleeper(e);
-    if (spare != NULL && (part_wants_thread(e->part) || part_next_due(e->part) < soonest)) {
-        rouse(spare);
-    }
 }
 
 /* Hands finished answers to the protocol port. The callbacks only resume a connection; they run
@@ -160,21 +86,16 @@ void part_engine_flush(part_engine *e)
         tdsa_buf_clear(&r.body);
         free(w);
     }
-    wake(e);
+    part_engine_wake(e);
 }
 
 void part_engine_stop(part_engine *e)
 {
-    struct timespec until;
-
     part_engine_enter(e);
     e->stopping = true;
     __atomic_store_n(&e->cancel, true, __ATOMIC_RELEASE);
     part_engine_flush(e);
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 1;
-    while (e->inside > 0 && pthread_cond_timedwait(&e->left, &e->lock, &until) != ETIMEDOUT) {
-    }
+    part_engine_await_callers(e);
     part_engine_leave(e);
 }
 
@@ -262,11 +183,28 @@ static size_t take_sends(flight *f, peer_request *out[SENDS_MAX])
     return count;
 }
 
-/* Does what a thread that waits would do: this one waits for peers, perhaps long. The lock is held. */
-static void serve(part_engine *e)
+/* One piece of arithmetic for the thread of `op`; what takes long outside the lock. False: none. */
+static bool work(part_engine *e, uint64_t op)
 {
-    while (!e->stopping && e->sleepers == NULL && part_work(e->part)) {
-        part_engine_flush(e);
+    part_step step;
+
+    if (!part_work(e->part, op, &step)) {
+        return false;
+    }
+    if (step.run != NULL) {
+        part_engine_leave(e);
+        part_make_step(&step);
+        part_engine_enter(e);
+        part_give_step(e->part, &step);
+    }
+    part_engine_flush(e);
+    return true;
+}
+
+/* Does what a thread that waits would do: this one waits for peers, perhaps long. The lock is held. */
+static void serve(part_engine *e, uint64_t op)
+{
+    while (!e->stopping && (e->sleepers == NULL || part_has_work_of(e->part, op)) && work(e, op)) {
     }
     if (!e->stopping && e->sleepers == NULL && part_next_due(e->part) <= part_engine_now(e)) {
         part_due(e->part);
@@ -280,7 +218,7 @@ static peer_request *take_more(void *ctx)
     peer_request *r = NULL;
 
     part_engine_enter(f->e);
-    serve(f->e);
+    serve(f->e, f->op);
     if (f->op == PART_OP_NONE || !part_op_done(f->e->part, f->op)) {
         r = take_send_of(f, f->op);
     }
@@ -316,47 +254,11 @@ static bool perform(part_engine *e, uint64_t op)
     for (size_t i = 0; i < count; i++) {
         timeout_ms = requests[i]->timeout_ms > timeout_ms ? requests[i]->timeout_ms : timeout_ms;
     }
-    wake(e); /* somebody else sees to the rest */
+    part_engine_wake(e); /* somebody else sees to the rest */
     part_engine_leave(e);
     peer_http_serve(e->http, requests, count, timeout_ms, &e->cancel, landed, &source, &f);
     part_engine_enter(e);
     return true;
-}
-
-static void forget_sleeper(part_engine *e, const part_sleeper *s)
-{
-    part_sleeper **at = &e->sleepers;
-
-    while (*at != s) {
-        TDSA_ASSERT(*at != NULL);
-        at = &(*at)->next;
-    }
-    *at = s->next;
-}
-
-/* Sleeps until something changes for `op` or is due; the lock is held. */
-static void wait_a_little(part_engine *e, uint64_t op, uint64_t now, uint64_t due)
-{
-    part_sleeper self = {.next = e->sleepers, .op = op};
-    struct timespec until;
-    uint64_t ms = due > now ? due - now : 0;
-
-    ms = ms < WAIT_MIN_MS ? WAIT_MIN_MS : ms;
-    ms = ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    self.wake_ms = now + ms;
-    TDSA_ASSERT(init_condition(&self.cond));
-    e->sleepers = &self;
-    while (!self.woken && pthread_cond_timedwait(&self.cond, &e->lock, &until) != ETIMEDOUT) {
-    }
-    forget_sleeper(e, &self);
-    (void)pthread_cond_destroy(&self.cond);
 }
 
 /* Verifies the signature outside the lock, when that is what it waits for. */
@@ -399,8 +301,7 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
         if (part_op_left_ms(e->part, op) > 0 && perform(e, op)) {
             continue;
         }
-        if (part_work(e->part)) {
-            part_engine_flush(e);
+        if (work(e, op)) {
             continue;
         }
         due = part_next_due(e->part);
@@ -412,7 +313,7 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
                 continue;
             }
         }
-        wait_a_little(e, op, part_engine_now(e), due);
+        part_engine_sleep(e, op, part_engine_now(e), due);
     }
     e->inside--;
     part_engine_flush(e);
@@ -434,14 +335,13 @@ void part_engine_settle(part_engine *e, uint32_t limit_ms)
         if (perform(e, PART_OP_NONE)) {
             continue;
         }
-        if (part_work(e->part)) {
-            part_engine_flush(e);
+        if (work(e, PART_OP_NONE)) {
             continue;
         }
         if (!part_may_settle(e->part)) {
             break;
         }
-        wait_a_little(e, PART_OP_NONE, part_engine_now(e), part_next_due(e->part));
+        part_engine_sleep(e, PART_OP_NONE, part_engine_now(e), part_next_due(e->part));
     }
     e->inside--;
     part_engine_flush(e);
@@ -471,8 +371,8 @@ void part_engine_handle(part_engine *e, const char *session_id, const uint8_t *b
     } else {
         part_handle(e->part, session_id, body, len, w);
         part_engine_flush(e);
-        while (e->sleepers == NULL && part_work(e->part)) { /* nobody else is free to do it */
-            part_engine_flush(e);
+        while (!e->stopping && e->sleepers == NULL && work(e, PART_OP_NONE)) {
+            /* nobody else is free to do it */
         }
     }
     part_engine_leave(e);
@@ -487,8 +387,7 @@ void part_engine_work(part_engine *e)
         if (perform(e, PART_OP_NONE)) {
             continue;
         }
-        if (part_work(e->part)) {
-            part_engine_flush(e);
+        if (work(e, PART_OP_NONE)) {
             continue;
         }
         if (part_next_due(e->part) <= part_engine_now(e)) {
@@ -496,7 +395,7 @@ void part_engine_work(part_engine *e)
             part_engine_flush(e);
         }
         if (!e->stopping) {
-            wait_a_little(e, PART_OP_NONE, part_engine_now(e), part_next_due(e->part));
+            part_engine_sleep(e, PART_OP_NONE, part_engine_now(e), part_next_due(e->part));
         }
     }
     e->inside--;

@@ -2,17 +2,20 @@
 #define PART_ENGINE_INTERNAL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "participant/participant.h"
 #include "peer/exchange.h"
 
+#define PART_POSTS_MAX 16u
+
 /** A thread that has nothing to do for now; on its own stack. */
 typedef struct part_sleeper {
     struct part_sleeper *next;
-    pthread_cond_t cond;
+    sem_t bell;
     uint64_t op;      /* it waits for; PART_OP_NONE: a communication thread */
     uint64_t wake_ms; /* when it will look by itself */
-    bool woken;
+    bool woken;       /* its bell rings once, when the lock is left */
 } part_sleeper;
 
 struct part_engine {
@@ -22,8 +25,10 @@ struct part_engine {
     peer_http *http;
     ks *store; /* lent */
     tdsa_clock clock;
-    unsigned inside;        /* callers of an operation, and communication threads */
-    part_sleeper *sleepers; /* those that sleep */
+    unsigned inside;              /* callers of an operation, and communication threads */
+    part_sleeper *sleepers;       /* those that sleep */
+    sem_t *bells[PART_POSTS_MAX]; /* of sleepers to be woken when the lock is left */
+    size_t bell_count;
     bool stopping;
     bool cancel; /* read by transfers under way: __atomic only */
 };
@@ -34,8 +39,20 @@ typedef struct {
     void *ctx;
 } part_waiter;
 
+/* engine_sleep.c */
+TDSA_MUST_USE bool part_engine_lock_init(part_engine *e);
+void part_engine_lock_free(part_engine *e);
 void part_engine_enter(part_engine *e);
+/** Gives the lock back, and then wakes whom part_engine_wake chose. */
 void part_engine_leave(part_engine *e);
+/** Chooses the sleepers that have something to do; the lock is held. */
+void part_engine_wake(part_engine *e);
+/** Sleeps until something changes for `op` or is due; the lock is held, and released meanwhile. */
+void part_engine_sleep(part_engine *e, uint64_t op, uint64_t now, uint64_t due);
+/** Waits until no caller is inside, a second at most; the lock is held, and released meanwhile. */
+void part_engine_await_callers(part_engine *e);
+
+/* engine.c */
 /** Hands out answers and wakes waiters; the lock is held. */
 void part_engine_flush(part_engine *e);
 uint64_t part_engine_now(const part_engine *e);

@@ -489,16 +489,6 @@ static void finish(part *p, part_exchange *x, long code, const uint8_t *body, si
     }
 }
 
-/* Those who waited for the answer to this set out. */
-static void go_on(part *p, const part_exchange *x)
-{
-    part_session *s = part_session_find(p, x->session_id);
-
-    if (s != NULL && !part_wave_flies(p, s)) {
-        part_wave_go(p, s);
-    }
-}
-
 void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long http_code,
                         const uint8_t *body, size_t len, const char *detail)
 {
@@ -526,7 +516,7 @@ void part_exchange_done(part *p, uint64_t exchange, tdsa_status status, long htt
             lose_link(p, x, &err);
         }
     }
-    go_on(p, x);
+    part_wave_try(p, x->session_id); /* those who waited for the answer to this set out */
     exchange_free(x);
 }
 

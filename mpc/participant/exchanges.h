@@ -59,6 +59,10 @@ struct part_rider {
 
 /** Whether a question of a signature is under way in the session. */
 bool part_wave_flies(const part *p, const part_session *s);
+/** Whether those who ask now wait for others: some fly, or are being verified. */
+bool part_wave_gathers(const part *p, const part_session *s);
+/** Sends what waits in the session, unless it still gathers. */
+void part_wave_try(part *p, const char *session_id);
 /** Sends what waits in the session. */
 void part_wave_go(part *p, part_session *s);
 /** The answers to the riders of a wave, lent from `a`; a refusal of the whole is everybody's.

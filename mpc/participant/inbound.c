@@ -13,19 +13,21 @@
 
 static part_inbound *find(part_link *l, uint64_t seq)
 {
-    part_inbound *in = l->inbound;
+    part_inbound *in = l->inbound_newest;
 
     if (seq > l->seq_max) {
         return NULL; /* every new request: no walk through all that are remembered */
     }
     while (in != NULL && in->seq != seq) {
-        in = in->next;
+        in = in->older;
     }
     return in;
 }
 
-static void inbound_free_one(part_link *l, part_inbound *in)
+static void forget(part_link *l, part_inbound *in)
 {
+    *(in->newer == NULL ? &l->inbound_newest : &in->newer->older) = in->older;
+    *(in->older == NULL ? &l->inbound_oldest : &in->older->newer) = in->newer;
     l->inbound_count--;
     l->inbound_bytes -= in->reply.len;
     l->inbound_waiting -= in->answered ? 0 : 1;
@@ -35,13 +37,13 @@ static void inbound_free_one(part_link *l, part_inbound *in)
 
 void part_inbound_free(part *p, part_link *l, const tdsa_err *why)
 {
-    while (l->inbound != NULL) {
-        part_inbound *in = l->inbound;
-        l->inbound = in->next;
+    while (l->inbound_newest != NULL) {
+        part_inbound *in = l->inbound_newest;
+
         for (size_t i = 0; i < in->ticket_count; i++) {
             part_reply_error(p, in->tickets[i], why);
         }
-        inbound_free_one(l, in);
+        forget(l, in);
     }
 }
 
@@ -49,21 +51,18 @@ void part_inbound_free(part *p, part_link *l, const tdsa_err *why)
 static void trim(part_link *l)
 {
     while (l->inbound_count > PART_INBOUND_MAX || l->inbound_bytes > PART_INBOUND_BYTES_MAX) {
-        part_inbound **oldest = NULL;
-        for (part_inbound **at = &l->inbound; *at != NULL; at = &(*at)->next) {
-            if ((*at)->answered && (*at)->seq != l->seq_max) {
-                oldest = at; /* the list is newest first */
-            }
+        part_inbound *in = l->inbound_oldest;
+
+        while (in != NULL && (!in->answered || in->seq == l->seq_max)) {
+            in = in->newer;
         }
-        if (oldest == NULL) {
+        if (in == NULL) {
             return;
         }
-        part_inbound *in = *oldest;
         if (in->seq >= l->seq_floor) {
             l->seq_floor = in->seq + 1;
         }
-        *oldest = in->next;
-        inbound_free_one(l, in);
+        forget(l, in);
     }
 }
 
@@ -186,8 +185,9 @@ static part_inbound *remember(part_link *l, uint64_t seq, const uint8_t digest[3
     in->reply = TDSA_BUF_EMPTY;
     in->tickets[0] = ticket;
     in->ticket_count = 1;
-    in->next = l->inbound;
-    l->inbound = in;
+    in->older = l->inbound_newest;
+    *(in->older == NULL ? &l->inbound_oldest : &in->older->newer) = in;
+    l->inbound_newest = in;
     l->inbound_count++;
     l->inbound_waiting++;
     if (seq > l->seq_max) {

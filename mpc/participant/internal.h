@@ -106,7 +106,7 @@ struct part_batch {
 /* ---- what peers asked ---- */
 
 struct part_inbound {
-    part_inbound *next;
+    part_inbound *older, *newer;
     uint64_t seq;
     uint8_t digest[32]; /* of the sealed request: the same again gets the same reply */
     bool answered;
@@ -140,8 +140,8 @@ struct part_link {
     part_mark then[PART_STORES_MAX]; /* what was known of it when the handshake began */
     /* responder */
     uint8_t hello_digest[32];
-    tdsa_buf hello_reply;  /* the same first message again gets the same answer */
-    part_inbound *inbound; /* newest first */
+    tdsa_buf hello_reply; /* the same first message again gets the same answer */
+    part_inbound *inbound_newest, *inbound_oldest;
     size_t inbound_count, inbound_bytes;
     size_t inbound_waiting; /* of them not answered yet */
     uint64_t seq_max;
@@ -245,8 +245,11 @@ struct part_run {
     uint64_t lane, seq;
     uint32_t count;
     bool compressed;
-    bool stored;                          /* keygen, reshare: the PENDING record is durable */
-    bool active;                          /* reshare: the new epoch is the one in use here */
+    bool stored;   /* keygen, reshare: the PENDING record is durable */
+    bool active;   /* reshare: the new epoch is the one in use here */
+    bool stepping; /* presign: a step is being made outside the lock, its state is not to be read */
+    bool left;     /* it ended meanwhile: freed when the step comes back */
+    unsigned step_from;                   /* the round of that step */
     part_reshare_plan *plan;              /* reshare: owned */
     struct part_export_plan *export_plan; /* export: owned */
     tdsa_buf plan_bytes;                  /* the same as it travels */
@@ -384,6 +387,7 @@ struct part {
     uint64_t deletions_load_ms; /* when to look for orders again; 0: all are known */
     uint32_t next_deletion;
     uint64_t key_changes;    /* of the store, when cached keys were last known to be right */
+    bool keys_followed;      /* it was asked for the question at hand, which has many items */
     uint64_t doubts_load_ms; /* when to look for half-made keys again; 0: all are known */
     uint32_t next_doubt;
     part_op *ops;
@@ -480,6 +484,10 @@ void part_key_replaced(part *p, const char *key_id);
 /** Looks again which epoch is in use; true when it is another than the one in memory, which is
  * forgotten then, with every operation and run that uses it. */
 bool part_key_refresh(part *p, const char *key_id);
+/** Whether another process of this database ordered something about the keys in memory is asked of the store
+ * before each part_key_hold; between these two only once, for a question of many items. */
+void part_keys_follow_once(part *p);
+void part_keys_follow_again(part *p);
 /** The ACTIVE key with its secret half, held; release it. Errors: TDSA_E_NOT_FOUND, LOGIN... */
 tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err);
 /** The public half of a row that has a share; free it. */

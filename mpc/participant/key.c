@@ -72,14 +72,25 @@ static void follow_changes(part *p)
     uint64_t changes = 0;
     tdsa_err err;
 
-    if (p->keys == NULL || ks_change_counter(p->cfg.store, &changes, &err) != TDSA_OK ||
-        changes == p->key_changes) {
+    if (p->keys_followed || p->keys == NULL ||
+        ks_change_counter(p->cfg.store, &changes, &err) != TDSA_OK || changes == p->key_changes) {
         return;
     }
     p->key_changes = changes;
     for (part_key *k = p->keys; k != NULL; k = k->next) {
         k->look_again = true;
     }
+}
+
+void part_keys_follow_once(part *p)
+{
+    follow_changes(p);
+    p->keys_followed = true;
+}
+
+void part_keys_follow_again(part *p)
+{
+    p->keys_followed = false;
 }
 
 static tdsa_status check_usable(const ks_key *row, tdsa_err *err)

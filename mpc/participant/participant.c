@@ -401,7 +401,8 @@ bool part_wants_thread(const part *p)
 
 bool part_op_stirs(const part *p, uint64_t op)
 {
-    return op != PART_OP_NONE && (part_op_done(p, op) || part_exchange_is_ready(p, op));
+    return op != PART_OP_NONE &&
+           (part_op_done(p, op) || part_exchange_is_ready(p, op) || part_has_work_of(p, op));
 }
 
 void part_get_stats(const part *p, part_stats *out)

@@ -76,13 +76,27 @@ void part_exchange_give_back(part *p, uint64_t exchange) TDSA_NONNULL;
 
 /* ---- work ---- */
 
+/** Arithmetic of a run that takes milliseconds. */
+typedef struct {
+    struct part_run *run; /* NULL: nothing was handed out */
+    tdsa_err err;         /* of the step */
+} part_step;
 /** Does the next piece of arithmetic that is ready (a round of a run); false when there is none. The
- * caller hands out replies and takes sends first, since others wait for them. */
-bool part_work(part *p) TDSA_NONNULL;
+ * caller hands out replies and takes sends first, since others wait for them. What takes long is handed
+ * out: the caller makes the step outside the lock and gives it back. op: whose thread asks; long steps
+ * of operations are for their own threads. PART_OP_ANY: whatever is ready. */
+bool part_work(part *p, uint64_t op, part_step *step) TDSA_NONNULL;
+/** Needs no lock. */
+void part_make_step(part_step *step) TDSA_NONNULL;
+/** What was handed out comes back; the run goes on, or ends. */
+void part_give_step(part *p, part_step *step) TDSA_NONNULL;
+/** There is something that no caller does for itself. */
 bool part_has_work(const part *p) TDSA_NONNULL;
 /** True when any thread that sleeps would have something to do: an exchange of nobody, or work. */
 bool part_wants_thread(const part *p) TDSA_NONNULL;
-/** True when the thread of this operation has: it has ended, or an exchange of it is to be performed. */
+/** True when there is arithmetic for the thread of this operation. */
+bool part_has_work_of(const part *p, uint64_t op) TDSA_NONNULL;
+/** True when it has something to do: that, the operation's end, or an exchange of it. */
 bool part_op_stirs(const part *p, uint64_t op) TDSA_NONNULL;
 
 /* ---- time ---- */

@@ -2,9 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/failpoint.h"
 #include "base/statement.h"
-#include "participant/export.h"
 #include "participant/run_internal.h"
 
 /*
@@ -23,6 +21,9 @@ static bool makes_key(const part_run *r)
 
 unsigned part_run_round(const part_run *r)
 {
+    if (r->stepping) {
+        return r->step_from;
+    }
     return makes_key(r) ? mpc_keygen_round(r->keygen) : mpc_presign_round(r->presign);
 }
 
@@ -33,6 +34,9 @@ static unsigned sm_rounds(const part_run *r)
 
 bool part_run_has(const part_run *r, uint16_t from)
 {
+    if (r->stepping) { /* a step begins when all messages of its round are in */
+        return true;
+    }
     return makes_key(r) ? mpc_keygen_has(r->keygen, from) : mpc_presign_has(r->presign, from);
 }
 
@@ -121,7 +125,7 @@ tdsa_status part_run_new(part *p, part_run **out, part_session *s, part_run_kind
     return TDSA_OK;
 }
 
-void part_run_free(part *p, part_run *r)
+static void unlink_run(part *p, const part_run *r)
 {
     part_run **at = &r->session->runs;
 
@@ -131,6 +135,10 @@ void part_run_free(part *p, part_run *r)
     }
     *at = r->next;
     p->run_count--;
+}
+
+static void free_run(part *p, part_run *r)
+{
     mpc_keygen_free(r->keygen);
     mpc_presign_free(r->presign);
     part_key_release(p, r->key);
@@ -141,6 +149,17 @@ void part_run_free(part *p, part_run *r)
         tdsa_buf_clear(&r->at[i].early);
     }
     free(r);
+}
+
+void part_run_free(part *p, part_run *r)
+{
+    unlink_run(p, r);
+    if (r->stepping) {
+        r->left = true;
+        r->session = NULL;
+    } else {
+        free_run(p, r);
+    }
 }
 
 part_op_kind part_run_op_kind(const part_run *r)
@@ -256,117 +275,6 @@ void part_run_end(part *p, part_run *run, const tdsa_err *why)
     }
 }
 
-/* ---- what is durable before the next message leaves ---- */
-
-static tdsa_status store_key(part *p, part_run *r, tdsa_err *err)
-{
-    TDSA_SCOPED_BUF pub = TDSA_BUF_EMPTY;
-    TDSA_SCOPED_SECRET secret = NULL;
-    const mpc_key *key = mpc_keygen_key(r->keygen);
-    tdsa_status st;
-
-    mpc_key_encode_public(&pub, key);
-    st = tdsa_buf_check(&pub, err);
-    if (st == TDSA_OK) {
-        st = mpc_key_encode_secret(&secret, key, err);
-    }
-    TDSA_FAILPOINT("keygen.before_pending");
-    if (st == TDSA_OK) {
-        st = ks_key_store(p->cfg.store, r->key_id, key->pub.epoch, pub.data, pub.len, secret, err);
-    }
-    TDSA_FAILPOINT("keygen.after_pending");
-    if (st == TDSA_OK) {
-        r->stored = true;
-        mpc_keygen_mark_stored(r->keygen);
-    }
-    return st;
-}
-
-static tdsa_status store_batch(part *p, part_run *r, tdsa_err *err)
-{
-    TDSA_SCOPED_BUF data = TDSA_BUF_EMPTY;
-    ks_batch b = {.state = KS_BATCH_MADE, .lane = r->lane, .seq = r->seq, .count = r->count};
-    tdsa_status st;
-
-    st = mpc_presign_data(r->presign, &data, err);
-    if (st == TDSA_OK) {
-        st = tdsa_buf_check(&data, err);
-    }
-    if (st != TDSA_OK) {
-        return st;
-    }
-    memcpy(b.beta, mpc_presign_beta(r->presign), sizeof b.beta);
-    memcpy(b.key_id, r->key_id, sizeof b.key_id);
-    b.epoch = r->key->key->pub.epoch;
-    for (size_t i = 0; i < r->member_count; i++) {
-        b.members |= 1u << r->members[i];
-    }
-    b.data = data.data;
-    b.data_len = data.len;
-    part_marks_keep(p, r->session->link[r->coordinator]);
-    TDSA_FAILPOINT("presign.before_made");
-    st = ks_batch_insert(p->cfg.store, &b, err);
-    TDSA_FAILPOINT("presign.after_made");
-    return st;
-}
-
-/* Each new batch makes room: those used up and those void go, with their burn marks; what is not there
- * is refused. */
-static void purge_spent(part *p, const char *key_id)
-{
-    uint64_t dropped = 0;
-    tdsa_err err;
-
-    if (ks_batch_purge(p->cfg.store, key_id, true, &dropped, &err) != TDSA_OK) {
-        part_say(p, TDSA_LOG_WARN, "spent presignatures of key %s stay: %s", key_id, err.text);
-    }
-}
-
-static tdsa_status after_advance(part *p, part_run *r, tdsa_err *err)
-{
-    tdsa_status st = TDSA_OK;
-
-    if (r->kind == RUN_RESHARE) {
-        return part_reshare_after(p, r, err);
-    }
-    if (r->kind == RUN_EXPORT) {
-        return part_export_after(p, r, err);
-    }
-    if (r->kind == RUN_KEYGEN || r->kind == RUN_IMPORT) {
-        if (part_run_round(r) == MPC_KEYGEN_ROUND_STORED) {
-            st = store_key(p, r, err);
-        } else if (part_run_round(r) == MPC_KEYGEN_ROUNDS) {
-            TDSA_FAILPOINT("keygen.before_active");
-            st = ks_key_move(p->cfg.store, r->key_id, mpc_keygen_key(r->keygen)->pub.epoch,
-                             KS_KEY_PENDING, KS_KEY_ACTIVE, err);
-            TDSA_FAILPOINT("keygen.after_active");
-        }
-        return st;
-    }
-    switch (part_run_round(r)) {
-    case 1:
-        TDSA_FAILPOINT("presign.before_seq");
-        st = ks_seq_raise(p->cfg.store, r->key_id, r->key->key->pub.epoch, r->lane, r->seq, err);
-        TDSA_FAILPOINT("presign.after_seq");
-        break;
-    case 2:
-        st = store_batch(p, r, err);
-        break;
-    case MPC_PRESIGN_ROUNDS:
-        TDSA_FAILPOINT("presign.before_free");
-        st = ks_batch_move(p->cfg.store, mpc_presign_beta(r->presign), KS_BATCH_MADE, KS_BATCH_FREE,
-                           err);
-        TDSA_FAILPOINT("presign.after_free");
-        if (st == TDSA_OK) {
-            purge_spent(p, r->key_id);
-        }
-        break;
-    default:
-        break;
-    }
-    return st;
-}
-
 /* ---- going on ---- */
 
 static bool i_ask(const part *p, const part_run *r, uint16_t peer)
@@ -459,29 +367,24 @@ static tdsa_status take_early(part_run *r, tdsa_err *err)
     return TDSA_OK;
 }
 
-/* The round is complete: compute, store, then answer the coordinator if its answer was held back. */
-static tdsa_status finish_round(part *p, part_run *r, tdsa_err *err)
+/* The last message for the coordinator, whose answer was held back: of the round that ends now. */
+static tdsa_status held_back(const part *p, part_run *r, tdsa_buf *message, tdsa_err *err)
 {
-    TDSA_SCOPED_BUF message = TDSA_BUF_EMPTY;
+    return holds_back(p, r) ? sm_send(r, r->coordinator, message, err) : TDSA_OK;
+}
+
+/* The round is over: store, then answer the coordinator if its answer was held back. */
+static tdsa_status finish_round(part *p, part_run *r, const tdsa_buf *held, tdsa_err *err)
+{
     const tdsa_err ok = {.status = TDSA_OK, .participant = TDSA_NOBODY};
     const uint16_t last = r->coordinator;
-    const bool answer = holds_back(p, r);
-    tdsa_status st = answer ? sm_send(r, last, &message, err) : TDSA_OK;
+    const tdsa_status st = part_run_store(p, r, err);
 
-    if (st == TDSA_OK) {
-        st = sm_advance(r, err);
-    }
-    if (st == TDSA_OK) {
-        st = after_advance(p, r, err);
-    }
-    if (st != TDSA_OK) {
-        return st;
-    }
-    if (answer) {
+    if (st == TDSA_OK && held->len > 0) {
         TDSA_ASSERT(r->at[last].asked);
-        part_answer_to(p, r->session, last, r->at[last].seq, &ok, message.data, message.len);
+        part_answer_to(p, r->session, last, r->at[last].seq, &ok, held->data, held->len);
     }
-    return TDSA_OK;
+    return st;
 }
 
 /* Sends what is ready. Moving on may cost milliseconds of arithmetic: part_work does that, after the
@@ -490,36 +393,61 @@ void part_run_pump(part *p, part_run *r)
 {
     tdsa_err err = {.status = TDSA_OK, .participant = TDSA_NOBODY};
 
-    if (send_ready(p, r, &err) != TDSA_OK) {
+    if (!r->stepping && send_ready(p, r, &err) != TDSA_OK) {
         part_run_end(p, r, &err);
+    }
+}
+
+/* What follows the arithmetic `st` of a round. May end the run. */
+static void moved(part *p, part_run *r, const tdsa_buf *held, tdsa_status st, tdsa_err *err)
+{
+    const bool last = part_run_round(r) == sm_rounds(r);
+
+    if (st == TDSA_OK) {
+        st = finish_round(p, r, held, err);
+    }
+    if (st == TDSA_OK && !last) {
+        st = take_early(r, err);
+    }
+    if (st == TDSA_OK && !last) {
+        st = send_ready(p, r, err);
+    }
+    if (st != TDSA_OK || last) {
+        err->status = st;
+        part_run_end(p, r, err);
     }
 }
 
 /* One step of a run whose round is complete. May end the run. */
 static void move_on(part *p, part_run *r)
 {
+    TDSA_SCOPED_BUF held = TDSA_BUF_EMPTY;
     tdsa_err err = {.status = TDSA_OK, .participant = TDSA_NOBODY};
-    const bool last = part_run_round(r) + 1 == sm_rounds(r);
-    tdsa_status st = finish_round(p, r, &err);
+    tdsa_status st = held_back(p, r, &held, &err);
 
-    if (st == TDSA_OK && !last) {
-        st = take_early(r, &err);
+    if (st == TDSA_OK) {
+        st = sm_advance(r, &err);
     }
-    if (st == TDSA_OK && !last) {
-        st = send_ready(p, r, &err);
-    }
-    if (st != TDSA_OK || last) {
-        err.status = st;
-        part_run_end(p, r, &err);
-    }
+    moved(p, r, &held, st, &err);
 }
 
-static part_run *ready_run(const part *p)
+/* ---- arithmetic outside the lock ---- */
+
+/* The rounds of presigning that compute: everything for a thousand presignatures at once. */
+static bool is_long(const part_run *r)
+{
+    return r->kind == RUN_PRESIGN && part_run_round(r) + 1 < sm_rounds(r);
+}
+
+/* A run with something to do for the thread of `op`; PART_OP_ANY: for any. What takes long and belongs
+ * to an operation is left to its own thread: others have better to do. */
+static part_run *ready_run(const part *p, uint64_t op)
 {
     for (size_t i = 0; p->run_count > 0 && i < PART_SESSION_BUCKETS; i++) {
         for (const part_session *s = p->sessions[i]; s != NULL; s = s->next) {
             for (part_run *r = s->runs; r != NULL; r = r->next) {
-                if (sm_complete(r)) {
+                if (!r->stepping && sm_complete(r) &&
+                    (op == PART_OP_ANY || r->op == PART_OP_NONE || r->op == op || !is_long(r))) {
                     return r;
                 }
             }
@@ -530,18 +458,51 @@ static part_run *ready_run(const part *p)
 
 bool part_has_work(const part *p)
 {
-    return ready_run(p) != NULL || part_batch_has_work(p);
+    return ready_run(p, PART_OP_NONE) != NULL || part_batch_has_work(p);
 }
 
-bool part_work(part *p)
+bool part_has_work_of(const part *p, uint64_t op)
 {
-    part_run *r = ready_run(p);
+    const part_run *r = ready_run(p, op);
 
+    return r != NULL && r->op == op;
+}
+
+bool part_work(part *p, uint64_t op, part_step *step)
+{
+    part_run *r = ready_run(p, op);
+
+    step->run = NULL;
     if (r == NULL) {
         return part_batch_work(p);
     }
-    move_on(p, r);
+    if (is_long(r)) {
+        r->step_from = part_run_round(r);
+        r->stepping = true;
+        step->run = r;
+    } else {
+        move_on(p, r);
+    }
     return true;
+}
+
+void part_make_step(part_step *step)
+{
+    step->err = (tdsa_err){.status = TDSA_OK, .participant = TDSA_NOBODY};
+    step->err.status = mpc_presign_advance(step->run->presign, &step->err);
+}
+
+void part_give_step(part *p, part_step *step)
+{
+    const tdsa_buf nothing = TDSA_BUF_EMPTY;
+    part_run *r = step->run;
+
+    r->stepping = false;
+    if (r->left) {
+        free_run(p, r);
+    } else {
+        moved(p, r, &nothing, step->err.status, &step->err);
+    }
 }
 
 /* One message of a peer, of this round or the next. */

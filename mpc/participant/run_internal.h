@@ -40,6 +40,8 @@ tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_as
 tdsa_status part_run_new(part *p, part_run **out, part_session *s, part_run_kind kind, uint32_t id,
                          tdsa_err *err);
 void part_run_free(part *p, part_run *r);
+/** run_store.c: makes durable what the round that is over now must leave behind. */
+tdsa_status part_run_store(part *p, part_run *r, tdsa_err *err);
 /** Sends what is ready and moves on as long as rounds are complete. May end the run. */
 void part_run_pump(part *p, part_run *r);
 part_op_kind part_run_op_kind(const part_run *r);

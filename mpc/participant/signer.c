@@ -263,12 +263,14 @@ tdsa_status part_ask_sign_batch(part *p, part_session *s, uint16_t from, const p
     }
     tdsa_stmt_begin(out, "batch-answer");
     list = tdsa_stmt_list_begin(out);
+    part_keys_follow_once(p);
     for (size_t i = 0; i < count; i++) {
         size_t len = 0;
         const uint8_t *item = tdsa_stmt_read_octets(&items, &len, TDSA_BUF_LEN_MAX);
 
         answer_item(&by, phase == PART_BATCH_COINS, item, len, out);
     }
+    part_keys_follow_again(p);
     tdsa_stmt_list_end(out, list);
     return TDSA_OK;
 }

@@ -81,7 +81,7 @@ static tdsa_status ask_members(part *p, part_op *op, part_session *s, part_ask_k
     const uint64_t ends_ms = part_attempt_ends(
         p, op->key, op->batch->members,
         op->failovers < PART_FAILOVERS_MAX ? ATTEMPT_SIGN : ATTEMPT_LAST, op->deadline_ms);
-    const bool hold = part_wave_flies(p, s);
+    const bool hold = part_wave_gathers(p, s);
     tdsa_status st = TDSA_OK;
 
     op->attempt_ms = part_now(p);
@@ -443,6 +443,9 @@ void part_give_proof(part *p, part_proof *proof)
         } else {
             broken(p, op, &proof->err);
         }
+    }
+    if (op != NULL) {
+        part_wave_try(p, op->signing_id);
     }
     mpc_combine_free(proof->combine);
     part_batch_release(p, proof->batch);

@@ -23,6 +23,31 @@ bool part_wave_flies(const part *p, const part_session *s)
     return false;
 }
 
+/* Signatures of the session that are being verified: their callers are soon back. */
+static bool proofs_under_way(const part *p, const part_session *s)
+{
+    for (const part_op *op = p->ops; op != NULL; op = op->next) {
+        if (op->state == OP_PROVING && strcmp(op->signing_id, s->id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool part_wave_gathers(const part *p, const part_session *s)
+{
+    return part_wave_flies(p, s) || proofs_under_way(p, s);
+}
+
+void part_wave_try(part *p, const char *session_id)
+{
+    part_session *s = part_session_find(p, session_id);
+
+    if (s != NULL && !part_wave_gathers(p, s)) {
+        part_wave_go(p, s);
+    }
+}
+
 /* ---- setting out ---- */
 
 static bool together(const part_exchange *a, const part_exchange *b)

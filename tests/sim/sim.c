@@ -248,6 +248,7 @@ sim *sim_new(const sim_cfg *cfg)
 
 static void end_process(sim_node *n)
 {
+    sim_end_step(n);
     part_free(n->part);
     ks_close(n->store);
     n->part = NULL;

@@ -30,6 +30,7 @@ typedef struct {
     unsigned store_permille;      /* a call of the store fails, done or not */
     unsigned torn_permille;       /* the process dies before, in or after a commit */
     unsigned lie_permille;        /* a liar's message is wrong */
+    unsigned step_permille;       /* a step of presigning is back only after a while */
     bool background;              /* servers do background work, as in the daemon */
     unsigned keep_low, keep_high; /* marks of the stock keeper */
     uint64_t grace_ms;  /* that a deletion leaves for its undoing, ten times that at most */

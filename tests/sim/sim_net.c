@@ -6,6 +6,8 @@
 
 /* Messages under way, the answers that processes wait for, and what happens next. */
 
+#define STEP_MAX_MS 3000u
+
 /* ---- the heap of messages: the earliest first, then the one that was sent first ---- */
 
 static bool before(const sim_message *a, const sim_message *b)
@@ -250,20 +252,53 @@ static void plan(sim *s, sim_node *n)
     for (const sim_wait *w = n->waits; w != NULL; w = w->next) {
         n->due_ms = w->at_ms < n->due_ms ? w->at_ms : n->due_ms;
     }
+    n->due_ms = n->step.run != NULL && n->step_ms < n->due_ms ? n->step_ms : n->due_ms;
     n->due_ms = n->due_ms <= s->now_ms ? s->now_ms + 1 : n->due_ms;
+}
+
+void sim_end_step(sim_node *n)
+{
+    if (n->step.run != NULL) {
+        part_make_step(&n->step);
+        part_give_step(n->part, &n->step);
+        n->step.run = NULL;
+    }
+}
+
+/* A step is made at once, or messages come and deadlines pass meanwhile. */
+static void take_step(sim *s, sim_node *n, const part_step *step)
+{
+    if (n->step.run == NULL) {
+        n->step = *step;
+        n->step_ms = s->now_ms;
+        if (sim_chance(s, s->cfg.step_permille)) {
+            n->step_ms += 1 + sim_random(s, STEP_MAX_MS);
+        } else {
+            sim_end_step(n);
+        }
+    } else { /* another thread */
+        part_step other = *step;
+
+        part_make_step(&other);
+        part_give_step(n->part, &other);
+    }
 }
 
 static bool flush_node(sim *s, uint16_t i)
 {
     sim_node *n = &s->node[i];
     bool worked = false;
+    part_step step;
 
     do {
         sim_bury(s, i);
         flush_sends(s, i);
         flush_replies(s, i);
         flush_sends(s, i);
-        worked = n->part != NULL && part_work(n->part);
+        worked = n->part != NULL && part_work(n->part, PART_OP_ANY, &step);
+        if (worked && step.run != NULL) {
+            take_step(s, n, &step);
+        }
     } while (worked);
     n->touched = false;
     plan(s, n);
@@ -382,6 +417,9 @@ static void node_due(sim *s, uint16_t i)
         }
     }
     n->touched = true;
+    if (n->step_ms <= s->now_ms) {
+        sim_end_step(n);
+    }
     if (!n->doomed) {
         part_due(n->part);
     }

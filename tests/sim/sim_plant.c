@@ -174,10 +174,10 @@ tdsa_status __wrap_ks_lease(ks *store, const uint8_t *beta, uint32_t from, uint3
 /* Forgets that the request was executed. */
 static void forget_request(part_link *l, uint64_t seq)
 {
-    for (part_inbound **at = &l->inbound; *at != NULL; at = &(*at)->next) {
-        part_inbound *in = *at;
+    for (part_inbound *in = l->inbound_newest; in != NULL; in = in->older) {
         if (in->seq == seq && in->answered) {
-            *at = in->next;
+            *(in->newer == NULL ? &l->inbound_newest : &in->newer->older) = in->older;
+            *(in->older == NULL ? &l->inbound_oldest : &in->older->newer) = in->newer;
             l->inbound_count--;
             l->inbound_bytes -= in->reply.len;
             tdsa_buf_clear(&in->reply);

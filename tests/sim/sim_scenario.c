@@ -117,6 +117,7 @@ static void lossy(sim *s)
     s->cfg.stale_permille = (unsigned)sim_random(s, 400);
     s->cfg.corrupt_permille = (unsigned)sim_random(s, 15);
     s->cfg.http_permille = (unsigned)sim_random(s, 10);
+    s->cfg.step_permille = (unsigned)sim_random(s, 500);
     s->cfg.delay_max_ms = 1 + (uint32_t)sim_random(s, 80);
 }
 
@@ -177,6 +178,7 @@ static void enter(sim *s, phase p)
         break;
     case PHASE_SLOW:
         s->cfg.delay_max_ms = 100 + (uint32_t)sim_random(s, 3000);
+        s->cfg.step_permille = (unsigned)sim_random(s, 1000);
         break;
     case PHASE_CRASHES:
         s->cfg.crash_permille = 2 + (unsigned)sim_random(s, 20);

@@ -133,6 +133,66 @@ static void a_slow_answer_holds_nobody_up_for_long(void **state)
     tear_down(f);
 }
 
+/* The first caller has all replies, and its signature is not verified yet. */
+static void call_until_it_is_to_be_verified(callers *c)
+{
+    part *p = sim_part(c->f->s, 0);
+
+    call(c, 0, 0);
+    sim_flush(c->f->s);
+    while (part_op_find(p, c->op[0])->state != OP_PROVING) {
+        assert_true(sim_step(c->f->s, UINT64_MAX));
+    }
+}
+
+static size_t held(const fixture *f)
+{
+    size_t count = 0;
+
+    for (const part_exchange *x = sim_part(f->s, 0)->exchanges; x != NULL; x = x->next) {
+        count += x->state == EXCHANGE_HELD ? 1 : 0;
+    }
+    return count;
+}
+
+static void who_comes_while_one_is_verified_waits_for_its_caller(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3});
+    const uint64_t before = heard(f, 1);
+    callers c = {.f = f};
+
+    (void)state;
+    call_until_it_is_to_be_verified(&c);
+    call(&c, 1, 0);
+    call(&c, 2, 0);
+    assert_int_equal(held(f), 4); /* two questions each, to two members */
+    finish(&c, 0);
+    assert_int_equal(held(f), 0);
+    for (size_t i = 0; i < 3; i++) {
+        if (i > 0) {
+            finish(&c, i);
+        }
+        check(&c, i);
+    }
+    assert_int_equal(heard(f, 1) - before, 2);
+    tear_down(f);
+}
+
+static void a_caller_that_does_not_verify_holds_nobody_up_for_long(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3});
+    callers c = {.f = f};
+
+    (void)state;
+    call_until_it_is_to_be_verified(&c);
+    call(&c, 1, 0);
+    finish(&c, 1);
+    check(&c, 1);
+    finish(&c, 0);
+    check(&c, 0);
+    tear_down(f);
+}
+
 static void a_deadline_ends_one_and_none_of_the_others(void **state)
 {
     fixture *f = ready(&(wish){.n = 3});
@@ -307,6 +367,8 @@ int main(void)
         cmocka_unit_test(who_comes_meanwhile_rides_with_the_others),
         cmocka_unit_test(in_prepare_mode_the_locks_ride_too),
         cmocka_unit_test(a_slow_answer_holds_nobody_up_for_long),
+        cmocka_unit_test(who_comes_while_one_is_verified_waits_for_its_caller),
+        cmocka_unit_test(a_caller_that_does_not_verify_holds_nobody_up_for_long),
         cmocka_unit_test(a_deadline_ends_one_and_none_of_the_others),
         cmocka_unit_test(a_lie_fails_what_it_is_about),
         cmocka_unit_test(a_silent_member_is_named_to_everybody),
