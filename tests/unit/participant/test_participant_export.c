@@ -34,7 +34,9 @@ static tdsa_status record(void *ctx, const tdsa_audit_event *e, tdsa_err *err)
     } else {
         return TDSA_OK;
     }
-    return log_full ? TDSA_FAIL(err, TDSA_E_STORE, "the log is full") : TDSA_OK;
+    return __atomic_load_n(&log_full, __ATOMIC_RELAXED)
+               ? TDSA_FAIL(err, TDSA_E_STORE, "the log is full")
+               : TDSA_OK;
 }
 
 static void with_one(part_engine_cfg *cfg)
@@ -472,11 +474,11 @@ static void what_cannot_be_recorded_does_not_leave(void **state)
     new_key(c.node[0].engine, GRP_P256, true, key_id);
     spec = spec_of(key_id, NULL, 0);
     all_approve(&c, &spec);
-    log_full = true;
+    __atomic_store_n(&log_full, true, __ATOMIC_RELAXED);
     assert_int_equal(approve(&c, 0, &spec, &err), TDSA_E_STORE);
     assert_int_equal(part_engine_export(c.node[0].engine, &spec, 0, &pkg, &err), TDSA_E_STORE);
     assert_int_equal(pkg.count, 0);
-    log_full = false;
+    __atomic_store_n(&log_full, false, __ATOMIC_RELAXED);
     refused(&c, 0, &spec, TDSA_NOBODY, "NOT_APPROVED"); /* used up all the same */
     stop(&c);
 }

@@ -50,7 +50,9 @@ static tdsa_status record(void *ctx, const tdsa_audit_event *e, tdsa_err *err)
         return TDSA_OK;
     }
     (void)__atomic_add_fetch(&records, 1, __ATOMIC_SEQ_CST);
-    return log_full ? TDSA_FAIL(err, TDSA_E_STORE, "the log is full") : TDSA_OK;
+    return __atomic_load_n(&log_full, __ATOMIC_RELAXED)
+               ? TDSA_FAIL(err, TDSA_E_STORE, "the log is full")
+               : TDSA_OK;
 }
 
 static void with_one(part_engine_cfg *cfg)
@@ -290,10 +292,10 @@ static void what_cannot_be_recorded_is_not_made(void **state)
     (void)state;
     cluster_start_as(&c, 3, 1, false, with_one);
     new_key(c.node[0].engine, GRP_P256, key_id);
-    log_full = true;
+    __atomic_store_n(&log_full, true, __ATOMIC_RELAXED);
     assert_int_equal(ask(c.node[0].engine, key_id, true, &pkg, &err), TDSA_E_STORE);
     assert_int_equal(pkg.count, 0);
-    log_full = false;
+    __atomic_store_n(&log_full, false, __ATOMIC_RELAXED);
     cluster_stop(&c);
 }
 
