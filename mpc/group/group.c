@@ -210,6 +210,54 @@ tdsa_status grp_mul_add_vartime(const grp *g, grp_point *out, const grp_scalar *
     return g->backend->mul_add(g, out, a, b, &base, err);
 }
 
+/* ---- multiples made beforehand ---- */
+
+struct grp_table {
+    const grp *g;
+    grp_point p;
+    void *inside; /* the backend's */
+};
+
+grp_table *grp_table_new_vartime(const grp *g, const grp_point *p)
+{
+    grp_table *t = NULL;
+
+    if (g->backend->table_new == NULL || grp_point_is_identity(p)) {
+        return NULL;
+    }
+    t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        return NULL;
+    }
+    t->g = g;
+    t->p = *p;
+    t->inside = g->backend->table_new(g, p);
+    if (t->inside == NULL) {
+        free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void grp_table_free(grp_table *t)
+{
+    if (t != NULL) {
+        t->g->backend->table_free(t->inside);
+        free(t);
+    }
+}
+
+const grp_point *grp_table_point(const grp_table *t)
+{
+    return &t->p;
+}
+
+tdsa_status grp_mul_add_table_vartime(grp_point *out, const grp_scalar *a, const grp_scalar *b,
+                                      const grp_table *t, tdsa_err *err)
+{
+    return t->g->backend->mul_add_table(t->g, out, a, b, t->inside, err);
+}
+
 tdsa_status grp_point_add_vartime(const grp *g, grp_point *out, const grp_point *a,
                                   const grp_point *b, tdsa_err *err)
 {

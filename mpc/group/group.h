@@ -121,6 +121,22 @@ TDSA_MUST_USE tdsa_status grp_mul_vartime(const grp *g, grp_point *out, const gr
 TDSA_MUST_USE tdsa_status grp_mul_add_vartime(const grp *g, grp_point *out, const grp_scalar *a,
                                               const grp_scalar *b, const grp_point *p,
                                               tdsa_err *err) TDSA_NONNULL;
+/**
+ * Multiples of one public point, made beforehand for a point that is multiplied often: a*G + b*P then
+ * takes a third of the time on P-256. Takes 150 KiB and as long as some 500 multiplications.
+ * Threads: immutable, may be shared. `g` must outlive it.
+ */
+typedef struct grp_table grp_table;
+/** NULL: the curve gains nothing by a table, or there is no memory for one. Free with grp_table_free. */
+grp_table *grp_table_new_vartime(const grp *g, const grp_point *p) TDSA_NONNULL;
+/** NULL is allowed. */
+void grp_table_free(grp_table *t);
+/** The point, lent. */
+const grp_point *grp_table_point(const grp_table *t) TDSA_NONNULL;
+/** out = a*G + b*P with the P of the table; all public. Errors: TDSA_E_CRYPTO. */
+TDSA_MUST_USE tdsa_status grp_mul_add_table_vartime(grp_point *out, const grp_scalar *a,
+                                                    const grp_scalar *b, const grp_table *t,
+                                                    tdsa_err *err) TDSA_NONNULL;
 TDSA_MUST_USE tdsa_status grp_point_add_vartime(const grp *g, grp_point *out, const grp_point *a,
                                                 const grp_point *b, tdsa_err *err) TDSA_NONNULL;
 void grp_point_neg(const grp *g, grp_point *out, const grp_point *a) TDSA_NONNULL;

@@ -33,6 +33,12 @@ typedef struct {
     /** a*G + b*P in variable time. */
     tdsa_status (*mul_add)(const grp *g, grp_point *out, const grp_scalar *a, const grp_scalar *b,
                            const grp_point *p, tdsa_err *err);
+    /** A table for mul_add_table, of a point that is not the identity; NULL: no memory. All NULL: it would
+     * gain nothing. */
+    void *(*table_new)(const grp *g, const grp_point *p);
+    void (*table_free)(void *table);
+    tdsa_status (*mul_add_table)(const grp *g, grp_point *out, const grp_scalar *a,
+                                 const grp_scalar *b, const void *table, tdsa_err *err);
     tdsa_status (*sum)(const grp *g, grp_point *out, const grp_point *const *p,
                        const int32_t *coeff, size_t count, tdsa_err *err);
     /** out[i] = a[i] + b[i], or a[i] - b[i] when `minus`, in variable time; any may be the identity,

@@ -212,6 +212,19 @@ static void make_ahead(part_engine *e, const char *key_id)
     }
 }
 
+/* A key that signs a lot gets its table, at the cost of this caller. The lock is held. */
+static void make_table(part_engine *e, const char *key_id)
+{
+    part_table_work w;
+
+    if (!e->stopping && part_take_table(e->part, key_id, &w)) {
+        part_engine_leave(e);
+        part_make_table(&w);
+        part_engine_enter(e);
+        part_give_table(e->part, &w);
+    }
+}
+
 tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint32_t deadline_ms,
                              part_sign_result *out, tdsa_err *err)
 {
@@ -225,6 +238,7 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
         st = drive(e, part_start_sign(e->part, req, deadline_ms, err), &result, err);
         if (st == TDSA_OK) {
             make_ahead(e, req->key_id);
+            make_table(e, req->key_id);
         }
         part_engine_leave(e);
         if (st == TDSA_OK || i > 0 || !refreshed(e, req->key_id, err)) {
@@ -245,7 +259,9 @@ tdsa_status part_engine_sign_batch(part_engine *e, const char *key_id, const par
 
     part_engine_enter(e);
     op = part_start_sign_batch(e->part, key_id, req, count, deadline_ms, out, err);
-    st = finish(e, op, &none, err);
+    st = drive(e, op, &none, err);
+    make_table(e, key_id);
+    part_engine_leave(e);
     return op == PART_OP_NONE ? st : TDSA_OK; /* each request says how it ended */
 }
 

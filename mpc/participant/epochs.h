@@ -6,6 +6,32 @@
 /* Epochs of a key: how new ones are made, and what is asked about those in doubt. A part of
  * internal.h. */
 
+/* ---- half-made keys and epochs that peers are asked about ---- */
+
+typedef enum {
+    DOUBT_PENDING, /* stored here, not known to be stored by all */
+    DOUBT_LEAVING, /* the same of an epoch that this participant has no share of */
+    DOUBT_ERASING  /* ACTIVE here; the earlier epoch goes when it is ACTIVE everywhere */
+} part_doubt_phase;
+
+struct part_doubt {
+    struct part_doubt *next;
+    uint32_t id; /* so that a refusal, which names no key, finds it */
+    char key_id[KS_KEY_ID_MAX + 1];
+    part_doubt_phase phase;
+    uint32_t epoch; /* the one in doubt; 0: the generation of the key */
+    uint8_t stored[64];
+    uint16_t t;
+    uint32_t members,
+        servers; /* of this epoch without me, bit per index; those that can be asked */
+    uint32_t active_reports, stored_reports; /* bit per index */
+    uint32_t not_active; /* said, when no run could be under way any more, that it is not ACTIVE */
+    uint64_t ask_again_ms;
+    uint64_t created_ms; /* when its run began (of_run), or when this process learnt of it */
+    bool of_run;
+    unsigned rounds; /* times the peers were asked */
+};
+
 /* reshare.c */
 /** A peer was asked what it has: it is there, and perhaps can deal. */
 void part_reshare_answered(part_op *op, uint16_t from, const part_answer *a);

@@ -23,6 +23,7 @@
  *   export.c       an export and its run                approvals.c  what it needs at each server
  *   partial.c      partial signatures
  *   sign_batch.c   many signatures at once         wave.c      questions that ride together
+ *   proof.c        what comes out is verified
  *   sign_request.c what is to be signed            signer.c    what a member answers
  *   recovery.c     recovery infos of one participant and of all
  *   backup.c (with share_backup.c)  backup, restore and the refresh after it
@@ -43,6 +44,7 @@
 #define PART_RANGES_MAX         64u   /* burnt ranges remembered per session (responder) */
 #define PART_BUCKETS_MAX        4096u /* keys with a rate that signed within the last minute */
 #define PART_BATCHES_CACHED_MAX 256u
+#define PART_TABLES_MAX         64u     /* keys with a table to verify faster: 10 MB */
 #define PART_SIGNING_LIFE_MS    600000u /* a signing session is replaced after 10 minutes */
 #define PART_SIGNING_IDLE_MS    360000u /* and forgotten by the responder after 6 idle ones */
 #define PART_CACHE_LINGER_MS    2000u /* a key over cacheSize is taken from a session this long idle */
@@ -62,6 +64,7 @@ typedef struct part_inbound part_inbound;
 typedef struct part_bucket part_bucket;
 typedef struct part_rider part_rider;
 typedef struct part_many part_many;
+typedef struct part_doubt part_doubt;
 
 /* ---- keys and batches in memory ---- */
 
@@ -84,7 +87,10 @@ struct part_key {
     uint32_t committee;     /* of new batches, bit per participantIndex; 0: not chosen */
     bool presigning;        /* a run of mine is under way */
     bool look_again;        /* a coordinator named a newer epoch: the store may know it */
-    bool low; /* at the last lease little was left, of a stock that goes fast (keeper.c) */
+    uint64_t proved;        /* signatures that were verified here */
+    grp_table *table; /* of the public key, to verify faster; NULL: none yet, or none to be had */
+    bool tabled;      /* it was asked for */
+    bool low;         /* at the last lease little was left, of a stock that goes fast (keeper.c) */
     /* stock keeper */
     bool filling;         /* below the high mark, on the way up */
     unsigned keep_fails;  /* in a row */
@@ -338,32 +344,6 @@ typedef struct {
     bool heard;        /* it asked something since it failed */
 } part_peer;
 
-/* ---- half-made keys and epochs that peers are asked about ---- */
-
-typedef enum {
-    DOUBT_PENDING, /* stored here, not known to be stored by all */
-    DOUBT_LEAVING, /* the same of an epoch that this participant has no share of */
-    DOUBT_ERASING  /* ACTIVE here; the earlier epoch goes when it is ACTIVE everywhere */
-} part_doubt_phase;
-
-typedef struct part_doubt {
-    struct part_doubt *next;
-    uint32_t id; /* so that a refusal, which names no key, finds it */
-    char key_id[KS_KEY_ID_MAX + 1];
-    part_doubt_phase phase;
-    uint32_t epoch; /* the one in doubt; 0: the generation of the key */
-    uint8_t stored[64];
-    uint16_t t;
-    uint32_t members,
-        servers; /* of this epoch without me, bit per index; those that can be asked */
-    uint32_t active_reports, stored_reports; /* bit per index */
-    uint32_t not_active; /* said, when no run could be under way any more, that it is not ACTIVE */
-    uint64_t ask_again_ms;
-    uint64_t created_ms; /* when its run began (of_run), or when this process learnt of it */
-    bool of_run;
-    unsigned rounds; /* times the peers were asked */
-} part_doubt;
-
 struct part {
     part_engine_cfg cfg; /* log, store, clock, rng; the roster is owned */
     peer_identity identity;
@@ -376,11 +356,11 @@ struct part {
     size_t key_count;
     uint64_t cache_due_ms, cache_over_ms; /* the latter: keys_max is passed, look then */
     uint64_t partials_due_ms;             /* when to collect expired partial signatures */
+    size_t table_count;                   /* keys that have one, or get one now */
     size_t keys_max, sessions_max;        /* cacheSize, PART_SESSIONS_MAX; tests have fewer */
-    part_batch *batches;
     size_t batch_count;
-    part_exchange *exchanges;
-    part_exchange *exchanges_last;
+    part_batch *batches;
+    part_exchange *exchanges, *exchanges_last;
     part_parked *parked;
     part_doubt *doubts;
     struct part_deletion *deletions;
@@ -490,6 +470,8 @@ void part_keys_follow_once(part *p);
 void part_keys_follow_again(part *p);
 /** The ACTIVE key with its secret half, held; release it. Errors: TDSA_E_NOT_FOUND, LOGIN... */
 tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err);
+/** Without asking the store; NULL: it is not in memory. */
+part_key *part_key_in_memory(part *p, const char *key_id);
 /** The public half of a row that has a share; free it. */
 tdsa_status part_key_public(part *p, const ks_key *row, mpc_key **out, tdsa_err *err);
 /** The same, or a RESTORED one: what a reshare deals from. */
@@ -585,8 +567,7 @@ void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t starte
 /* backup.c */
 void part_restore_answered(part_op *op, uint16_t from, const part_answer *a);
 void part_restore_go_on(part *p, part_op *op);
-/** Looks for keys that wait for a refresh. */
-void part_restored_begin(part *p);
+void part_restored_begin(part *p); /* looks for keys that wait for a refresh */
 void part_restored_due(part *p);
 uint64_t part_restored_next_due(const part *p);
 

@@ -22,6 +22,11 @@ static part_key *find_key(const part *p, const char *key_id)
     return k;
 }
 
+part_key *part_key_in_memory(part *p, const char *key_id)
+{
+    return find_key(p, key_id);
+}
+
 static tdsa_status load(part *p, const ks_key *row, part_key **out, tdsa_err *err)
 {
     TDSA_SCOPED_SECRET share = NULL;
@@ -179,6 +184,8 @@ static void free_key(part *p, part_key *k)
     }
     *at = k->next;
     p->key_count--;
+    p->table_count -= k->table == NULL ? 0 : 1;
+    grp_table_free(k->table);
     mpc_key_free(k->key);
     free(k);
 }

@@ -189,6 +189,16 @@ bool part_take_proof(part *p, uint64_t op, part_proof *out) TDSA_NONNULL;
 void part_prove(part_proof *proof) TDSA_NONNULL;
 /** What was taken comes back; the operation ends, or tries another committee. */
 void part_give_proof(part *p, part_proof *proof) TDSA_NONNULL;
+/** A key that has signed often gets a table (grp_table), which makes its proofs faster. */
+typedef struct {
+    struct part_key *key; /* held */
+    grp_table *table;     /* made; NULL: could not be */
+} part_table_work;
+/** False when no table of this key is to be made now. */
+bool part_take_table(part *p, const char *key_id, part_table_work *out) TDSA_NONNULL;
+/** Needs no lock. Takes as long as some 500 multiplications. */
+void part_make_table(part_table_work *w) TDSA_NONNULL;
+void part_give_table(part *p, part_table_work *w) TDSA_NONNULL;
 /** Gives up: the operation ends with `why`. The id is forgotten. */
 void part_op_cancel(part *p, uint64_t op, const tdsa_err *why) TDSA_NONNULL;
 

@@ -261,6 +261,7 @@ static void release(part *p, part_op *op, size_t i)
     mpc_signature sig;
     tdsa_err err;
 
+    part_proof_begins(op->key, t->combine);
     if (mpc_combine_finish(t->combine, &sig, &err) != TDSA_OK) {
         part_item_fails(t, &err);
         return;

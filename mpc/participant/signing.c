@@ -259,7 +259,7 @@ void part_sign_go_on(part *p, part_op *op)
     }
 }
 
-static void release(part *p, part_op *op, const mpc_signature *sig)
+void part_sign_release(part *p, part_op *op, const mpc_signature *sig)
 {
     part_sign_result *out = &op->result.sign;
 
@@ -340,7 +340,7 @@ static void refused(part *p, part_op *op, uint16_t from, const part_answer *a)
 
 /* A member lied. The presignature is burnt and never tried again; where there are other committees,
  * one of them gets one chance. */
-static void broken(part *p, part_op *op, const tdsa_err *why)
+void part_sign_broken(part *p, part_op *op, const tdsa_err *why)
 {
     const tdsa_err reason = *why;
 
@@ -384,7 +384,7 @@ static void coin_answered(part *p, part_op *op, uint16_t from, const part_answer
         st = ask_with_coins(p, op, s, &err);
     }
     if (st != TDSA_OK) {
-        broken(p, op, &err);
+        part_sign_broken(p, op, &err);
     }
 }
 
@@ -405,51 +405,10 @@ void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *
         return;
     }
     if (mpc_combine_take(op->combine, from, a->body, a->body_len, &err) != TDSA_OK) {
-        broken(p, op, &err);
+        part_sign_broken(p, op, &err);
     } else if (mpc_combine_complete(op->combine)) {
         op->state = OP_PROVING;
     }
-}
-
-bool part_take_proof(part *p, uint64_t id, part_proof *out)
-{
-    part_op *op = part_op_find(p, id);
-
-    if (op == NULL || op->state != OP_PROVING || op->combine == NULL) {
-        return false;
-    }
-    *out = (part_proof){.op = id,
-                        .attempt = op->tries,
-                        .key = part_key_ref(op->key),
-                        .batch = part_batch_ref(op->batch),
-                        .combine = op->combine};
-    op->combine = NULL;
-    return true;
-}
-
-void part_prove(part_proof *proof)
-{
-    proof->err.status = mpc_combine_finish(proof->combine, &proof->sig, &proof->err);
-}
-
-void part_give_proof(part *p, part_proof *proof)
-{
-    part_op *op = part_op_find(p, proof->op);
-
-    /* its time may be over, or its key gone, since */
-    if (op != NULL && op->state == OP_PROVING && op->tries == proof->attempt) {
-        if (proof->err.status == TDSA_OK) {
-            release(p, op, &proof->sig);
-        } else {
-            broken(p, op, &proof->err);
-        }
-    }
-    if (op != NULL) {
-        part_wave_try(p, op->signing_id);
-    }
-    mpc_combine_free(proof->combine);
-    part_batch_release(p, proof->batch);
-    part_key_release(p, proof->key);
 }
 
 bool part_sign_session_lost(const tdsa_err *why)

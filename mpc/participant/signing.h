@@ -26,7 +26,15 @@ void part_sign_retry(part *p, part_op *op, const tdsa_err *why);
 bool part_sign_fail_over(part *p, part_op *op, const tdsa_err *why);
 /** A peer that was started again does not know the session. */
 bool part_sign_session_lost(const tdsa_err *why);
+/** The operation ends with the signature. */
+void part_sign_release(part *p, part_op *op, const mpc_signature *sig);
+/** A member lied: another committee is asked, or the operation ends with `why`. */
+void part_sign_broken(part *p, part_op *op, const tdsa_err *why);
 void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
+
+/* proof.c */
+/** Before a signature is verified: counts it, and lends the key's table. */
+void part_proof_begins(part_key *k, mpc_combine *c);
 
 /* sign_batch.c */
 /** The same for a batch of requests (op->many). */

@@ -10,7 +10,8 @@ struct mpc_combine {
     const mpc_key *key;
     const mpc_batch *batch;
     mpc_context ctx;
-    uint16_t seen; /* bit per position in the committee */
+    const grp_table *table; /* of ctx.y_final, lent; NULL: none */
+    uint16_t seen;          /* bit per position in the committee */
     bool over;
     /* mu and nu, or z, by position in the committee */
     grp_scalar value[REPLY_VALUES_MAX][GRP_PARTIES_MAX];
@@ -44,6 +45,13 @@ void mpc_combine_free(mpc_combine *c)
     }
     tdsa_wipe(c, sizeof *c);
     free(c);
+}
+
+void mpc_combine_use(mpc_combine *c, const grp_table *t)
+{
+    if (grp_point_equal(c->key->g, grp_table_point(t), &c->ctx.y_final)) {
+        c->table = t;
+    }
 }
 
 bool mpc_combine_complete(const mpc_combine *c)
@@ -149,7 +157,8 @@ static tdsa_status verify(const mpc_combine *c, const grp_scalar *s, const grp_s
     TDSA_ASSERT(grp_scalar_equal(g, &x, &one));
     grp_scalar_mul(g, &u1, inverse, &c->ctx.h);
     grp_scalar_mul(g, &u2, inverse, &c->ctx.r);
-    st = grp_mul_add_vartime(g, &v, &u1, &u2, &c->ctx.y_final, err);
+    st = c->table != NULL ? grp_mul_add_table_vartime(&v, &u1, &u2, c->table, err)
+                          : grp_mul_add_vartime(g, &v, &u1, &u2, &c->ctx.y_final, err);
     if (st != TDSA_OK) {
         return st;
     }

@@ -96,6 +96,9 @@ void mpc_combine_free(mpc_combine *c);
 /** Takes one member's reply (my own included). Errors: TDSA_E_PROTOCOL naming the member. */
 TDSA_MUST_USE tdsa_status mpc_combine_take(mpc_combine *c, uint16_t from, const uint8_t *in,
                                            size_t len, tdsa_err *err) TDSA_NONNULL;
+/** A table of the public key makes mpc_combine_finish faster; of another key (that of a derivation path is
+ * another) it is not used. `t` is lent until then. */
+void mpc_combine_use(mpc_combine *c, const grp_table *t) TDSA_NONNULL;
 bool mpc_combine_complete(const mpc_combine *c) TDSA_NONNULL;
 /** ECDSA: s = nu/mu, low-S if asked; Schnorr: z; verify, and only then release. Errors: TDSA_E_VERIFY
  * (mu or nu 0, or the signature does not verify: burnt, alarm, never retried with it). */

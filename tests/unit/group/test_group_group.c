@@ -78,6 +78,64 @@ static void multiplication_agrees_with_openssl(void **state)
     }
 }
 
+/* a*G + b*P with a table of P, and without. */
+static void compare_with_table(const grp *g, const grp_table *t, const grp_scalar *a,
+                               const grp_scalar *b)
+{
+    grp_point with;
+    grp_point without;
+    tdsa_err err;
+
+    assert_int_equal(grp_mul_add_table_vartime(&with, a, b, t, &err), TDSA_OK);
+    assert_int_equal(grp_mul_add_vartime(g, &without, a, b, grp_table_point(t), &err), TDSA_OK);
+    assert_int_equal(grp_point_is_identity(&with), grp_point_is_identity(&without));
+    if (!grp_point_is_identity(&with)) {
+        assert_points_equal(g, &with, &without);
+    }
+}
+
+static void a_table_changes_no_product(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < SEC1_COUNT; c++) {
+        grp *g = open_curve(c);
+        grp_table *t = NULL;
+        tdsa_test_rng rng;
+        grp_point identity;
+        grp_point p;
+        grp_scalar d;
+
+        seed_rng(&rng, "table");
+        d = random_scalar(g, &rng);
+        p = base_times(g, &d);
+        t = grp_table_new_vartime(g, &p);
+        assert_int_equal(t != NULL, grp_get_info(g)->curve == GRP_P256);
+        for (unsigned i = 0; t != NULL && i < 60; i++) {
+            grp_scalar a = random_scalar(g, &rng);
+            grp_scalar b = random_scalar(g, &rng);
+
+            if (i < 8) { /* 0, 1, q - 1 and a small one on either side */
+                grp_scalar_set_u64(g, &a, i & 1);
+                grp_scalar_set_u64(g, &b, i >> 1);
+            } else if (i < 12) {
+                grp_scalar_set_u64(g, i & 1 ? &a : &b, i >> 1 & 1);
+                grp_scalar_neg(g, i & 1 ? &a : &b, i & 1 ? &a : &b);
+            } else if (i < 20) { /* a*G = b*P, and the sum is the identity */
+                grp_scalar_mul(g, &a, &b, &d);
+                if (i & 1) {
+                    grp_scalar_neg(g, &a, &a);
+                }
+            }
+            compare_with_table(g, t, &a, &b);
+        }
+        grp_table_free(t);
+        grp_point_set_identity(&identity);
+        assert_null(grp_table_new_vartime(g, &identity));
+        grp_close(g);
+    }
+    grp_table_free(NULL);
+}
+
 static void encoding_and_decoding_are_inverse(void **state)
 {
     (void)state;
@@ -336,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(multiplication_agrees_with_openssl),
+        cmocka_unit_test(a_table_changes_no_product),
         cmocka_unit_test(encoding_and_decoding_are_inverse),
         cmocka_unit_test(decode_refuses_what_is_not_a_canonical_point),
         cmocka_unit_test(decode_refuses_x_plus_p_wherever_it_fits),
