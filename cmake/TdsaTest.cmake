@@ -4,8 +4,6 @@ function(tdsa_add_test name)
     if(NOT TDSA_BUILD_TESTS)
         return()
     endif()
-    find_package(PkgConfig REQUIRED)
-    pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
     add_executable(${name} ${T_SOURCES})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_compile_definitions(${name} PRIVATE TDSA_TESTS_DIR="${PROJECT_SOURCE_DIR}/tests"
