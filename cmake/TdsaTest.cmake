@@ -1,3 +1,11 @@
+# Test programs are many and each holds half of the product: the linker that is fastest links them.
+find_program(TDSA_FAST_LINKER NAMES ld.gold)
+function(tdsa_link_fast name)
+    if(TDSA_FAST_LINKER)
+        target_link_options(${name} PRIVATE -fuse-ld=gold)
+    endif()
+endfunction()
+
 # tdsa_add_test(<name> SOURCES a.c LIBS tdsa_x LABEL unit)
 function(tdsa_add_test name)
     cmake_parse_arguments(T "" "LABEL" "SOURCES;LIBS" ${ARGN})
@@ -9,6 +17,8 @@ function(tdsa_add_test name)
     target_compile_definitions(${name} PRIVATE TDSA_TESTS_DIR="${PROJECT_SOURCE_DIR}/tests"
                                TDSA_VECTORS_DIR="${TDSA_VECTORS}")
     target_link_libraries(${name} PRIVATE ${T_LIBS} PkgConfig::CMOCKA)
+    target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>) # the product alone is as it is released
+    tdsa_link_fast(${name})
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${T_LABEL}")
 endfunction()
@@ -23,6 +33,7 @@ function(tdsa_add_fuzz name)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_link_libraries(${name} PRIVATE ${T_LIBS})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    tdsa_link_fast(${name})
     set(_corpus ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
     set(_work ${CMAKE_CURRENT_BINARY_DIR}/${name}_corpus) # new inputs stay out of the source tree
     file(MAKE_DIRECTORY ${_work})
