@@ -102,7 +102,8 @@ work_ahead() {
     ahead fault build fault fault "tdsa tdsa-service tdsa_pkcs11 p11_caller" -DTDSA_BUILD_TESTS=OFF
     ahead sanitize build asan sanitize \
         "tests/unit/all tests/vectors/all tests/conformance/all tdsa-config-doc tdsa-man" "-DTDSA_SANITIZE=address,undefined"
-    ahead fuzz-build build fuzz fuzz tests/fuzz/all -DTDSA_BUILD_TESTS=OFF && ahead fuzz check fuzz -L fuzz
+    ahead fuzz-build build fuzz fuzz tests/fuzz/all -DTDSA_BUILD_TESTS=OFF &&
+        ahead fuzz check fuzz -L fuzz --timeout 1500 # whoever waits for processors is not slow
 }
 
 awaited_and_check() { # FOLDER CTEST-OPTION...
