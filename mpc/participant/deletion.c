@@ -207,13 +207,15 @@ static tdsa_status members_of(part *p, const ks_key *row, uint32_t *out, tdsa_er
     return st;
 }
 
+static uint64_t below_most(const part *p, uint64_t ms)
+{
+    return ms > p->cfg.deletion_grace_max_ms ? p->cfg.deletion_grace_max_ms : ms;
+}
+
+/* Of an order that is new here: nobody shortens the time below the own lower bound. */
 static uint64_t clamp_grace(const part *p, uint64_t ms)
 {
-    const uint64_t least = p->cfg.deletion_grace_min_ms;
-    const uint64_t most = p->cfg.deletion_grace_max_ms;
-
-    ms = ms < least ? least : ms;
-    return ms > most ? most : ms;
+    return below_most(p, ms < p->cfg.deletion_grace_min_ms ? p->cfg.deletion_grace_min_ms : ms);
 }
 
 /* A new order: what is to be stored of it. */
@@ -264,7 +266,8 @@ static void cancel(const part *p, ks_deletion *next)
 static void compare(part *p, const part_heard *h, ks_deletion *next)
 {
     const part_word *w = h->word;
-    const uint64_t due = wall(p) + clamp_grace(p, w->remaining_ms);
+    /* no lower bound: it was given when the order came, and near the end would begin again and again */
+    const uint64_t due = wall(p) + below_most(p, w->remaining_ms);
 
     switch (next->state) {
     case KS_DELETION_SCHEDULED: /* of two that were given at once the later time counts */

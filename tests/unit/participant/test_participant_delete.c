@@ -346,6 +346,24 @@ static void a_clock_that_jumps_does_not_wipe_alone(void **state)
     sim_free(s);
 }
 
+/* Words that are compared near the time do not put it off by another grace period. */
+static void clocks_that_are_a_little_apart_wipe_in_time(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    tdsa_err err;
+
+    (void)state;
+    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
+    s->node[1].wall_offset_ms -= 3000;
+    s->node[2].wall_offset_ms += 2000;
+    sim_idle(s, GRACE_MS - 5000);
+    all_are(s, key_id, KS_KEY_DELETING);
+    sim_idle(s, 20000);
+    all_are(s, key_id, KS_KEY_DELETED);
+    sim_free(s);
+}
+
 static void the_later_of_two_orders_given_at_once_counts(void **state)
 {
     char key_id[KS_KEY_ID_MAX + 1];
@@ -560,6 +578,7 @@ int main(void)
         cmocka_unit_test(an_undoing_waits_for_one_that_is_away_and_nobody_wipes),
         cmocka_unit_test(an_undoing_that_comes_too_late_ends_with_the_key_gone_everywhere),
         cmocka_unit_test(a_clock_that_jumps_does_not_wipe_alone),
+        cmocka_unit_test(clocks_that_are_a_little_apart_wipe_in_time),
         cmocka_unit_test(the_later_of_two_orders_given_at_once_counts),
         cmocka_unit_test(a_deletion_and_an_undoing_at_once_end_alike_everywhere),
         cmocka_unit_test(an_old_order_that_is_repeated_changes_nothing),
