@@ -15,6 +15,7 @@
 #define REFRESH_FIRST_MS 500u
 #define REFRESH_AGAIN_MS 5000u
 #define REFRESH_LAST_MS  60000u
+#define LOOK_MS          60000u /* another process of this database may restore a key */
 
 /* ---- backup ---- */
 
@@ -237,6 +238,7 @@ void part_restore_answered(part_op *op, uint16_t from, const part_answer *a)
     uint64_t state = 0;
 
     op->result.alive[from] = a->status == TDSA_OK || a->status == TDSA_E_NOT_FOUND;
+    op->key_is_gone = op->key_is_gone || part_deletion_is_refusal(a);
     tdsa_stmt_expect(&r, "status");
     tdsa_stmt_read_text(&r, key_id, sizeof key_id);
     (void)tdsa_stmt_read_uint(&r);
@@ -262,6 +264,12 @@ static tdsa_status check_answers(const part_op *op, tdsa_err *err)
         return TDSA_FAIL(err, TDSA_E_UNAVAILABLE,
                          "no participant of key %s answers: whether the backup is still of use "
                          "cannot be said",
+                         op->key_id);
+    }
+    if (op->key_is_gone) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND,
+                         "DELETED: key %s was deleted by its participants, so this share is worth "
+                         "nothing",
                          op->key_id);
     }
     return TDSA_FAIL(err, TDSA_E_CONFLICT,
@@ -321,6 +329,7 @@ void part_restore_go_on(part *p, part_op *op)
 /* ---- the refresh that it asks for ---- */
 
 typedef struct {
+    part *p;
     const char *after;
     char first[KS_KEY_ID_MAX + 1], next[KS_KEY_ID_MAX + 1];
 } search;
@@ -329,6 +338,9 @@ static bool look(void *ctx, const ks_key *row)
 {
     search *s = ctx;
 
+    if (part_deletion_is_open(s->p, row->key_id)) {
+        return true; /* until that is undone */
+    }
     if (s->first[0] == '\0') {
         memcpy(s->first, row->key_id, sizeof s->first);
     }
@@ -338,24 +350,28 @@ static bool look(void *ctx, const ks_key *row)
     return true;
 }
 
-/* The restored key after the one tried last; false when there is none. */
-static bool next_restored(part *p, tdsa_err *err)
+/* The restored key after the one tried last; false when none waits for a refresh. */
+static bool next_restored(part *p)
 {
-    search s = {.after = p->refresh_key};
+    search s = {.p = p, .after = p->refresh_key};
+    tdsa_err err;
 
-    if (ks_key_each_in(p->cfg.store, KS_KEY_RESTORED, look, &s, err) != TDSA_OK) {
+    if (ks_key_each_in(p->cfg.store, KS_KEY_RESTORED, look, &s, &err) != TDSA_OK) {
         return false;
     }
     memcpy(p->refresh_key, s.next[0] != '\0' ? s.next : s.first, sizeof p->refresh_key);
     return p->refresh_key[0] != '\0';
 }
 
+const char *part_client_restored(part *p)
+{
+    return part_is_client(p) && next_restored(p) ? p->refresh_key : NULL;
+}
+
 void part_restored_begin(part *p)
 {
-    tdsa_err err;
-
     p->refresh_wait_ms = REFRESH_AGAIN_MS;
-    p->refresh_ms = next_restored(p, &err) ? part_now(p) + REFRESH_FIRST_MS : 0;
+    p->refresh_ms = part_now(p) + (next_restored(p) ? REFRESH_FIRST_MS : LOOK_MS);
 }
 
 static void ended(part *p)
@@ -383,12 +399,16 @@ void part_restored_due(part *p)
         ended(p);
         return;
     }
-    if (p->refresh_ms == 0 || p->refresh_ms > part_now(p) || !p->background) {
+    if (p->refresh_ms > part_now(p) || !p->background) {
         return;
     }
-    p->refresh_ms = 0;
-    if (part_may_coordinate(p, &err) != TDSA_OK || !next_restored(p, &err)) {
-        return; /* the client does it, or nothing is left to do */
+    p->refresh_ms = UINT64_MAX;
+    if (part_may_coordinate(p, &err) != TDSA_OK) {
+        return; /* the client does it */
+    }
+    if (!next_restored(p)) {
+        p->refresh_ms = part_now(p) + LOOK_MS;
+        return;
     }
     p->refresh_op = part_start_reshare(p, p->refresh_key, &same, p->cfg.session_timeout_ms, &err);
     if (p->refresh_op == PART_OP_NONE) {
@@ -403,5 +423,5 @@ uint64_t part_restored_next_due(const part *p)
     if (p->refresh_op != PART_OP_NONE) {
         return part_op_done(p, p->refresh_op) ? part_now(p) : UINT64_MAX;
     }
-    return p->refresh_ms == 0 || !p->background ? UINT64_MAX : p->refresh_ms;
+    return p->background ? p->refresh_ms : UINT64_MAX;
 }

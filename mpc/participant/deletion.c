@@ -76,6 +76,15 @@ tdsa_status part_deletion_load(part *p, const char *key_id, ks_deletion *out, td
     return TDSA_OK;
 }
 
+bool part_deletion_is_open(part *p, const char *key_id)
+{
+    ks_deletion d;
+    tdsa_err err;
+
+    return part_deletion_load(p, key_id, &d, &err) != TDSA_OK || d.state == KS_DELETION_SCHEDULED ||
+           d.state == KS_DELETION_UNDOING;
+}
+
 part_word part_word_of(const part *p, const ks_deletion *d)
 {
     const uint64_t now = wall(p);
@@ -183,6 +192,9 @@ tdsa_status part_deletion_store(part *p, const ks_deletion *d, const ks_deletion
     }
     if (st == TDSA_OK && changed) {
         say_order(p, d);
+    }
+    if (st == TDSA_OK && d->state == KS_DELETION_CANCELLED) {
+        part_restored_begin(p); /* the key may be one that waits for its refresh */
     }
     return st;
 }

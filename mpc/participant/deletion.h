@@ -32,6 +32,8 @@ TDSA_MUST_USE tdsa_status part_word_parse(part_word *out, const uint8_t *in, siz
 /** What is stored here; serial 0 without an order. Errors: TDSA_E_STORE. */
 TDSA_MUST_USE tdsa_status part_deletion_load(part *p, const char *key_id, ks_deletion *out,
                                              tdsa_err *err);
+/** Whether the key is out of use because of an order: SCHEDULED or UNDOING. Also when that cannot be read. */
+bool part_deletion_is_open(part *p, const char *key_id);
 part_word part_word_of(const part *p, const ks_deletion *d);
 
 /** Peers that this participant may order about: all servers, but none for a server in the group of a

@@ -6,6 +6,7 @@
 static tdsa_status load_public(part *p, const char *key_id, mpc_key **out, tdsa_err *err)
 {
     ks_key *row = NULL;
+    ks_key_state state = KS_KEY_DELETED;
     tdsa_status st;
 
     *out = NULL;
@@ -13,7 +14,10 @@ static tdsa_status load_public(part *p, const char *key_id, mpc_key **out, tdsa_
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such key");
     }
     st = ks_key_get(p->cfg.store, key_id, &row, err);
-    if (st == TDSA_OK && row->state != KS_KEY_ACTIVE) {
+    if (st == TDSA_OK) {
+        state = part_key_state(p, row);
+    }
+    if (st == TDSA_OK && state != KS_KEY_ACTIVE && state != KS_KEY_RESTORED) {
         st = TDSA_FAIL(err, TDSA_E_NOT_FOUND, "key %s is not active", key_id);
     }
     if (st == TDSA_OK) {

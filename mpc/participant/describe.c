@@ -72,7 +72,7 @@ static tdsa_status describe(part *p, const ks_key *row, part_key_info *out, tdsa
     memset(out, 0, sizeof *out);
     memcpy(out->key_id, row->key_id, sizeof out->key_id);
     memcpy(out->label, row->label, sizeof out->label);
-    out->state = row->state;
+    out->state = part_key_state(p, row);
     out->created_ms = row->created_ms;
     out->epoch = row->epoch;
     out->presignature_limit = row->presignature_limit;
@@ -84,7 +84,7 @@ static tdsa_status describe(part *p, const ks_key *row, part_key_info *out, tdsa
     if (row->state == KS_KEY_DELETED) {
         return TDSA_OK;
     }
-    if (row->state == KS_KEY_DELETING) {
+    if (out->state == KS_KEY_DELETING) {
         describe_deletion(p, row->key_id, out);
     }
     /* Nobody sees the public key before all have stored. */

@@ -320,13 +320,26 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
     return err->status;
 }
 
-void part_engine_settle(part_engine *e, uint32_t limit_ms)
+/* A client refreshes what it restored: nobody else may, and applications are not shown such a key. */
+static void refresh_restored(part_engine *e, uint64_t until)
 {
-    uint64_t until = 0;
+    const part_reshare_spec same = {.member_count = 0};
+    const char *key_id = NULL;
+    part_result none;
+    uint64_t op = PART_OP_NONE;
+    tdsa_err err;
 
-    part_engine_enter(e);
-    e->inside++;
-    until = part_engine_now(e) + limit_ms;
+    while (part_engine_now(e) < until && (key_id = part_client_restored(e->part)) != NULL) {
+        op = part_start_reshare(e->part, key_id, &same, (uint32_t)(until - part_engine_now(e)),
+                                &err);
+        if (op == PART_OP_NONE || part_engine_finish(e, op, &none, &err) != TDSA_OK) {
+            return; /* the participant said so: the first use tries again */
+        }
+    }
+}
+
+static void settle_doubts(part_engine *e, uint64_t until)
+{
     while (!e->stopping && part_engine_now(e) < until) {
         if (part_next_due(e->part) <= part_engine_now(e)) {
             part_due(e->part);
@@ -343,6 +356,17 @@ void part_engine_settle(part_engine *e, uint32_t limit_ms)
         }
         part_engine_sleep(e, PART_OP_NONE, part_engine_now(e), part_next_due(e->part));
     }
+}
+
+void part_engine_settle(part_engine *e, uint32_t limit_ms)
+{
+    uint64_t until = 0;
+
+    part_engine_enter(e);
+    e->inside++;
+    until = part_engine_now(e) + limit_ms;
+    settle_doubts(e, until);
+    refresh_restored(e, until);
     e->inside--;
     part_engine_flush(e);
     part_engine_leave(e);

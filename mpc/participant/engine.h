@@ -323,10 +323,11 @@ TDSA_MUST_USE tdsa_status part_engine_backup(part_engine *e, const char *key_id,
 /**
  * Restores a share at the participant that it was backed up at, into a store that does not have the key. All
  * presignatures of this store are given up, here and at the peers. The key is RESTORED until it is refreshed: a
- * server without a client asks for that by itself; else the client does with its first use. key_id_out: room for
+ * server without a client asks for that by itself; else the client does, when it settles or with its first use. key_id_out: room for
  * KS_KEY_ID_MAX + 1. Errors: TDSA_E_BAD_INPUT (cut, malformed), TDSA_E_DENIED (wrong passphrase or edited; of
  * another participant or identity; disableReshare or the policy forbids the refresh), TDSA_E_CONFLICT (the key is
- * here; BACKUP_TOO_OLD: the participants have left that epoch), TDSA_E_UNAVAILABLE (nobody answers).
+ * here; BACKUP_TOO_OLD: the participants have left that epoch), TDSA_E_NOT_FOUND (it was deleted),
+ * TDSA_E_UNAVAILABLE (nobody answers).
  */
 TDSA_MUST_USE tdsa_status part_engine_restore(part_engine *e, const uint8_t *backup, size_t len,
                                               const char *passphrase, uint32_t deadline_ms,
@@ -582,6 +583,7 @@ TDSA_MUST_USE tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms,
 /**
  * Settles keys whose generation was cut off between PENDING and ACTIVE, and orders to delete keys that
  * were not told to all or are due: asks the servers what they have, and returns when nothing is left that could be settled now, at the latest after limit_ms.
+ * A client also refreshes its RESTORED keys.
  * Without such a key it returns at once and touches no network. For callers whose process lives too
  * short for the due tasks to do it.
  */

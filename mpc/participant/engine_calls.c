@@ -249,19 +249,35 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
     return st;
 }
 
+/* Why nothing of a batch was signed; of one of which something was, the first request's success. */
+static tdsa_err *why_none(uint64_t op, part_batch_item *items, size_t count, tdsa_err *err)
+{
+    for (size_t i = 0; op != PART_OP_NONE && i < count; i++) {
+        if (items[i].err.status == TDSA_OK) {
+            return &items[i].err;
+        }
+    }
+    return op == PART_OP_NONE ? err : &items[0].err;
+}
+
 tdsa_status part_engine_sign_batch(part_engine *e, const char *key_id, const part_sign_request *req,
                                    size_t count, uint32_t deadline_ms, part_batch_item *out,
                                    tdsa_err *err)
 {
     part_result none;
     uint64_t op = PART_OP_NONE;
-    tdsa_status st;
+    tdsa_status st = TDSA_OK;
 
-    part_engine_enter(e);
-    op = part_start_sign_batch(e->part, key_id, req, count, deadline_ms, out, err);
-    st = drive(e, op, &none, err);
-    make_table(e, key_id);
-    part_engine_leave(e);
+    for (unsigned i = 0; i < 2; i++) {
+        part_engine_enter(e);
+        op = part_start_sign_batch(e->part, key_id, req, count, deadline_ms, out, err);
+        st = drive(e, op, &none, err);
+        make_table(e, key_id);
+        part_engine_leave(e);
+        if (i > 0 || !refreshed(e, key_id, why_none(op, out, count, err))) {
+            break;
+        }
+    }
     return op == PART_OP_NONE ? st : TDSA_OK; /* each request says how it ended */
 }
 

@@ -309,6 +309,7 @@ struct part_op {
     bool confirming;              /* undelete: all are asked whether they know of a newer order */
     ks_deletion_state told_state; /* delete, undelete: what is being told */
     uint32_t has_epoch;        /* reshare: peers that have the key's epoch ACTIVE, bit per index */
+    bool key_is_gone;          /* restore: a peer says that the key was deleted */
     part_share_backup *backup; /* restore: owned */
     uint8_t stored[64];        /* restore: of the epoch in it */
     /* presign */
@@ -472,6 +473,8 @@ void part_keys_follow_again(part *p);
 tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err);
 /** Without asking the store; NULL: it is not in memory. */
 part_key *part_key_in_memory(part *p, const char *key_id);
+/** What a row is used as: a RESTORED one that is ordered to be deleted is DELETING. */
+ks_key_state part_key_state(part *p, const ks_key *row);
 /** The public half of a row that has a share; free it. */
 tdsa_status part_key_public(part *p, const ks_key *row, mpc_key **out, tdsa_err *err);
 /** The same, or a RESTORED one: what a reshare deals from. */

@@ -98,9 +98,15 @@ void part_keys_follow_again(part *p)
     p->keys_followed = false;
 }
 
-static tdsa_status check_usable(const ks_key *row, tdsa_err *err)
+ks_key_state part_key_state(part *p, const ks_key *row)
 {
-    switch (row->state) {
+    return row->state == KS_KEY_RESTORED && part_deletion_is_open(p, row->key_id) ? KS_KEY_DELETING
+                                                                                  : row->state;
+}
+
+static tdsa_status check_usable(part *p, const ks_key *row, tdsa_err *err)
+{
+    switch (part_key_state(p, row)) {
     case KS_KEY_ACTIVE:
     case KS_KEY_RESTORED: /* to deal from: see below */
         return TDSA_OK;
@@ -135,7 +141,7 @@ static tdsa_status hold(part *p, const char *key_id, bool to_deal, part_key **ou
     if (k == NULL || k->look_again) {
         st = ks_key_get(p->cfg.store, key_id, &row, err);
         if (st == TDSA_OK) {
-            st = check_usable(row, err);
+            st = check_usable(p, row, err);
         }
         if (st == TDSA_OK && k == NULL) {
             st = load(p, row, &k, err);

@@ -151,6 +151,9 @@ TDSA_MUST_USE tdsa_status part_backup_make(part *p, const char *key_id, part_sha
 /** What is inside `b` moves to the operation once it has begun. */
 uint64_t part_start_restore(part *p, part_share_backup *b, uint32_t deadline_ms, tdsa_err *err)
     TDSA_NONNULL;
+/** A key of this client that waits for a refresh, after the one given last; NULL: none, or this is no client. Lent
+ * until the next call. */
+const char *part_client_restored(part *p) TDSA_NONNULL;
 uint64_t part_start_ping(part *p, uint32_t deadline_ms, tdsa_err *err) TDSA_NONNULL;
 
 /** What an operation brought besides its status. */

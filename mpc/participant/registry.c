@@ -152,7 +152,7 @@ tdsa_status part_registration_of(part *p, const ks_key *row, part_registration *
     case KS_KEY_DELETED:
         break;
     }
-    return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "key %s was deleted", row->key_id);
+    return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "DELETED: key %s was deleted", row->key_id);
 }
 
 tdsa_status part_registration_load(part *p, const char *key_id, part_registration *out,

@@ -126,6 +126,27 @@ static tdsa_status load_key(svc_call *c, tdsa_err *err)
     return st;
 }
 
+/* The key of the path can be used. */
+static tdsa_status check_active(svc_call *c, tdsa_err *err)
+{
+    const char *why = "the key has no shares yet: POST its /share first";
+
+    if (c->key.state == KS_KEY_DELETING) {
+        return svc_call_refuse(c, 409, "KEY_DELETING", NULL, TDSA_E_CONFLICT, err,
+                               "the key is being deleted: POST its /undelete brings it back");
+    }
+    if (c->key.state == KS_KEY_RESTORED) {
+        if ((c->row->rules & SVC_RULE_RESTORED) != 0) {
+            return TDSA_OK;
+        }
+        why = "the key was restored from a backup and is used again after a refresh: POST its "
+              "/reshare, or /sign";
+    }
+    return c->key.state == KS_KEY_ACTIVE
+               ? TDSA_OK
+               : svc_call_refuse(c, 409, "KEY_NOT_ACTIVE", NULL, TDSA_E_CONFLICT, err, why);
+}
+
 static tdsa_status check_rules(svc_call *c, tdsa_err *err)
 {
     unsigned rules = c->row->rules;
@@ -144,15 +165,7 @@ static tdsa_status check_rules(svc_call *c, tdsa_err *err)
         return svc_call_refuse(c, 409, "CLIENT_PARTICIPATES", NULL, TDSA_E_CONFLICT, err,
                                "a client takes part in this group: ask the client");
     }
-    if ((rules & SVC_RULE_ACTIVE) != 0 && c->key.state == KS_KEY_DELETING) {
-        return svc_call_refuse(c, 409, "KEY_DELETING", NULL, TDSA_E_CONFLICT, err,
-                               "the key is being deleted: POST its /undelete brings it back");
-    }
-    if ((rules & SVC_RULE_ACTIVE) != 0 && c->key.state != KS_KEY_ACTIVE) {
-        return svc_call_refuse(c, 409, "KEY_NOT_ACTIVE", NULL, TDSA_E_CONFLICT, err,
-                               "the key has no shares yet: POST its /share first");
-    }
-    return TDSA_OK;
+    return (rules & SVC_RULE_ACTIVE) != 0 ? check_active(c, err) : TDSA_OK;
 }
 
 /* ---- the answer ---- */

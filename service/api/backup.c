@@ -1,5 +1,6 @@
 #include "api/call.h"
 #include "api/encode.h"
+#include "api/error.h"
 #include "base/encode.h"
 
 /* POST /v1/keys/{id}/backup and /v1/keys:restore: the share of this participant alone. */
@@ -39,6 +40,11 @@ tdsa_status svc_api_do_RESTORE(svc_call *c, tdsa_err *err)
     }
     st = part_engine_restore(c->api->cfg.engine, backup.data, backup.len,
                              svc_call_value(c, SVC_RESTORE_PASSPHRASE)->text, 0, key_id, err);
+    if (st != TDSA_OK && svc_error_is_tombstone(err)) {
+        return svc_call_refuse(c, 410, "DELETED", NULL, TDSA_E_NOT_FOUND, err,
+                               "the key was deleted by its participants: this backup is worth "
+                               "nothing");
+    }
     if (st == TDSA_OK) {
         st = part_engine_key(c->api->cfg.engine, key_id, &c->key, err);
     }

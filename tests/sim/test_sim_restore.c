@@ -109,6 +109,63 @@ static void a_server_asks_for_the_refresh_by_itself(void **state)
     sim_free(s);
 }
 
+static tdsa_status run(sim *s, uint16_t at, uint64_t op, tdsa_err *err)
+{
+    part_result none;
+
+    return op == PART_OP_NONE ? err->status : sim_finish(s, at, op, &none, err);
+}
+
+/* Its row stays RESTORED beside the order; the key is DELETING, for people and for peers. */
+static void a_restored_share_follows_a_deletion_and_its_undoing(void **state)
+{
+    const sim_cfg cfg = {
+        .seed = 315, .n = 3, .t = 1, .background = true, .grace_ms = 100000, .delay_max_ms = 2};
+    part_share_backup b;
+    part_key_info info;
+    char key_id[KS_KEY_ID_MAX + 1];
+    tdsa_err err;
+    sim *s = loss(&cfg, key_id, &b);
+
+    (void)state;
+    sim_must(s, run(s, 0, part_start_delete(sim_part(s, 0), key_id, 200000, 2000, &err), &err),
+             "delete", &err);
+    sim_must(s, restore(s, &b, &err), "restore", &err);
+    sim_idle(s, 20000); /* its refresh is refused, and it asks why */
+    expect_state(s, key_id, KS_KEY_RESTORED, 0);
+    sim_must(s, part_key_describe(sim_part(s, 1), key_id, &info, &err), "describe", &err);
+    assert_int_equal(info.state, KS_KEY_DELETING);
+    assert_true(info.deletion_ms != 0);
+    assert_int_equal(run(s, 1, part_start_presign(sim_part(s, 1), key_id, 1, 2000, &err), &err),
+                     TDSA_E_CONFLICT);
+    assert_non_null(strstr(err.text, "DELETING:"));
+    sim_must(s, run(s, 2, part_start_undelete(sim_part(s, 2), key_id, 2000, &err), &err),
+             "undelete", &err);
+    sim_idle(s, 5000);
+    expect_state(s, key_id, KS_KEY_ACTIVE, 1);
+    sim_must(s, sign(s, key_id, &err), "sign", &err);
+    sim_free(s);
+}
+
+static void a_backup_of_a_deleted_key_is_worth_nothing(void **state)
+{
+    const sim_cfg cfg = {
+        .seed = 316, .n = 3, .t = 1, .background = true, .grace_ms = 10000, .delay_max_ms = 2};
+    part_share_backup b;
+    char key_id[KS_KEY_ID_MAX + 1];
+    tdsa_err err;
+    sim *s = loss(&cfg, key_id, &b);
+
+    (void)state;
+    sim_must(s, run(s, 0, part_start_delete(sim_part(s, 0), key_id, 10000, 2000, &err), &err),
+             "delete", &err);
+    sim_idle(s, 60000);
+    assert_int_equal(restore(s, &b, &err), TDSA_E_NOT_FOUND);
+    assert_non_null(strstr(err.text, "DELETED:"));
+    part_share_backup_clear(&b);
+    sim_free(s);
+}
+
 static void what_was_burnt_before_the_loss_is_out_of_use(void **state)
 {
     const sim_cfg cfg = {.seed = 320, .n = 3, .t = 1, .with_client = true, .delay_max_ms = 2};
@@ -199,6 +256,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restored_share_signs_after_a_refresh_only),
         cmocka_unit_test(a_server_asks_for_the_refresh_by_itself),
+        cmocka_unit_test(a_restored_share_follows_a_deletion_and_its_undoing),
+        cmocka_unit_test(a_backup_of_a_deleted_key_is_worth_nothing),
         cmocka_unit_test(what_was_burnt_before_the_loss_is_out_of_use),
         cmocka_unit_test(a_backup_that_is_not_mine_or_too_old_is_refused),
         cmocka_unit_test(a_backup_holds_nothing_but_the_share),

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tdsa as a client that is a participant itself: --config, its PIN, the module's keys. usage: test_cli_client.py BUILD"""
 import hashlib
+import subprocess
 import sys
 
 from rig_cli import Cluster, Tdsa, need, openssl, rig, run_facts
@@ -80,9 +81,46 @@ def facts_of(tdsa):
         ok("key", "undelete", "mine")
         need("ACTIVE" in ok("key", "show", "mine"), "its state")
 
+    def a_share_of_a_server_comes_back_and_the_client_refreshes_it():
+        (work / "passphrase").write_text("correct horse battery staple\n")
+        tdsa.ok("backup", "mine", "--out", "of1.backup", "--passphrase-file", "passphrase", env=tdsa.env(1))
+        lose_database(1)
+        need("RESTORED" in tdsa.ok("restore", "of1.backup", "--passphrase-file", "passphrase", env=tdsa.env(1)), "state")
+        doc = tdsa.fails(4, "refresh", "recovery", "info", "mine", "--local", env=tdsa.env(1))
+        need(doc["error"] == "KEY_NOT_ACTIVE", doc)
+        ok("key", "sign", "mine", "--in", "letter")
+        need(tdsa.doc("key", "show", "mine", env=tdsa.env(1))["state"] == "ACTIVE", "not refreshed")
+
+    def the_database_of_a_client_is_lost_and_the_module_signs_again():
+        key = [k["keyId"] for k in tdsa.doc("key", "list", "--quiet", env=mine())["keys"] if k["label"] == "from-the-module"][0]
+        secret = ("--passphrase-file", "passphrase")
+        for name in ("mine", key):
+            ok("backup", name, "--out", f"{name}.backup", *secret)
+        lose_database(0)
+        need("mine" not in ok("key", "list"), "nothing is lost")
+        for name in ("mine", key):
+            need("RESTORED" in ok("restore", f"{name}.backup", *secret), "state")
+        done = subprocess.run(["openssl", "dgst", "-sha256", "-binary", work / "letter"], capture_output=True, check=True)
+        (work / "digest").write_bytes(done.stdout)
+        cluster.tool_ok("--sign", "--mechanism", "ECDSA", "--label", "from-the-module", "--signature-format", "openssl",
+                        "--input-file", work / "digest", "--output-file", work / "module.sig")
+        openssl("dgst", "-sha256", "-verify", work / "module.pem", "-signature", work / "module.sig", work / "letter")
+        for name in ("mine", key):
+            need("ACTIVE" in ok("key", "show", name), f"{name} is not refreshed")
+
+    def lose_database(index):
+        if index in cluster.servers:
+            cluster.stop(index)
+        for path in (cluster.dir / f"participant{index}").iterdir():
+            if path.is_file() and (path.name.endswith(".db") or ".db-" in path.name):
+                path.unlink()
+        if index in cluster.servers:
+            cluster.start(index)
+
     return [a_client_makes_and_uses_its_key, a_server_sends_one_to_the_client, the_module_has_the_same_keys,
             what_is_public_needs_no_pin, the_pin_is_asked_for_without_echo, a_wrong_pin_file_is_named,
-            new_shares_and_the_end]
+            new_shares_and_the_end, a_share_of_a_server_comes_back_and_the_client_refreshes_it,
+            the_database_of_a_client_is_lost_and_the_module_signs_again]
 
 
 if __name__ == "__main__":

@@ -136,7 +136,27 @@ def client(tdsa):
                "estate.key")
         signs(work, "estate.key", "estate.pem")
 
-    return [infos_of_a_clients_key_come_from_each_participant]
+    def a_key_of_a_client_leaves_when_the_servers_have_approved():
+        mine = tdsa.env(config=0)
+        pin = ("--quiet", "--pin-file", tdsa.cluster.dir / "participant0/pin")
+        asked = ("key", "export", "moving", "--certificate", "first.der", *pin)
+        tdsa.ok("key", "create", "moving", "--curve", "P-256", "--derivation", "none", "--exportable", *pin, env=mine)
+        tdsa.ok("key", "public-key", "moving", "--out", "moving.pem", *pin, env=mine)
+        tdsa.fails(4, "NOT_APPROVED", *asked, env=mine)
+        for index in tdsa.cluster.servers:
+            tdsa.ok("key", "approve-export", "moving", "--certificate", "first.der", env=tdsa.env(index))
+            doc = tdsa.fails(4, "the client", "key", "export", "moving", "--certificate", "first.der", env=tdsa.env(index))
+            need(doc["error"] == "CLIENT_PARTICIPATES", doc)
+        tdsa.ok(*asked, "--out", "moving.export", env=mine)
+        report(tdsa, 0, "recovery", "recover", "moving.export", "--key", "first.key", "--public-key", "moving.pem", "--out",
+               "moving.key")
+        signs(work, "moving.key", "moving.pem")
+        tdsa.fails(4, "NOT_APPROVED", *asked, env=mine)  # one approval, one export
+        for index in range(3):
+            log = (tdsa.cluster.home / f"audit{index}.log").read_text()
+            need(log.count('"event":"key.export","keyId":"moving"') == 1, f"participant {index}: {log}")
+
+    return [infos_of_a_clients_key_come_from_each_participant, a_key_of_a_client_leaves_when_the_servers_have_approved]
 
 
 def certificate(work, name, bits=3072):

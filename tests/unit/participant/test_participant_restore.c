@@ -45,7 +45,23 @@ static void lose(cluster *c, uint16_t index, const char *key_id)
     cluster_start_node(c, index);
 }
 
-static void the_client_refreshes_what_was_restored(uint16_t index)
+static bool signs_a_batch(const cluster *c, char *key_id)
+{
+    const uint8_t digest[32] = {8};
+    const part_sign_request one = {
+        .key_id = key_id, .digest_alg = TDSA_HASH_SHA256, .payload = digest, .payload_len = 32};
+    const part_sign_request both[2] = {one, one};
+    part_batch_item items[2];
+    tdsa_err err;
+
+    return part_engine_sign_batch(c->node[0].engine, key_id, both, 2, 8000, items, &err) ==
+               TDSA_OK &&
+           items[0].err.status == TDSA_OK && items[1].err.status == TDSA_OK;
+}
+
+typedef enum { BY_A_SIGNATURE, BY_A_BATCH, BY_SETTLING } way;
+
+static void the_client_refreshes_what_was_restored(uint16_t index, way how)
 {
     cluster c;
     TDSA_SCOPED_BUF backup = TDSA_BUF_EMPTY;
@@ -71,7 +87,11 @@ static void the_client_refreshes_what_was_restored(uint16_t index)
     assert_string_equal(restored, key_id);
     assert_int_equal(part_engine_key(c.node[index].engine, key_id, &info, &err), TDSA_OK);
     assert_int_equal(info.state, KS_KEY_RESTORED);
-    if (sign(&c, key_id, &err) != TDSA_OK) {
+    if (how == BY_SETTLING) {
+        part_engine_settle(c.node[0].engine, 8000);
+    } else if (how == BY_A_BATCH) {
+        assert_true(signs_a_batch(&c, key_id));
+    } else if (sign(&c, key_id, &err) != TDSA_OK) {
         fail_msg("%s", err.text);
     }
     assert_int_equal(part_engine_key(c.node[index].engine, key_id, &info, &err), TDSA_OK);
@@ -83,13 +103,16 @@ static void the_client_refreshes_what_was_restored(uint16_t index)
 static void of_a_server(void **state)
 {
     (void)state;
-    the_client_refreshes_what_was_restored(1);
+    the_client_refreshes_what_was_restored(1, BY_A_SIGNATURE);
+    the_client_refreshes_what_was_restored(1, BY_A_BATCH);
 }
 
 static void of_the_client_itself(void **state)
 {
     (void)state;
-    the_client_refreshes_what_was_restored(0);
+    the_client_refreshes_what_was_restored(0, BY_A_SIGNATURE);
+    the_client_refreshes_what_was_restored(0, BY_A_BATCH);
+    the_client_refreshes_what_was_restored(0, BY_SETTLING);
 }
 
 int main(void)
