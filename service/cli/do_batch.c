@@ -127,6 +127,23 @@ static tdsa_status ask_step(cli *c, batch *b, const json_t *options, size_t from
     return st;
 }
 
+/* A request failed as a whole: what others signed is shown, and its lines and those after it say why not. */
+static void fail_the_rest(cli *c, batch *b, const tdsa_err *err)
+{
+    const size_t done = json_array_size(b->results);
+    json_t *why =
+        c->refusal != NULL
+            ? json_incref(c->refusal)
+            : json_pack("{s:s, s:s}", "error", tdsa_status_name(err->status), "message", err->text);
+
+    for (size_t i = done; i < b->count; i++) {
+        (void)json_array_append_new(b->results, json_pack("{s:O}", "error", why));
+    }
+    b->failed += b->count - done;
+    b->first = *err;
+    json_decref(why);
+}
+
 static tdsa_status ask_all(cli *c, batch *b, tdsa_err *err)
 {
     json_t *options = cli_body(c, ~UINT64_C(0));
@@ -140,6 +157,10 @@ static tdsa_status ask_all(cli *c, batch *b, tdsa_err *err)
     }
     cli_progress_end(&bar);
     json_decref(options);
+    if (st != TDSA_OK && json_array_size(b->results) > 0) {
+        fail_the_rest(c, b, err);
+        st = TDSA_OK;
+    }
     return st;
 }
 

@@ -53,11 +53,12 @@ static void entry(tdsa_buf *out, const char *name, const char *text, size_t colu
     cli_wrap(out, text, column, column, WIDTH);
 }
 
-static void put_options(tdsa_buf *out, cli_opts set)
+static void put_options(tdsa_buf *out, cli_opts set, cli_opts needed)
 {
     for (unsigned i = 0; i < CLI_OPTS_END; i++) {
         const cli_option *o = &cli_options[i];
         char name[64];
+        char text[256];
 
         if (!cli_has(set, (cli_opt)i)) {
             continue;
@@ -65,7 +66,9 @@ static void put_options(tdsa_buf *out, cli_opts set)
         (void)snprintf(name, sizeof name, "%s%.1s%s--%s%s%s", o->letter != 0 ? "-" : "",
                        o->letter != 0 ? &o->letter : "", o->letter != 0 ? ", " : "", o->name,
                        o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
-        entry(out, name, o->text, OPTION_TEXT);
+        (void)snprintf(text, sizeof text, "%s%s", o->text,
+                       cli_has(needed, (cli_opt)i) ? " (needed)" : "");
+        entry(out, name, text, OPTION_TEXT);
         if (o->choices != NULL && o->kind != CLI_TEXT) {
             blanks(out, OPTION_TEXT);
             for (size_t k = 0; o->choices[k] != NULL; k++) {
@@ -102,7 +105,7 @@ void cli_help_all(tdsa_buf *out)
                              "Commands (tdsa help COMMAND says more):\n");
     put_commands(out, "");
     tdsa_buf_append_str(out, "\nOptions of every command:\n");
-    put_options(out, CLI_COMMON);
+    put_options(out, CLI_COMMON, 0);
     tdsa_buf_append_str(out, "\nEnvironment:\n");
     put_notes(out, cli_environment_notes, cli_environment_note_count, NAME_COLUMN);
     tdsa_buf_append_str(out, "\nExit codes:\n");
@@ -127,9 +130,9 @@ void cli_help_command(tdsa_buf *out, const cli_command *c)
     }
     if (c->options != 0) {
         tdsa_buf_append_str(out, "\nOptions:\n");
-        put_options(out, c->options);
+        put_options(out, c->options, c->needed);
     }
     tdsa_buf_append_str(out, "\nOptions of every command:\n");
-    put_options(out, CLI_COMMON);
+    put_options(out, CLI_COMMON, 0);
     tdsa_buf_appendf(out, "\nExample:\n  %s\n", c->example);
 }

@@ -43,7 +43,7 @@ static void put_arguments(tdsa_buf *out, const char *text)
     }
 }
 
-static void put_options(tdsa_buf *out, cli_opts set)
+static void put_options(tdsa_buf *out, cli_opts set, cli_opts needed)
 {
     for (unsigned i = 0; i < CLI_OPTS_END; i++) {
         const cli_option *o = &cli_options[i];
@@ -62,7 +62,8 @@ static void put_options(tdsa_buf *out, cli_opts set)
             tdsa_buf_appendf(out, " \\fI%s\\fR", o->value);
         }
         tdsa_buf_append_u8(out, '\n');
-        line(out, "", o->text);
+        roff(out, o->text);
+        tdsa_buf_append_str(out, cli_has(needed, (cli_opt)i) ? " (needed)\n" : "\n");
         for (size_t k = 0; o->choices != NULL && o->choices[k] != NULL; k++) {
             tdsa_buf_append_str(out, k == 0 ? "(" : ", ");
             roff(out, o->choices[k]);
@@ -83,7 +84,7 @@ static void put_command(tdsa_buf *out, const cli_command *c)
     if (c->text != NULL) {
         line(out, "", c->text);
     }
-    put_options(out, c->options);
+    put_options(out, c->options, c->needed);
     line(out, ".PP\nExample:\n.PP\n.nf\n.RS\n", c->example);
     tdsa_buf_append_str(out, ".RE\n.fi\n");
 }
@@ -125,7 +126,7 @@ void cli_man(tdsa_buf *out, const char *version)
         put_command(out, &cli_commands[i]);
     }
     tdsa_buf_append_str(out, ".SH OPTIONS\nThose of every command:\n");
-    put_options(out, CLI_COMMON);
+    put_options(out, CLI_COMMON, 0);
     tdsa_buf_append_str(out, ".SH EXIT STATUS\n");
     put_notes(out, cli_exit_notes, cli_exit_note_count);
     tdsa_buf_append_str(out, ".SH ENVIRONMENT\n");

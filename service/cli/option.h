@@ -38,7 +38,7 @@ typedef enum {
     X(QUIET, "quiet", 'q', CLI_FLAG, NULL, NULL, NULL, "no progress, no warnings")                 \
     X(HELP, "help", 'h', CLI_FLAG, NULL, NULL, NULL, "say how the command is used")                \
     X(VERSION, "version", 0, CLI_FLAG, NULL, NULL, NULL, "say which version this is")              \
-    X(CURVE, "curve", 0, CLI_CHOICE, "CURVE", cli_curves, "curve", "the curve (needed)")           \
+    X(CURVE, "curve", 0, CLI_CHOICE, "CURVE", cli_curves, "curve", "the curve")                    \
     X(SCHEME, "scheme", 0, CLI_CHOICE, "SCHEME", cli_schemes, "scheme",                            \
       "kind of signature; eddsa on Ed25519, else ecdsa when absent")                               \
     X(LABEL, "label", 0, CLI_TEXT, "TEXT", NULL, "label", "text for people")                       \
@@ -84,7 +84,7 @@ typedef enum {
     X(LOW_S, "low-s", 0, CLI_FLAG, NULL, NULL, "lowS", "low-S signatures only")                    \
     X(TAPROOT, "taproot", 0, CLI_TEXT, "HEX", NULL, "taproot",                                     \
       "bip340: sign with the output key of the script tree with this Merkle root; \"\": no tree")  \
-    X(COUNT, "count", 0, CLI_INTEGER, "N", NULL, NULL, "how many to make (needed)")                \
+    X(COUNT, "count", 0, CLI_INTEGER, "N", NULL, NULL, "how many to make")                         \
     X(RANGES, "ranges", 0, CLI_INTEGER, "N", NULL, NULL,                                           \
       "list so many ranges of available presignatures")                                            \
     X(DROP, "drop", 0, CLI_FLAG, NULL, NULL, NULL, "throw the stock away")                         \
@@ -117,7 +117,7 @@ typedef enum {
     X(VALID, "valid", 0, CLI_INTEGER, "SECONDS", NULL, "validSeconds",                             \
       "how long the approval holds; 900 when absent")                                              \
     X(TO, "to", 0, CLI_FILE, "FILE", NULL, NULL,                                                   \
-      "the configuration whose storageConfiguration names the new encryptor (needed)")             \
+      "the configuration whose storageConfiguration names the new encryptor")                      \
     X(NEW_PIN_FILE, "new-pin-file", 0, CLI_FILE, "FILE", NULL, NULL,                               \
       "first line: the PIN of the new token; that of its configuration, or asked for, when "       \
       "absent")                                                                                    \

@@ -1,4 +1,5 @@
 """What the tests of the command line share: running it, with pipes or on a terminal."""
+import http.server
 import json
 import os
 import pathlib
@@ -6,6 +7,7 @@ import pty
 import select
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "service"))
@@ -88,6 +90,39 @@ class Tdsa:
             os.kill(pid, 9)
         os.close(terminal)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+
+
+class FakeApi:
+    """A server whose answers are given: pairs of a status and what makes a document of the body, the last one for ever."""
+
+    def __init__(self, answers):
+        fake = self
+        self.answers = list(answers)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):  # noqa: N802
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status, make = fake.answers.pop(0) if len(fake.answers) > 1 else fake.answers[0]
+                text = json.dumps(make(body)).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def openssl(*arguments):

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Commands, documents, exit codes and manners of tdsa, with three daemons. usage: test_cli.py BUILD"""
 import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 
-from rig_cli import ROOT, Cluster, Tdsa, need, openssl, rig, run_facts
+from rig_cli import ROOT, Cluster, FakeApi, Tdsa, need, openssl, rig, run_facts
 
 MESSAGE = b"the letter that is signed"
 
@@ -123,6 +124,21 @@ def commands(tdsa):
         tdsa.fails(2, "empty", "key", "sign", "letters", "--batch", "-")
         tdsa.fails(2, "line 3", "key", "sign", "letters", "--batch", "-", data=f"{'11' * 32} a\n\nzz b\n".encode())
 
+    def what_was_signed_is_shown_when_a_later_request_fails():
+        lines = "".join(f"{i:064x}  line{i}\n" for i in range(1, 601))
+        good = (200, lambda body: {"results": [{"signature": f"{i:04x}"} for i in range(len(body["items"]))]})
+        bad = (503, lambda _: {"code": 503, "error": "UNAVAILABLE", "message": "participant 2 does not answer", "participantIndex": 2})
+        with FakeApi([good, bad]) as api:
+            asked = ("key", "sign", "letters", "--batch", "-", "--url", api.url)
+            code, out, err = tdsa.run(*asked, data=lines.encode())
+            got = [line.split() for line in out.splitlines()]
+            need(code == 5 and "350 of 600" in err and "participant 2" in err, f"exit {code}: {err}")
+            need(got[249] == ["00f9", "line250"] and got[250] == ["error", "UNAVAILABLE", "line251"] and len(got) == 600, got[248:252])
+            api.answers.insert(0, good)
+            code, out, _ = tdsa.run(*asked, "--json", data=lines.encode())
+            results = json.loads(out)["results"]
+            need(code == 5 and len(results) == 600 and results[599]["error"]["participantIndex"] == 2, results[599])
+
     def presignatures_are_made_counted_and_dropped():
         need(tdsa.doc("key", "presign", "letters", "--count", "300")["made"] == 300, "made")
         need(tdsa.doc("key", "stock", "letters", "--ranges", "3")["available"] >= 290, "available")
@@ -164,7 +180,7 @@ def commands(tdsa):
     return [info_tells_who_answers, a_key_is_made_shown_and_listed, a_registered_key_is_completed_by_the_same_command,
             public_keys_come_in_every_form, files_and_digests_are_signed, messages_are_signed_as_they_are,
             parts_of_a_signature_are_combined, a_share_is_backed_up_under_a_passphrase,
-            a_batch_is_signed_line_by_line, an_item_that_is_refused_does_not_fail_the_others,
+            a_batch_is_signed_line_by_line, what_was_signed_is_shown_when_a_later_request_fails, an_item_that_is_refused_does_not_fail_the_others,
             presignatures_are_made_counted_and_dropped, an_existing_key_is_imported_from_pem_der_and_standard_input,
             an_import_that_cannot_be_is_refused, new_shares_sign]
 
