@@ -6,21 +6,11 @@ usage: test_export.py BUILD      (BUILD: preset fault)
 """
 import base64
 import hashlib
-import os
-import pathlib
-import signal
 import subprocess
 import sys
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS / "support"))
-sys.path.insert(0, str(TESTS / "e2e/service"))
-sys.path.insert(0, str(TESTS / "fault"))  # both have a test_import
-import rig  # noqa: E402
-from cluster import Cluster, Problem, need, wait_for  # noqa: E402
-from test_import import check_chain  # noqa: E402
+from rig_fault import SERVERS, Cluster, Problem, check_chain, kill_at_each, learn, need, restart, rig, was_killed
 
-SERVERS = (0, 1, 2)
 SECONDS = 3  # session timeout
 POINTS = ("audit.", "export.")
 
@@ -41,29 +31,16 @@ class Campaign:
         for index in who:
             rig.expect(self.post(index, "export-approvals"), 201)
 
-    def restart(self, index, env=None):
-        self.cluster.stop(index)
-        self.cluster.start(index, env)
-
-    def learn(self):
-        files = {index: self.cluster.home / f"points{index}" for index in SERVERS}
-        self.approve(*SERVERS)
-        for index in SERVERS:
-            self.restart(index, {"TDSA_FAILPOINT_LIST": str(files[index])})
+    def export_ok(self):
         rig.expect(self.post(0, "export"), 200)
-        for index in SERVERS:
-            self.restart(index)
-        return {index: sorted({p for p in files[index].read_text().split() if p.startswith(POINTS)}) for index in SERVERS}
 
     def kill_at(self, index, point):
         where = f"participant {index} killed at {point}"
         self.approve(*SERVERS)
-        self.restart(index, {"TDSA_FAILPOINT_KILL": f"{point}:1"})
+        restart(self.cluster, index, {"TDSA_FAILPOINT_KILL": f"{point}:1"})
         status, _ = self.post(0, "export")
         need(status != 200, f"{where}: the key came out")
-        wait_for(lambda: not self.cluster.running(index), 10, f"{where}: it still runs")
-        need(self.cluster.process[index].returncode == -signal.SIGKILL, f"{where}: it was not killed")
-        self.cluster.start(index)
+        was_killed(self.cluster, index, where)
         self.cluster.wait_ready(index)
         self.approve(*(who for who in SERVERS if who != index))
         status, answer = self.post(0, "export")
@@ -72,7 +49,7 @@ class Campaign:
         else:
             need(status == 403 and f"NOT_APPROVED: participant {index}" in answer["message"], f"{where}: {status} {answer}")
         self.approve(*SERVERS)
-        rig.expect(self.post(0, "export"), 200)
+        self.export_ok()
         answer = rig.sign(self.cluster, 0, "k")
         rig.verify(self.cluster.home, self.pem, rig.expect(answer, 200)["signature"])
         for log in SERVERS:
@@ -82,24 +59,10 @@ class Campaign:
 
 def main(cluster, certificate):
     campaign = Campaign(cluster, certificate)
-    names = campaign.learn()
+    campaign.approve(*SERVERS)
+    names = learn(cluster, POINTS, campaign.export_ok)
     need(all({"export.before_used", "export.after_used"} <= set(points) for points in names.values()), f"missing: {names}")
-    failed = 0
-    only = os.environ.get("TDSA_FAULT_ONLY", "").split()
-    for index, points in names.items():
-        if index == SERVERS[-1] and not os.environ.get("TDSA_TEST_LONG"):
-            continue  # it does what the one before it does
-        for point in points:
-            if only and (str(index) != only[0] or not point.startswith(only[1])):
-                continue
-            try:
-                campaign.kill_at(index, point)
-            except Problem as problem:
-                failed += 1
-                print(f"FAILED  {problem}", flush=True)
-                if not cluster.running(index):
-                    cluster.start(index)
-    return 1 if failed else 0
+    return kill_at_each(cluster, names, campaign.kill_at)
 
 
 if __name__ == "__main__":
