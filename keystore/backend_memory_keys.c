@@ -186,8 +186,8 @@ tdsa_status ks_memory_key_drop(ks_backend *b, const char *key_id, uint32_t epoch
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s of epoch %u", key_id, epoch);
     }
     if (ks_key_in_use(k->state)) {
-        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is in state %d, not %d", key_id,
-                         (int)k->state, (int)KS_KEY_OLD);
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is %s, not %s", key_id,
+                         ks_key_state_name(k->state), ks_key_state_name(KS_KEY_OLD));
     }
     remove_key(m, k);
     return TDSA_OK;
@@ -223,8 +223,8 @@ static tdsa_status find_in_state(ks_memory *m, memory_key **out, const char *key
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s of epoch %u", key_id, epoch);
     }
     if (k->state != state) {
-        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is in state %d, not %d", key_id,
-                         (int)k->state, (int)state);
+        return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is %s, not %s", key_id,
+                         ks_key_state_name(k->state), ks_key_state_name(state));
     }
     *out = k;
     return TDSA_OK;

@@ -54,8 +54,8 @@ static tdsa_status why_unchanged(ks_sql *q, const char *key_id, uint32_t epoch, 
     if (rc == KS_SQL_DONE || state == KS_KEY_DELETED) {
         return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "there is no key %s of epoch %u", key_id, epoch);
     }
-    return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is in state %lld, not %d", key_id,
-                     (long long)state, (int)wanted);
+    return TDSA_FAIL(err, TDSA_E_CONFLICT, "key %s is %s, not %s", key_id,
+                     ks_key_state_name((ks_key_state)state), ks_key_state_name(wanted));
 }
 
 static void bind_columns(ks_stmt *b, const ks_key_row *row)

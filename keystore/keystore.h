@@ -45,6 +45,8 @@ typedef enum {
     KS_KEY_RESTORED = 7 /* a share from a backup: it never signs, and deals in a refresh */
 } ks_key_state;
 
+/** "ACTIVE", as people see it; "?" for what is none. */
+const char *ks_key_state_name(ks_key_state state);
 /** The epoch in use, or that was until the key was ordered to be deleted, or that will be refreshed. */
 static inline bool ks_key_in_use(ks_key_state state)
 {

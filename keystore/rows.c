@@ -54,6 +54,27 @@ tdsa_status ks_check_object_row(const ks_object_row *row, tdsa_err *err)
     return TDSA_OK;
 }
 
+const char *ks_key_state_name(ks_key_state state)
+{
+    switch (state) {
+    case KS_KEY_REGISTERED:
+        return "REGISTERED";
+    case KS_KEY_PENDING:
+        return "PENDING";
+    case KS_KEY_ACTIVE:
+        return "ACTIVE";
+    case KS_KEY_DELETED:
+        return "DELETED";
+    case KS_KEY_OLD:
+        return "OLD";
+    case KS_KEY_DELETING:
+        return "DELETING";
+    case KS_KEY_RESTORED:
+        return "RESTORED";
+    }
+    return "?";
+}
+
 tdsa_status ks_check_deletion(const ks_deletion *d, tdsa_err *err)
 {
     const bool odd = (d->serial & 1) != 0;

@@ -145,7 +145,8 @@ long_fuzzing() {
 }
 
 simulate_long() {
-    TDSA_SIM_COUNT=100000 check all -R '^test_sim_random$' --timeout 28800
+    TDSA_SIM_COUNT=100000 check all -R '^test_sim_random$' --timeout 28800 &&
+        TDSA_SIM_COUNT=1000 check all -R '^test_sim_rollback$' --timeout 28800
 }
 
 long_steps() {
@@ -154,7 +155,7 @@ long_steps() {
     run_step "address sanitizer: every test" build_and_check asan asan -LE 'lint|self|bench'
     run_step "undefined behaviour sanitizer: every test" build_and_check ubsan ubsan -LE 'lint|self|bench'
     run_step "the long forms" check all -L 'sim|e2e' --timeout 14400 -j 1
-    run_step "100,000 simulated lives" simulate_long
+    run_step "100,000 simulated lives, 1,000 restores of every disk at once" simulate_long
     run_step "kills at failpoints, 10,000 signatures" check fault -L fault --timeout 14400 -j 1
     run_step "fuzzing, long" long_fuzzing
 }

@@ -311,6 +311,9 @@ static void compare(part *p, const part_heard *h, ks_deletion *next)
 /* The peer wiped its share under an earlier order than mine. */
 static void too_late(part *p, const part_heard *h, ks_deletion *next)
 {
+    const uint64_t now = wall(p);
+    const uint64_t due = now + clamp_grace(p, p->cfg.deletion_grace_ms);
+
     if ((next->serial & 1) != 0) {
         next->told |= bit(h->from);
         return;
@@ -322,8 +325,8 @@ static void too_late(part *p, const part_heard *h, ks_deletion *next)
              next->key_id, h->from);
     next->serial++;
     next->state = KS_DELETION_SCHEDULED;
-    next->grace_ms = clamp_grace(p, p->cfg.deletion_grace_ms);
-    next->due_ms = wall(p) + next->grace_ms;
+    next->due_ms = due > next->due_ms ? due : next->due_ms; /* no sooner than without the undoing */
+    next->grace_ms = next->due_ms - now;
     next->told =
         bit(p->cfg.roster.me) | bit(h->from) | (next->members & ~part_deletion_tellable(p));
 }

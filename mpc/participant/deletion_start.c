@@ -221,8 +221,16 @@ bool part_deletion_read_answer(part *p, const char *key_id, uint16_t from, const
     return true;
 }
 
+static bool says_wiped(const char *key_id, const part_answer *a)
+{
+    part_word w;
+
+    return read_answer(&w, key_id, 1, a) && w.state == KS_DELETION_WIPED;
+}
+
 void part_deletion_op_answered(part *p, part_op *op, uint16_t from, const part_answer *a)
 {
+    op->key_is_gone = op->key_is_gone || says_wiped(op->key_id, a);
     op->result.alive[from] = part_deletion_read_answer(p, op->key_id, from, a);
     op->waiting &= ~bit(from);
     if (op->waiting == 0) {
@@ -281,6 +289,9 @@ static void end_undo(part *p, part_op *op, const ks_deletion *d)
                              "UNDOING: key %s is kept, and comes back when participant %u says the "
                              "same",
                              op->key_id, missing);
+    } else if (d->state == KS_DELETION_SCHEDULED && !op->key_is_gone) {
+        (void)TDSA_FAIL(&err, TDSA_E_CONFLICT,
+                        "DELETING: key %s was ordered to be deleted again meanwhile", op->key_id);
     } else {
         (void)TDSA_FAIL(&err, TDSA_E_NOT_FOUND,
                         "DELETED: key %s was deleted by a participant and cannot be brought back",

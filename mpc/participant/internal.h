@@ -309,7 +309,7 @@ struct part_op {
     bool confirming;              /* undelete: all are asked whether they know of a newer order */
     ks_deletion_state told_state; /* delete, undelete: what is being told */
     uint32_t has_epoch;        /* reshare: peers that have the key's epoch ACTIVE, bit per index */
-    bool key_is_gone;          /* restore: a peer says that the key was deleted */
+    bool key_is_gone;          /* restore, undelete: a peer says that the key was wiped */
     part_share_backup *backup; /* restore: owned */
     uint8_t stored[64];        /* restore: of the epoch in it */
     /* presign */

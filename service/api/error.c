@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define CLIENT_PARTICIPATES "CLIENT_PARTICIPATES"
+#define KEY_DELETING        "KEY_DELETING"
 #define KEY_NOT_ACTIVE      "KEY_NOT_ACTIVE"
 #define WAS_DELETED         "was deleted"
 #define TOO_MANY_REQUESTS   429u
@@ -72,6 +73,9 @@ const char *svc_error_code(const tdsa_err *err)
     }
     if (err->status == TDSA_E_CONFLICT && strstr(err->text, PART_RESTORED ":") != NULL) {
         return KEY_NOT_ACTIVE; /* here, or at the participant named */
+    }
+    if (err->status == TDSA_E_CONFLICT && strstr(err->text, "DELETING:") != NULL) {
+        return KEY_DELETING;
     }
     if (part_is_rate_limited(err)) {
         return PART_RATE_LIMITED;

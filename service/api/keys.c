@@ -10,27 +10,6 @@
 #define LIST_LIMIT_DEFAULT 100u
 #define LIST_LIMIT_MAX     1000u
 
-static const char *state_name(ks_key_state state)
-{
-    switch (state) {
-    case KS_KEY_REGISTERED:
-        return "REGISTERED";
-    case KS_KEY_PENDING:
-        return "PENDING";
-    case KS_KEY_ACTIVE:
-        return "ACTIVE";
-    case KS_KEY_DELETED:
-        return "DELETED";
-    case KS_KEY_DELETING:
-        return "DELETING";
-    case KS_KEY_RESTORED:
-        return "RESTORED";
-    case KS_KEY_OLD: /* never the row that is shown */
-        break;
-    }
-    return "?";
-}
-
 json_t *svc_time_json(uint64_t wall_ms)
 {
     time_t seconds = (time_t)(wall_ms / 1000);
@@ -57,7 +36,7 @@ json_t *svc_key_json(const part_key_info *k)
     json_t *o = json_object();
 
     svc_put(o, "keyId", json_string(k->key_id));
-    svc_put(o, "state", json_string(state_name(k->state)));
+    svc_put(o, "state", json_string(ks_key_state_name(k->state)));
     svc_put(o, "curve", json_string(grp_curve_name(k->curve)));
     svc_put(o, "scheme", json_string(mpc_scheme_name(k->scheme)));
     svc_put(o, "label", label_json(k->label));

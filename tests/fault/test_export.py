@@ -79,4 +79,6 @@ if __name__ == "__main__":
             rig.change(three, participant, "sessionTimeout: 60", f"sessionTimeout: {SECONDS}\n  exportCertificates: [{text}]\n"
                        f"  auditLog: {three.home}/audit{participant}.log")
         three.start_all()
-        sys.exit(main(three, hashlib.sha256(der).hexdigest()))
+        exit_code = main(three, hashlib.sha256(der).hexdigest())
+        three.keep = exit_code != 0
+    sys.exit(exit_code)

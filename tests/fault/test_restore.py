@@ -127,4 +127,6 @@ if __name__ == "__main__":
             rig.change(three, participant, "sessionTimeout: 60", f"sessionTimeout: 5\n  ersCertificates: [{der}]\n"
                        f"  auditLog: {three.home}/audit{participant}.log")
         three.start_all()
-        sys.exit(main(three))
+        exit_code = main(three)
+        three.keep = exit_code != 0
+    sys.exit(exit_code)

@@ -270,6 +270,19 @@ def manners(tdsa):
                 need("usage: tdsa " + name in tdsa.ok("help", *name.split()), f"help {name}")
                 need("usage: tdsa " + name in tdsa.ok(*name.split(), "--help"), f"{name} --help")
 
+    def program_page_and_completion_are_installed():
+        place = work / "installed"
+        subprocess.run(["cmake", "--install", tdsa.cluster.build, "--component", "cli"], env={**os.environ, "DESTDIR": str(place)},
+                       check=True, capture_output=True)
+        found = {str(p.relative_to(place)).split("/", 1)[1] for p in place.rglob("*") if p.is_file()}
+        names = ("bin/tdsa", "share/man/man1/tdsa.1", "share/bash-completion/completions/tdsa")
+        need(len(found) == 3 and all(any(f.endswith(n) for f in found) for n in names), found)
+        (page,), (script,), (program,) = place.rglob("man1/tdsa.1"), place.rglob("completions/tdsa"), place.rglob("bin/tdsa")
+        need(page.read_bytes() == (ROOT / "docs/man/tdsa.1").read_bytes(), "another page")
+        need(script.read_text() == tdsa.ok("completion", "bash"), "another completion")
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+        need(done.stdout == tdsa.ok("--version"), done)
+
     def bash_completes():
         script = work / "completion"
         script.write_text(tdsa.ok("completion", "bash"))
@@ -293,7 +306,8 @@ def manners(tdsa):
     return [nothing_is_drawn_into_a_pipe, a_terminal_shows_a_bar_and_bold_letters, a_deletion_is_asked_for, a_deletion_is_undone_within_its_grace_period,
             a_key_without_shares_is_gone_at_once,
             a_label_does_not_move_the_cursor, errors_of_writing_are_seen, a_file_is_replaced_whole_and_links_stay,
-            an_interrupt_leaves_no_file_and_is_seen, the_manual_has_every_command_and_no_warning, bash_completes]
+            an_interrupt_leaves_no_file_and_is_seen, the_manual_has_every_command_and_no_warning,
+            program_page_and_completion_are_installed, bash_completes]
 
 
 def troubles(tdsa):

@@ -11,6 +11,7 @@ from rig import expect, make_key, sign, verify
 from cluster import Cluster, need, run_facts, wait_for
 
 PASSPHRASE = "a passphrase that nobody knows"
+SECONDS = 120  # a backup takes 128 MiB and half a second of an idle processor
 
 
 def main(build):
@@ -30,8 +31,8 @@ def facts_of(cluster):
         verify(cluster.home, pem["k"], expect(sign(cluster, index, "k"), 200)["signature"])
 
     def backup(index, key="k"):
-        return expect(cluster.call("POST", index, "api", f"/v1/keys/{key}/backup", {"passphrase": PASSPHRASE}),
-                      200)["backup"]
+        return expect(cluster.call("POST", index, "api", f"/v1/keys/{key}/backup", {"passphrase": PASSPHRASE},
+                                   seconds=SECONDS), 200)["backup"]
 
     def restore_beside_the_daemon(index, text):
         """tdsa as the participant itself, on the database that the daemon uses."""
@@ -46,7 +47,7 @@ def facts_of(cluster):
 
     def restore(index, text, passphrase=PASSPHRASE):
         return cluster.call("POST", index, "api", "/v1/keys:restore", {"backup": text, "passphrase": passphrase},
-                            seconds=30)
+                            seconds=SECONDS)
 
     def shown(index, key="k"):
         return expect(cluster.get(index, "api", f"/v1/keys/{key}"), 200)
@@ -134,6 +135,8 @@ def facts_of(cluster):
         text, epoch = backup(1), shown(1)["epoch"]
         expect(cluster.call("DELETE", 0, "api", "/v1/keys/k?graceSeconds=86400"), 202)
         lose_database(1)
+        expect(cluster.call("POST", 2, "api", "/v1/keys/k/undelete", {}), 410, "DELETED")  # without 1 it does not come back
+        need([shown(index)["state"] for index in (0, 2)] == ["DELETING"] * 2, "it is not deleted any more")
         expect(restore(1, text), 201)
         wait_for(lambda: shown(1)["state"] == "DELETING", 30, "word of the deletion")
         need("deletionTime" in shown(1), f"{shown(1)}")
