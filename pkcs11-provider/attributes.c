@@ -134,7 +134,7 @@ static CK_RV give_unique_id(const p11_object *o, p11_class cls, p11_value *out)
     }
     (void)snprintf(text, sizeof out->scratch.bytes, "%s/%s%s", id,
                    cls == P11_PRIVATE_KEY ? "private" : "public",
-                   o->session != 0 ? "/session" : "");
+                   o->owner.session != 0 ? "/session" : "");
     return give(out, text, strlen(text));
 }
 
@@ -171,11 +171,11 @@ static CK_RV give_kind(const p11_look *look, p11_object *o, p11_class cls, const
     case KIND_NOT_FLAG:
         return give_flag(out, (o->names.flags & row->number) == 0);
     case KIND_TOKEN:
-        return give_flag(out, o->session == 0);
+        return give_flag(out, o->owner.session == 0);
     case KIND_COPYABLE: /* a session key can become a token object, once */
-        return give_flag(out, o->session != 0 && !o->promoted);
+        return give_flag(out, o->owner.session != 0 && !o->promoted);
     case KIND_DESTROYABLE:
-        return give_flag(out, o->session != 0 || look->core->settings.destroy);
+        return give_flag(out, o->owner.session != 0 || look->core->settings.destroy);
     case KIND_LOCAL:
         return give_flag(out, o->kind == P11_PAIR && (o->names.flags & P11_IMPORTED) == 0);
     case KIND_NUMBER:
@@ -233,7 +233,7 @@ static CK_RV give_item(const p11_object *o, CK_ATTRIBUTE_TYPE type, p11_value *o
     const p11_bytes *b = p11_item_get(o->item, type);
 
     if (type == CKA_TOKEN) {
-        return give_flag(out, o->session == 0);
+        return give_flag(out, o->owner.session == 0);
     }
     if (type == CKA_UNIQUE_ID) {
         tdsa_hex((char *)out->scratch.bytes, o->store_id, sizeof o->store_id);

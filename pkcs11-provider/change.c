@@ -83,7 +83,7 @@ CK_RV p11_rename_key(p11_call *call, const char *key_id, const p11_names *names)
         st = part_engine_key(core->engine, key_id, info, &err);
     }
     if (st == TDSA_OK) {
-        st = p11_objects_put_key(&core->objects, info, 0, &index, &err);
+        st = p11_objects_put_key(&core->objects, info, NULL, &index, &err);
     }
     free(info);
     return st == TDSA_OK ? CKR_OK : p11_fail_err(call, &err);
@@ -144,48 +144,18 @@ CK_RV p11_store_item(p11_call *call, const p11_item *item, uint8_t store_id[KS_O
 
 /* ---- C_SetAttributeValue ---- */
 
-/* What is to be changed, as a copy. */
-typedef struct {
-    p11_object copy; /* names and item are our own */
-    p11_item item;
-} change;
-
-static void clear_change(change *c)
+/* A copy of what is to be changed. */
+static CK_RV begin_change(p11_call *call, CK_OBJECT_HANDLE object, p11_object_copy *c)
 {
-    p11_names_clear(&c->copy.names);
-    p11_item_clear(&c->item);
-}
+    const CK_RV rv = p11_object_copy_take(call, object, c);
 
-static tdsa_status copy_object(change *c, const p11_object *o, tdsa_err *err)
-{
-    tdsa_status st = TDSA_OK;
-
-    c->copy = *o;
-    c->copy.item = NULL;
-    c->item = (p11_item){0};
-    st = p11_names_copy(&c->copy.names, &o->names, err);
-    return st == TDSA_OK && o->item != NULL ? p11_item_copy(&c->item, o->item, err) : st;
-}
-
-static CK_RV begin_change(p11_call *call, CK_OBJECT_HANDLE object, change *c, p11_class *cls)
-{
-    const p11_object *o = p11_viewer_lock(call, object, cls);
-    tdsa_err err;
-    tdsa_status st = TDSA_OK;
-
-    *c = (change){0};
-    if (o == NULL) {
-        return p11_fail(call, CKR_OBJECT_HANDLE_INVALID, "no object %lu", object);
+    if (rv != CKR_OK) {
+        return rv;
     }
-    st = copy_object(c, o, &err);
-    p11_objects_unlock(&call->core->objects);
-    if (st != TDSA_OK) {
-        return p11_fail_err(call, &err);
-    }
-    if (c->copy.session == 0 && !call->session->read_write) {
+    if (c->of.owner.session == 0 && !call->session->read_write) {
         return p11_fail(call, CKR_SESSION_READ_ONLY, "token objects change in R/W sessions only");
     }
-    if (c->copy.kind == P11_ITEM && !p11_item_bool(&c->item, CKA_MODIFIABLE, true)) {
+    if (c->of.kind == P11_ITEM && !p11_item_bool(&c->item, CKA_MODIFIABLE, true)) {
         return p11_fail(call, CKR_ACTION_PROHIBITED, "CKA_MODIFIABLE is false");
     }
     return CKR_OK;
@@ -227,18 +197,16 @@ static bool item_may_change(const p11_item *item, CK_ATTRIBUTE_TYPE type)
     }
 }
 
-static CK_RV change_one(p11_call *call, change *c, p11_class cls, const CK_ATTRIBUTE *a)
+static CK_RV change_one(p11_call *call, p11_object_copy *c, const CK_ATTRIBUTE *a)
 {
-    p11_object probe = c->copy;
     tdsa_err err;
 
-    probe.item = c->copy.kind == P11_ITEM ? &c->item : NULL;
-    if (!p11_attribute_exists(&probe, cls, a->type)) {
+    if (!p11_attribute_exists(&c->of, c->cls, a->type)) {
         return p11_fail(call, CKR_ATTRIBUTE_TYPE_INVALID, "no attribute 0x%lx", a->type);
     }
-    if (c->copy.kind != P11_ITEM) {
-        return a->type == CKA_SIGN ? give_up_signing(call, &c->copy.names, a)
-                                   : p11_names_take(call, &c->copy.names, a);
+    if (c->of.kind != P11_ITEM) {
+        return a->type == CKA_SIGN ? give_up_signing(call, &c->of.names, a)
+                                   : p11_names_take(call, &c->of.names, a);
     }
     if (!item_may_change(&c->item, a->type)) {
         return p11_fail(call, CKR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx cannot be set", a->type);
@@ -255,7 +223,7 @@ static CK_RV change_one(p11_call *call, change *c, p11_class cls, const CK_ATTRI
 static CK_RV show(p11_call *call, const p11_item *item, const p11_object *was, size_t index)
 {
     const p11_origin from = {.store_id = was->stored ? was->store_id : NULL,
-                             .session = was->session,
+                             .owner = was->owner,
                              .created_ms = was->created_ms};
     tdsa_err err;
 
@@ -264,34 +232,33 @@ static CK_RV show(p11_call *call, const p11_item *item, const p11_object *was, s
                : p11_fail_err(call, &err);
 }
 
-static CK_RV end_change(p11_call *call, CK_OBJECT_HANDLE object, change *c)
+static CK_RV end_change(p11_call *call, CK_OBJECT_HANDLE object, p11_object_copy *c)
 {
     tdsa_err err;
     CK_RV rv = CKR_OK;
 
-    if (c->copy.promoted) { /* the token object has names of its own */
-        p11_objects_rename(&call->core->objects, p11_object_index(object), &c->copy.names);
+    if (c->of.promoted) { /* the token object has names of its own */
+        p11_objects_rename(&call->core->objects, p11_object_index(object), &c->of.names);
         return CKR_OK;
     }
-    if (c->copy.kind == P11_PAIR) {
-        return p11_rename_key(call, c->copy.facts.key_id, &c->copy.names);
+    if (c->of.kind == P11_PAIR) {
+        return p11_rename_key(call, c->of.facts.key_id, &c->of.names);
     }
-    if (c->copy.kind == P11_ALONE &&
-        p11_item_of_key(&c->item, grp_get_info(p11_core_curve(call->core, c->copy.facts.curve)),
-                        &c->copy, &err) != TDSA_OK) {
+    if (c->of.kind == P11_ALONE &&
+        p11_item_of_key(&c->item, grp_get_info(p11_core_curve(call->core, c->of.facts.curve)),
+                        &c->of, &err) != TDSA_OK) {
         return p11_fail_err(call, &err);
     }
-    if (c->copy.stored) {
-        rv = p11_store_item(call, &c->item, c->copy.store_id, true);
+    if (c->of.stored) {
+        rv = p11_store_item(call, &c->item, c->of.store_id, true);
     }
-    return rv == CKR_OK ? show(call, &c->item, &c->copy, p11_object_index(object)) : rv;
+    return rv == CKR_OK ? show(call, &c->item, &c->of, p11_object_index(object)) : rv;
 }
 
 CK_RV p11_attributes_set(p11_call *call, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *templ,
                          CK_ULONG count)
 {
-    p11_class cls = P11_OTHER;
-    change *c = NULL;
+    p11_object_copy *c = NULL;
     CK_RV rv = CKR_OK;
 
     if (templ == NULL && count > 0) {
@@ -301,14 +268,14 @@ CK_RV p11_attributes_set(p11_call *call, CK_OBJECT_HANDLE object, const CK_ATTRI
     if (c == NULL) {
         return p11_fail(call, CKR_HOST_MEMORY, "no memory for a change");
     }
-    rv = begin_change(call, object, c, &cls);
+    rv = begin_change(call, object, c);
     for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++) {
-        rv = change_one(call, c, cls, &templ[i]);
+        rv = change_one(call, c, &templ[i]);
     }
     if (rv == CKR_OK && count > 0) {
         rv = end_change(call, object, c);
     }
-    clear_change(c);
+    p11_object_copy_clear(c);
     free(c);
     return rv;
 }

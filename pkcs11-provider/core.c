@@ -240,7 +240,7 @@ void p11_core_logout(p11_core *core)
     atomic_store(&core->logged_in, false);
     ks_lock(core->store);
     part_engine_forget(core->engine);
-    p11_objects_forget(&core->objects, true);
+    p11_objects_forget(&core->objects);
 }
 
 CK_RV p11_core_random(p11_call *call, CK_BYTE *out, CK_ULONG len)

@@ -7,22 +7,62 @@
 #include "pkcs11-provider/change.h"
 #include "pkcs11-provider/curve.h"
 #include "pkcs11-provider/state.h"
+#include "pkcs11-provider/viewer.h"
 
-CK_RV p11_add_item(p11_call *call, const p11_item *item, bool token, CK_OBJECT_HANDLE *object)
+/* The curve of a public key or a certificate; NULL: it is none of ours, or there is none. */
+static const grp *curve_of(const p11_core *core, const p11_item *item)
+{
+    const p11_bytes *params = p11_item_get(item, CKA_EC_PARAMS);
+    const p11_bytes *spki = p11_item_get(item, CKA_PUBLIC_KEY_INFO);
+    const uint8_t *point = NULL;
+
+    if (params != NULL) {
+        return p11_curve_of_params(core->curves, params->data, params->len);
+    }
+    return spki != NULL ? p11_curve_of_spki(core->curves, spki->data, spki->len, &point) : NULL;
+}
+
+/* A token object that this session would not see is not kept. */
+static CK_RV check_shown(p11_call *call, p11_item *item)
+{
+    const grp *g = curve_of(call->core, item);
+    const p11_bytes *label = p11_item_get(item, CKA_LABEL);
+    p11_object *object = calloc(1, sizeof *object);
+    CK_RV rv = CKR_OK;
+
+    if (object == NULL) {
+        return p11_fail(call, CKR_HOST_MEMORY, "no memory for an object");
+    }
+    object->kind = P11_ITEM;
+    object->item = item; /* lent */
+    if (p11_item_number(item, CKA_CLASS, CKO_DATA) == CKO_PUBLIC_KEY) {
+        object->kind = P11_ALONE;
+        object->names.label = label != NULL ? *label : (p11_bytes){NULL, 0}; /* lent too */
+    }
+    object->facts.curve = g != NULL ? grp_get_info(g)->curve : GRP_CURVE_END;
+    object->facts.scheme = MPC_SCHEME_ECDSA; /* no BIP-340: none of these says so */
+    rv = p11_viewer_check_new(call, object);
+    free(object);
+    return rv;
+}
+
+CK_RV p11_add_item(p11_call *call, p11_item *item, bool token, CK_OBJECT_HANDLE *object)
 {
     const tdsa_clock clock = tdsa_os_clock();
     uint8_t store_id[KS_OBJECT_ID_LEN];
     p11_origin from = {.created_ms = clock.wall_ms(clock.ctx)};
-    p11_class cls = P11_OTHER;
     size_t index = 0;
     tdsa_err err;
     CK_RV rv = CKR_OK;
 
     if (token) {
-        rv = p11_store_item(call, item, store_id, false);
+        rv = check_shown(call, item);
+        if (rv == CKR_OK) {
+            rv = p11_store_item(call, item, store_id, false);
+        }
         from.store_id = store_id;
     } else {
-        from.session = call->handle;
+        from.owner = (p11_owner){call->handle, call->session->slot};
         atomic_store(&call->core->session_objects, true);
     }
     if (rv != CKR_OK) {
@@ -31,7 +71,7 @@ CK_RV p11_add_item(p11_call *call, const p11_item *item, bool token, CK_OBJECT_H
     if (p11_objects_put_item(&call->core->objects, item, &from, &index, &err) != TDSA_OK) {
         return p11_fail_err(call, &err);
     }
-    *object = p11_object_handle(index, cls);
+    *object = p11_object_handle(&call->core->objects, index, P11_OTHER);
     return CKR_OK;
 }
 
@@ -106,8 +146,8 @@ static CK_RV find_own(p11_call *call, const public_key *key, p11_names *names,
     }
     pthread_mutex_lock(&o->lock);
     found = p11_objects_find_point(o, key->point, key->len);
-    if (found != 0 && o->at[found - 1]->session == 0) {
-        *object = p11_object_handle(found - 1, P11_PUBLIC_KEY);
+    if (found != 0 && o->at[found - 1]->owner.session == 0) {
+        *object = p11_object_handle(o, found - 1, P11_PUBLIC_KEY);
         memcpy(key_id, o->at[found - 1]->facts.key_id, KS_KEY_ID_MAX + 1);
         st = p11_names_copy(names, &o->at[found - 1]->names, &err);
     }
@@ -168,6 +208,9 @@ static CK_RV create_public(p11_call *call, const p11_template *t, bool token,
 
     if (rv == CKR_OK && token) {
         rv = find_own(call, &key, &names, object, key_id);
+    }
+    if (rv == CKR_OK && key_id[0] != '\0') {
+        rv = p11_viewer_check_own(call, *object);
     }
     if (rv == CKR_OK) {
         rv = key_id[0] != '\0' ? rename_own(call, t, key_id, &names)

@@ -18,8 +18,9 @@ CK_RV p11_create(p11_call *call, const p11_template *t, CK_OBJECT_HANDLE *object
 CK_RV p11_copy(p11_call *call, CK_OBJECT_HANDLE object, const p11_template *t,
                CK_OBJECT_HANDLE *copy) __attribute__((nonnull(1, 3)));
 
-/** Shows an item as a new object: of the session, or (token) stored first. */
-CK_RV p11_add_item(p11_call *call, const p11_item *item, bool token, CK_OBJECT_HANDLE *object)
+/** Shows an item as a new object: of the session, or (token) stored first. CKR_ACTION_PROHIBITED: the
+ * session would not see it. */
+CK_RV p11_add_item(p11_call *call, p11_item *item, bool token, CK_OBJECT_HANDLE *object)
     TDSA_NONNULL;
 
 #endif

@@ -93,7 +93,8 @@ static bool take_match(p11_call *call, const p11_query *q, size_t index, p11_cla
     if (!reserve(f)) {
         return false;
     }
-    f->found[f->count++] = (p11_found){o->created_ms, p11_object_handle(index, cls)};
+    f->found[f->count++] =
+        (p11_found){o->created_ms, p11_object_handle(&call->core->objects, index, cls)};
     return true;
 }
 

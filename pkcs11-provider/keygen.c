@@ -7,6 +7,7 @@
 #include "pkcs11-provider/mechanism.h"
 #include "pkcs11-provider/session_object.h"
 #include "pkcs11-provider/state.h"
+#include "pkcs11-provider/viewer.h"
 
 #define P11_VALUE_MAX 70u /* bytes of a private key: 66 and some leading zeros */
 
@@ -102,6 +103,8 @@ static tdsa_status make_key(const p11_core *core, const p11_key_wish *w, part_ke
 static CK_RV generate(p11_call *call, p11_key_wish *w, CK_OBJECT_HANDLE *public_key,
                       CK_OBJECT_HANDLE *private_key)
 {
+    p11_objects *objects = &call->core->objects;
+    const p11_owner owner = {call->handle, call->session->slot};
     const tdsa_clock clock = tdsa_os_clock();
     part_key_info *info = calloc(1, sizeof *info);
     size_t index = 0;
@@ -117,15 +120,14 @@ static CK_RV generate(p11_call *call, p11_key_wish *w, CK_OBJECT_HANDLE *public_
     }
     st = make_key(call->core, w, info, &err);
     if (st == TDSA_OK) {
-        st = p11_objects_put_key(&call->core->objects, info, w->token ? 0 : call->handle, &index,
-                                 &err);
+        st = p11_objects_put_key(objects, info, w->token ? NULL : &owner, &index, &err);
     }
     free(info);
     if (st != TDSA_OK) {
         return p11_fail_err(call, &err);
     }
-    *public_key = p11_object_handle(index, P11_PUBLIC_KEY);
-    *private_key = p11_object_handle(index, P11_PRIVATE_KEY);
+    *public_key = p11_object_handle(objects, index, P11_PUBLIC_KEY);
+    *private_key = p11_object_handle(objects, index, P11_PRIVATE_KEY);
     return CKR_OK;
 }
 
@@ -139,6 +141,27 @@ CK_RV p11_may_make(p11_call *call, bool token, bool private_key)
                         "private objects are made after a login only");
     }
     return CKR_OK;
+}
+
+/* A key of the token that this session would not see is not made. */
+static CK_RV check_shown(p11_call *call, const p11_key_wish *w)
+{
+    p11_object *key = NULL;
+    CK_RV rv = CKR_OK;
+
+    if (!w->token) {
+        return CKR_OK;
+    }
+    key = calloc(1, sizeof *key);
+    if (key == NULL) {
+        return p11_fail(call, CKR_HOST_MEMORY, "no memory for a key");
+    }
+    key->facts.curve = w->curve;
+    key->facts.scheme = p11_key_wish_scheme(w);
+    key->names.label = w->names.label; /* lent */
+    rv = p11_viewer_check_new(call, key);
+    free(key);
+    return rv;
 }
 
 static CK_RV check_generator(p11_call *call, const CK_MECHANISM *mech)
@@ -179,7 +202,10 @@ static CK_RV take_wishes(p11_call *call, p11_key_wish *w, const p11_pair_wish *w
     if (rv == CKR_OK && w->token && !call->core->settings.generate) {
         rv = p11_fail(call, CKR_ACTION_PROHIBITED, "pkcs11.generateKeys is false");
     }
-    return rv == CKR_OK ? p11_may_make(call, w->token, true) : rv;
+    if (rv == CKR_OK) {
+        rv = p11_may_make(call, w->token, true);
+    }
+    return rv == CKR_OK ? check_shown(call, w) : rv;
 }
 
 CK_RV p11_generate_pair(p11_call *call, const p11_pair_wish *wish, CK_OBJECT_HANDLE *public_key,
@@ -228,6 +254,9 @@ CK_RV p11_import_key(p11_call *call, const p11_template *t, CK_OBJECT_HANDLE *ob
     }
     if (rv == CKR_OK) {
         rv = p11_may_make(call, w.token, true);
+    }
+    if (rv == CKR_OK) {
+        rv = check_shown(call, &w);
     }
     if (rv == CKR_OK) {
         rv = generate(call, &w, &public_key, object);

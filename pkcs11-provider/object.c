@@ -9,10 +9,19 @@
 
 #define FIRST_CAPACITY 64u /* objects; a power of two */
 #define HANDLES_EACH   2u
+#define COUNT_MAX      (((CK_OBJECT_HANDLE)1 << (P11_HANDLE_INDEX_BITS - 1)) - 1)
 
-CK_OBJECT_HANDLE p11_object_handle(size_t index, p11_class cls)
+/* The upper half of the handles of private key objects. */
+static CK_OBJECT_HANDLE logouts(const p11_objects *o)
 {
-    return HANDLES_EACH * ((CK_OBJECT_HANDLE)index + 1) + (cls == P11_PRIVATE_KEY ? 1 : 0);
+    return (CK_OBJECT_HANDLE)atomic_load(&o->logouts) << P11_HANDLE_INDEX_BITS;
+}
+
+CK_OBJECT_HANDLE p11_object_handle(const p11_objects *o, size_t index, p11_class cls)
+{
+    const CK_OBJECT_HANDLE handle = HANDLES_EACH * ((CK_OBJECT_HANDLE)index + 1);
+
+    return cls == P11_PRIVATE_KEY ? (handle + 1) | logouts(o) : handle;
 }
 
 /* Room for twice as many; nothing changes on failure. */
@@ -82,11 +91,13 @@ void p11_objects_clear(p11_objects *o)
 p11_object *p11_objects_lock(p11_objects *o, CK_OBJECT_HANDLE handle, p11_class *cls)
 {
     const bool odd = handle % HANDLES_EACH == 1;
+    const size_t index = p11_object_index(handle);
     p11_object *object = NULL;
 
     pthread_mutex_lock(&o->lock);
-    if (handle >= HANDLES_EACH && p11_object_index(handle) < o->count) {
-        object = o->at[p11_object_index(handle)];
+    if (index < o->count &&
+        handle == p11_object_handle(o, index, odd ? P11_PRIVATE_KEY : P11_OTHER)) {
+        object = o->at[index];
     }
     if (object == NULL || (odd && object->kind != P11_PAIR)) {
         *cls = P11_OTHER;
@@ -104,6 +115,18 @@ p11_object *p11_objects_lock(p11_objects *o, CK_OBJECT_HANDLE handle, p11_class 
 void p11_objects_unlock(p11_objects *o)
 {
     pthread_mutex_unlock(&o->lock);
+}
+
+bool p11_objects_private_key(p11_objects *o, CK_OBJECT_HANDLE handle)
+{
+    const size_t index = p11_object_index(handle);
+    bool is_one = false;
+
+    pthread_mutex_lock(&o->lock);
+    is_one = handle % HANDLES_EACH == 1 && index < o->count && o->at[index]->kind == P11_PAIR &&
+             o->at[index]->state == P11_LIVE;
+    pthread_mutex_unlock(&o->lock);
+    return is_one;
 }
 
 size_t p11_objects_count(p11_objects *o)
@@ -186,8 +209,11 @@ void p11_objects_rename(p11_objects *o, size_t index, p11_names *names)
 /* Appends an object, which the table owns from now on; on failure it is freed. */
 static tdsa_status append(p11_objects *o, p11_object *object, size_t *index_out, tdsa_err *err)
 {
-    const tdsa_status st = o->count == o->capacity ? grow(o, o->capacity * 2, err) : TDSA_OK;
+    tdsa_status st = o->count == o->capacity ? grow(o, o->capacity * 2, err) : TDSA_OK;
 
+    if (st == TDSA_OK && o->count >= COUNT_MAX) {
+        st = TDSA_FAIL(err, TDSA_E_LIMIT, "no more handles for objects");
+    }
     if (st != TDSA_OK) {
         clear_object(object);
         free(object);
@@ -264,7 +290,7 @@ size_t p11_objects_find_point(const p11_objects *o, const uint8_t *point, size_t
         if (object->kind == P11_PAIR && object->state == P11_LIVE &&
             object->facts.point_len == len && memcmp(object->facts.point, point, len) == 0) {
             found = i + 1;
-            if (object->session == 0) {
+            if (object->owner.session == 0) {
                 break;
             }
         }
@@ -322,7 +348,7 @@ static void pass_over(p11_objects *o, const part_key_info *info, const p11_names
 }
 
 tdsa_status p11_objects_put_key_locked(p11_objects *o, const part_key_info *info,
-                                       CK_SESSION_HANDLE session, size_t *index_out, tdsa_err *err)
+                                       const p11_owner *owner, size_t *index_out, tdsa_err *err)
 {
     const size_t found = p11_objects_find_key(o, info->key_id);
     p11_names names = {0};
@@ -330,13 +356,13 @@ tdsa_status p11_objects_put_key_locked(p11_objects *o, const part_key_info *info
     tdsa_status st = read_names(&names, info, err);
 
     *index_out = found;
-    if (st == TDSA_OK && found != 0 && o->at[found - 1]->session != 0 &&
+    if (st == TDSA_OK && found != 0 && o->at[found - 1]->owner.session != 0 &&
         names.session_until_ms == 0) {
         /* C_CopyObject made a token object of it: that is another object from now on */
         o->at[found - 1]->promoted = true;
         p11_objects_reindex(o, found - 1);
         p11_names_clear(&names);
-        return p11_objects_put_key_locked(o, info, 0, index_out, err);
+        return p11_objects_put_key_locked(o, info, NULL, index_out, err);
     }
     if (st == TDSA_OK && found != 0) {
         object = o->at[found - 1];
@@ -346,7 +372,7 @@ tdsa_status p11_objects_put_key_locked(p11_objects *o, const part_key_info *info
         p11_objects_reindex(o, found - 1);
         return TDSA_OK;
     }
-    if (st == TDSA_OK && names.session_until_ms != 0 && session == 0) {
+    if (st == TDSA_OK && names.session_until_ms != 0 && owner == NULL) {
         pass_over(o, info, &names);
         p11_names_clear(&names);
         return TDSA_OK;
@@ -357,19 +383,21 @@ tdsa_status p11_objects_put_key_locked(p11_objects *o, const part_key_info *info
         return st;
     }
     object->names = names;
-    object->session = session;
+    if (owner != NULL) {
+        object->owner = *owner;
+    }
     st = append(o, object, index_out, err);
     *index_out += st == TDSA_OK ? 1 : 0;
     return st;
 }
 
-tdsa_status p11_objects_put_key(p11_objects *o, const part_key_info *info,
-                                CK_SESSION_HANDLE session, size_t *index_out, tdsa_err *err)
+tdsa_status p11_objects_put_key(p11_objects *o, const part_key_info *info, const p11_owner *owner,
+                                size_t *index_out, tdsa_err *err)
 {
     tdsa_status st = TDSA_OK;
 
     pthread_mutex_lock(&o->lock);
-    st = p11_objects_put_key_locked(o, info, session, index_out, err);
+    st = p11_objects_put_key_locked(o, info, owner, index_out, err);
     pthread_mutex_unlock(&o->lock);
     TDSA_ASSERT(st != TDSA_OK || *index_out > 0);
     *index_out -= st == TDSA_OK ? 1 : 0;
@@ -478,7 +506,7 @@ static tdsa_status make_item(p11_object **out, const p11_objects *o, const p11_i
     }
     object->kind = alone ? P11_ALONE : P11_ITEM;
     object->created_ms = from->created_ms;
-    object->session = from->session;
+    object->owner = from->owner;
     object->stored = from->store_id != NULL;
     if (object->stored) {
         memcpy(object->store_id, from->store_id, sizeof object->store_id);
@@ -533,8 +561,11 @@ tdsa_status p11_objects_update_item(p11_objects *o, const p11_item *item, const 
 
     pthread_mutex_lock(&o->lock);
     st = make_item(&object, o, item, from, err);
-    if (st == TDSA_OK) {
+    if (st == TDSA_OK && o->at[index]->state == P11_LIVE) {
         replace(o, index, object);
+    } else if (st == TDSA_OK) {
+        clear_object(object);
+        free(object);
     }
     pthread_mutex_unlock(&o->lock);
     return st;

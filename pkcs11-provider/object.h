@@ -2,6 +2,7 @@
 #define P11_OBJECT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "keystore/object.h"
 #include "participant/engine.h"
@@ -34,16 +35,21 @@ typedef enum {
                     once more without an error */
 } p11_state;
 
+/** Whose a session object is: it goes with that session, and is of the token in that slot. session 0: a
+ * token object. */
+typedef struct {
+    CK_SESSION_HANDLE session;
+    CK_SLOT_ID slot;
+} p11_owner;
+
 /** An entry of the table. */
 typedef struct {
     p11_kind kind;
     p11_state state;
     uint64_t created_ms;
     uint64_t seen; /* round in which it was read */
-    /* A session object goes with the session that made it; 0: a token object. `promoted`: its key has
-     * become a token object by C_CopyObject, and stays. */
-    CK_SESSION_HANDLE session;
-    bool promoted;
+    p11_owner owner;
+    bool promoted; /* of a session: its key has become a token object by C_CopyObject, and stays */
     p11_key_facts facts; /* keys; of a certificate its curve, GRP_CURVE_END: none of ours */
     p11_names names;     /* keys */
     p11_item *item;      /* items, owned; else NULL */
@@ -64,8 +70,9 @@ static inline p11_class p11_class_alone(const p11_object *o)
 /**
  * The objects of the token: a cache of the keystore's ACTIVE keys and of its other objects, read again
  * only where the keystore's change counter moved, and the session objects of this process. A handle is
- * 2 * (index + 1), for a private key object one more; indices are never used twice in the life of the
- * process. Nothing here touches the network.
+ * 2 * (index + 1); indices are never used twice in the life of the process. That of a private key object
+ * is one more, and has the number of logouts in its upper half: C_Logout ends it. Nothing here touches the
+ * network.
  */
 typedef struct {
     pthread_mutex_t refresh_lock; /* who reads the keystore; it is taken before the other one */
@@ -82,6 +89,7 @@ typedef struct {
     bool items_changed;   /* the rest must be read again: private items can be, or not any more */
     size_t stored_live;   /* live objects that are in the keystore's objects */
     size_t builtin_count; /* the first objects, of builtin.c */
+    atomic_uint logouts;  /* changes with the table locked */
     /* session keys of other processes whose time is over, seen by the last refresh; what does not fit
      * is seen by a later one */
     char leftover[P11_LEFTOVERS_MAX][KS_KEY_ID_MAX + 1];
@@ -103,37 +111,42 @@ typedef struct {
 /** Reads again what any process changed. Errors: TDSA_E_STORE, TDSA_E_NO_MEMORY. */
 TDSA_MUST_USE tdsa_status p11_objects_refresh(p11_objects *o, const p11_source *from, tdsa_err *err)
     TDSA_NONNULL;
-/** The next refresh reads the items again: private ones can be read, or not any more. */
-void p11_objects_forget(p11_objects *o, bool wipe_private) TDSA_NONNULL;
+/** After a login: the next refresh reads the items again, and private ones too. */
+void p11_objects_remember(p11_objects *o) TDSA_NONNULL;
+/** After a logout: private items are wiped, and handles of private objects mean nothing any more, also
+ * when the user logs in again. */
+void p11_objects_forget(p11_objects *o) TDSA_NONNULL;
 
 /** Takes one session key that was left behind out of the list; false: none is known. */
 bool p11_objects_take_leftover(p11_objects *o, char key_id[KS_KEY_ID_MAX + 1]) TDSA_NONNULL;
-/** Adds or updates a key after it was made or renamed here; session: of a new session key, or 0.
- * index_out: its index. Errors: TDSA_E_NO_MEMORY, TDSA_E_BAD_INPUT (its names). */
+/** Adds or updates a key after it was made or renamed here; owner: of a new session key, or NULL.
+ * index_out: its index. Errors: TDSA_E_NO_MEMORY, TDSA_E_BAD_INPUT (its names), TDSA_E_LIMIT. */
 TDSA_MUST_USE tdsa_status p11_objects_put_key(p11_objects *o, const part_key_info *info,
-                                              CK_SESSION_HANDLE session, size_t *index_out,
-                                              tdsa_err *err) TDSA_NONNULL;
+                                              const p11_owner *owner, size_t *index_out,
+                                              tdsa_err *err) __attribute__((nonnull(1, 2, 4, 5)));
 /** Where an item that is added comes from. */
 typedef struct {
-    const uint8_t *store_id;   /* in the keystore; NULL: it is in no keystore */
-    CK_SESSION_HANDLE session; /* of a session object */
+    const uint8_t *store_id; /* in the keystore; NULL: it is in no keystore */
+    p11_owner owner;
     uint64_t created_ms;
 } p11_origin;
 /** Adds an item (a copy of it); CKO_PUBLIC_KEY becomes a key alone. Errors: TDSA_E_NO_MEMORY,
- * TDSA_E_BAD_INPUT (a public key that is none). */
+ * TDSA_E_BAD_INPUT (a public key that is none), TDSA_E_LIMIT. */
 TDSA_MUST_USE tdsa_status p11_objects_put_item(p11_objects *o, const p11_item *item,
                                                const p11_origin *from, size_t *index_out,
                                                tdsa_err *err) TDSA_NONNULL;
 
-/** Gives the object at `index` new contents. Errors: the same. */
+/** Gives the object at `index` new contents, unless it is gone meanwhile. Errors: the same. */
 TDSA_MUST_USE tdsa_status p11_objects_update_item(p11_objects *o, const p11_item *item,
                                                   const p11_origin *from, size_t index,
                                                   tdsa_err *err) TDSA_NONNULL;
 
 /** The object and class of a handle with the table locked; NULL (and unlocked) when the handle means
- * nothing. Objects that are GONE or DELETED are given too: look at state. */
+ * nothing, or nothing since a logout. Objects that are GONE or DELETED are given too: look at state. */
 p11_object *p11_objects_lock(p11_objects *o, CK_OBJECT_HANDLE handle, p11_class *cls) TDSA_NONNULL;
 void p11_objects_unlock(p11_objects *o) TDSA_NONNULL;
+/** True for a handle that is, or was before a logout, that of a live private key object. */
+bool p11_objects_private_key(p11_objects *o, CK_OBJECT_HANDLE handle) TDSA_NONNULL;
 /** Entries of the table: indices are below. */
 size_t p11_objects_count(p11_objects *o) TDSA_NONNULL;
 /** With the table locked: after the names or the state of an object changed. */
@@ -143,10 +156,12 @@ void p11_objects_rename(p11_objects *o, size_t index, p11_names *names) TDSA_NON
 /** With the table locked: takes an object out; wipes an item. */
 void p11_objects_drop(p11_objects *o, size_t index, p11_state state) TDSA_NONNULL;
 
-CK_OBJECT_HANDLE p11_object_handle(size_t index, p11_class cls);
+/** The handle that the object at `index` has now. */
+CK_OBJECT_HANDLE p11_object_handle(const p11_objects *o, size_t index, p11_class cls) TDSA_NONNULL;
+#define P11_HANDLE_INDEX_BITS (4u * sizeof(CK_OBJECT_HANDLE)) /* the lower half */
 static inline size_t p11_object_index(CK_OBJECT_HANDLE handle)
 {
-    return (size_t)(handle / 2) - 1;
+    return (size_t)((handle & (((CK_OBJECT_HANDLE)1 << P11_HANDLE_INDEX_BITS) - 1)) / 2) - 1;
 }
 /** With the table locked: the live pair with this key id: index plus one, or 0. */
 size_t p11_objects_find_key(const p11_objects *o, const char *key_id) TDSA_NONNULL;

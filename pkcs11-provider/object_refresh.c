@@ -28,7 +28,7 @@ static bool take_key(void *ctx, const part_key_info *info)
     run->rows++;
     memcpy(run->last, info->key_id, sizeof run->last);
     pthread_mutex_lock(&run->objects->lock);
-    run->status = p11_objects_put_key_locked(run->objects, info, 0, &index, run->err);
+    run->status = p11_objects_put_key_locked(run->objects, info, NULL, &index, run->err);
     pthread_mutex_unlock(&run->objects->lock);
     if (run->status == TDSA_E_BAD_INPUT) { /* one odd key must not hide the others */
         tdsa_logf(run->log, TDSA_LOG_WARN, "objects", "key %s is left out: %s", info->key_id,
@@ -233,11 +233,19 @@ bool p11_objects_take_leftover(p11_objects *o, char key_id[KS_KEY_ID_MAX + 1])
     return found;
 }
 
-void p11_objects_forget(p11_objects *o, bool wipe_private)
+void p11_objects_remember(p11_objects *o)
 {
     pthread_mutex_lock(&o->lock);
     o->items_changed = true;
-    for (size_t i = 0; wipe_private && i < o->count; i++) {
+    pthread_mutex_unlock(&o->lock);
+}
+
+void p11_objects_forget(p11_objects *o)
+{
+    pthread_mutex_lock(&o->lock);
+    o->items_changed = true;
+    atomic_fetch_add(&o->logouts, 1);
+    for (size_t i = 0; i < o->count; i++) {
         const p11_object *object = o->at[i];
 
         if (object->kind == P11_ITEM && object->state == P11_LIVE &&

@@ -44,20 +44,13 @@ CK_RV p11_op_begin(p11_call *call, p11_op *op, const CK_MECHANISM *mech, unsigne
     return CKR_OK;
 }
 
-/* Why a handle is no key to work with. */
+/* Why a handle is no key to work with. Clients log in again when they hear that it takes a login. */
 static CK_RV no_key(p11_call *call, CK_OBJECT_HANDLE handle)
 {
-    p11_objects *objects = &call->core->objects;
-    p11_class cls = P11_OTHER;
-    const p11_object *o = p11_objects_lock(objects, handle, &cls);
-    const bool locked =
-        o != NULL && o->state == P11_LIVE && cls == P11_PRIVATE_KEY && !p11_logged_in(call->core);
-
-    if (o != NULL) {
-        p11_objects_unlock(objects);
+    if (!p11_logged_in(call->core) && p11_objects_private_key(&call->core->objects, handle)) {
+        return p11_fail(call, CKR_USER_NOT_LOGGED_IN, "the private key needs a login");
     }
-    return locked ? p11_fail(call, CKR_USER_NOT_LOGGED_IN, "the private key needs a login")
-                  : p11_fail(call, CKR_KEY_HANDLE_INVALID, "no key %lu", handle);
+    return p11_fail(call, CKR_KEY_HANDLE_INVALID, "no key %lu", handle);
 }
 
 /* Whether the mechanism is for the type that the key shows; which of its schemes a CKK_EC key on secp256k1

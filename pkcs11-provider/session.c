@@ -271,7 +271,7 @@ static CK_RV login_locked(p11_call *call, const CK_BYTE *pin, CK_ULONG pin_len)
         return p11_fail_err(call, &err);
     }
     atomic_store(&core->logged_in, true);
-    p11_objects_forget(&core->objects, false); /* private data can be read now */
+    p11_objects_remember(&core->objects); /* private data can be read now */
     return CKR_OK;
 }
 

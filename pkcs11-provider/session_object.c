@@ -44,8 +44,8 @@ static bool take_one(p11_core *core, end_what what, size_t *at, char key_id[KS_K
         const p11_object *object = o->at[*at];
 
         if (object->state == P11_LIVE &&
-            (what == END_KEYS ? object->session != 0 && object->kind == P11_PAIR
-                              : is_orphan(&core->sessions, object->session))) {
+            (what == END_KEYS ? object->owner.session != 0 && object->kind == P11_PAIR
+                              : is_orphan(&core->sessions, object->owner.session))) {
             if (object->kind == P11_PAIR && !object->promoted) {
                 memcpy(key_id, object->facts.key_id, KS_KEY_ID_MAX + 1);
             }

@@ -99,7 +99,7 @@ static p11_object *lock_key_of(p11_core *core, CK_SLOT_ID slot)
     pthread_mutex_lock(&objects->lock);
     object = key > 0 && key <= objects->count ? objects->at[key - 1] : NULL;
     if (object == NULL || object->kind != P11_PAIR || object->state != P11_LIVE ||
-        object->session != 0 || !p11_view_shows(core->view, object)) {
+        object->owner.session != 0 || !p11_view_shows(core->view, object)) {
         pthread_mutex_unlock(&objects->lock);
         return NULL;
     }

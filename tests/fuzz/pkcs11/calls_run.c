@@ -249,6 +249,13 @@ void check_end(op_model *m, CK_RV rv, bool in_order, bool query)
     m->active = m->active && goes_on;
 }
 
+void model_logged_out(run *r)
+{
+    r->logged_in = false;
+    r->private_before = r->private_seen != 0 ? r->private_seen : r->private_before;
+    r->private_seen = 0;
+}
+
 void model_closed(run *r, size_t i)
 {
     bool any = false;
@@ -257,5 +264,7 @@ void model_closed(run *r, size_t i)
     for (size_t j = 0; j < SESSIONS; j++) {
         any = any || r->session[j].open;
     }
-    r->logged_in = r->logged_in && any;
+    if (r->logged_in && !any) {
+        model_logged_out(r);
+    }
 }

@@ -43,6 +43,7 @@ typedef struct {
     bool alone;
     session_model session[SESSIONS];
     bool logged_in;
+    CK_OBJECT_HANDLE private_seen, private_before; /* since the last logout; before it: dead */
     void *kept[KEPT]; /* buffers of this step, each of its exact length */
     size_t kept_count;
 } run;
@@ -74,6 +75,7 @@ void check_update(op_model *m, CK_RV rv);
 /** Of a call that may end the operation; in_order: not the wrong function for what went before. */
 void check_end(op_model *m, CK_RV rv, bool in_order, bool query);
 void model_closed(run *r, size_t i);
+void model_logged_out(run *r);
 
 /* Calls in session i, whose handle is s. */
 void call_sign(run *r, size_t i, CK_SESSION_HANDLE s);

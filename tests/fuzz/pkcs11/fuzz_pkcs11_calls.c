@@ -58,7 +58,7 @@ static void log_out(run *r, size_t i, CK_SESSION_HANDLE s)
 
     if (check_session(r, i, rv)) {
         must(rv == (r->logged_in ? CKR_OK : CKR_USER_NOT_LOGGED_IN));
-        r->logged_in = false;
+        model_logged_out(r);
     }
 }
 
@@ -141,6 +141,7 @@ static void do_session(run *r, size_t i, CK_SESSION_HANDLE s)
             model_closed(r, j);
             atomic_store(&r->w->session[j], CK_INVALID_HANDLE);
         }
+        r->private_before = 0;
     }
 }
 
@@ -189,6 +190,8 @@ static void read_attributes(run *r, size_t i, CK_SESSION_HANDLE s)
     (void)check_session(r, i, rv);
     rv = known(r->w->f->C_GetAttributeValue(s, o, &is_private, 1));
     must(!r->alone || rv != CKR_OK || hidden == CK_FALSE || r->logged_in);
+    must(!r->alone || rv != CKR_OK || o != r->private_before);
+    r->private_seen = rv == CKR_OK && hidden != CK_FALSE ? o : r->private_seen;
     (void)check_session(r, i, known(r->w->f->C_GetObjectSize(s, o, &size)));
 }
 

@@ -229,7 +229,9 @@ static void private_objects_hide_before_login(void **state)
     P11_OK(C_GetAttributeValue(s, pub, NULL, 0));
     P11_OK(p11_login(s, FAKE_PIN));
     assert_int_equal(find(s, NULL, 0, found, 4), 2);
-    P11_OK(C_SignInit(s, &mech, priv)); /* the handle is the same for life */
+    assert_int_equal(C_SignInit(s, &mech, priv), CKR_KEY_HANDLE_INVALID); /* of the login before */
+    assert_int_equal(found[0], pub);
+    P11_OK(C_SignInit(s, &mech, found[1]));
 }
 
 static void search_matches_every_attribute(void **state)

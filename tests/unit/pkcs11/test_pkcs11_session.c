@@ -1,4 +1,4 @@
-#include "support/p11_fixture.h"
+#include "support/p11_calls.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -138,6 +138,39 @@ static void the_last_session_logs_out(void **state)
     assert_int_equal(C_Logout(c), CKR_USER_NOT_LOGGED_IN);
 }
 
+/* PKCS#11, C_Logout: "any of the application's handles to private objects become invalid (even if a user is
+ * later logged back into the token, those handles remain invalid)". */
+static void handles_of_private_objects_end_with_the_login(void **state)
+{
+    const CK_SESSION_HANDLE s = p11_open_user();
+    CK_MECHANISM mech = {CKM_ECDSA, NULL, 0};
+    CK_OBJECT_HANDLE pub = 0;
+    CK_OBJECT_HANDLE priv = 0;
+    CK_OBJECT_HANDLE anew = 0;
+    CK_OBJECT_HANDLE before = 0;
+    CK_ULONG size = 0;
+
+    (void)state;
+    p11_make_pair(s, "a", &pub, &priv);
+    for (unsigned i = 0; i < 3; i++) {
+        before = priv;
+        P11_OK(C_Logout(s));
+        assert_int_equal(C_SignInit(s, &mech, before), CKR_USER_NOT_LOGGED_IN);
+        P11_OK(p11_login(s, FAKE_PIN));
+        assert_int_equal(C_GetObjectSize(s, before, &size), CKR_OBJECT_HANDLE_INVALID);
+        assert_int_equal(C_SignInit(s, &mech, before), CKR_KEY_HANDLE_INVALID);
+        assert_int_equal(C_DestroyObject(s, before), CKR_OBJECT_HANDLE_INVALID);
+        anew = p11_one_labelled(s, CKO_PRIVATE_KEY, "a");
+        assert_int_not_equal(anew, before);
+        P11_OK(C_SignInit(s, &mech, anew));
+        P11_OK(C_SessionCancel(s, CKF_SIGN));
+        assert_int_equal(p11_one_labelled(s, CKO_PUBLIC_KEY, "a"), pub); /* as ever */
+        priv = anew;
+    }
+    P11_OK(C_CloseSession(s)); /* the last one */
+    assert_int_equal(C_GetObjectSize(p11_open_user(), priv, &size), CKR_OBJECT_HANDLE_INVALID);
+}
+
 static void login_user_takes_no_name(void **state)
 {
     const CK_SESSION_HANDLE s = p11_open(0);
@@ -242,6 +275,7 @@ int main(void)
         TEST(login_follows_the_rules),
         TEST(a_broken_wrapping_token_is_a_device_error),
         TEST(the_last_session_logs_out),
+        TEST(handles_of_private_objects_end_with_the_login),
         TEST(login_user_takes_no_name),
         TEST(a_token_without_login_is_always_open),
         TEST(cancel_ends_the_named_operations),
