@@ -5,14 +5,23 @@
 
 #include "pkcs11-provider/state.h"
 
-#define TELL_MS 1u /* the order is written down; the participants may hear of it later */
+#define TELL_MS 500u /* of one call, for all its keys; the rest hears of the orders later */
 
-static void delete_key(p11_core *core, const char *key_id)
+static uint64_t now_ms(void)
+{
+    const tdsa_clock clock = tdsa_os_clock();
+
+    return clock.mono_ms(clock.ctx);
+}
+
+static void delete_key(p11_core *core, const char *key_id, uint64_t until_ms)
 {
     const uint64_t grace_ms = cfg_participant_engine(core->participant)->deletion_grace_min_ms;
+    const uint64_t now = now_ms();
+    const uint32_t deadline_ms = now < until_ms ? (uint32_t)(until_ms - now) : PART_TELL_LATER;
     tdsa_err err;
 
-    if (part_engine_delete(core->engine, key_id, grace_ms, TELL_MS, &err) != TDSA_OK) {
+    if (part_engine_delete(core->engine, key_id, grace_ms, deadline_ms, &err) != TDSA_OK) {
         tdsa_logf(&core->log->sink, TDSA_LOG_WARN, "objects", "session key %s stays for now: %s",
                   key_id, err.text);
     }
@@ -57,7 +66,7 @@ static bool take_one(p11_core *core, end_what what, size_t *at, char key_id[KS_K
     return found;
 }
 
-static void end(p11_core *core, end_what what)
+static void end(p11_core *core, end_what what, uint64_t until_ms)
 {
     char key_id[KS_KEY_ID_MAX + 1];
     size_t at = 0;
@@ -67,22 +76,23 @@ static void end(p11_core *core, end_what what)
     }
     while (take_one(core, what, &at, key_id)) {
         if (key_id[0] != '\0') {
-            delete_key(core, key_id);
+            delete_key(core, key_id, until_ms);
         }
     }
 }
 
 void p11_session_objects_end(p11_core *core)
 {
+    const uint64_t until_ms = now_ms() + TELL_MS;
     char key_id[KS_KEY_ID_MAX + 1];
 
+    end(core, END_ORPHANS, until_ms);
     while (p11_logged_in(core) && p11_objects_take_leftover(&core->objects, key_id)) {
-        delete_key(core, key_id);
+        delete_key(core, key_id, until_ms);
     }
-    end(core, END_ORPHANS);
 }
 
 void p11_session_keys_end(p11_core *core)
 {
-    end(core, END_KEYS);
+    end(core, END_KEYS, now_ms() + TELL_MS);
 }

@@ -12,8 +12,8 @@
  */
 #define P11_SESSION_KEY_LIFE_MS UINT64_C(86400000)
 
-/** Ends the objects of sessions that are closed. The participants hear of it now or later: waits for
- * nobody. */
+/** Ends the objects of sessions that are closed. Participants that do not answer hear of it later: this
+ * waits for half a second at most. */
 void p11_session_objects_end(p11_core *core) TDSA_NONNULL;
 /** Before a logout, ends the session keys, whose private halves nobody may use any more. PKCS#11, C_Logout:
  * "all private session objects ... are destroyed". Later the keystore is locked, and they would stay. */

@@ -159,8 +159,11 @@ static uint64_t begin(part *p, part_op_kind kind, const char *key_id, uint32_t d
     if (op == NULL) {
         return PART_OP_NONE;
     }
-    if (kind == PART_OP_UNDELETE && d.state == KS_DELETION_CANCELLED ? !ask_all(p, op, &d)
-                                                                     : !ask_untold(p, op, &d)) {
+    if (kind == PART_OP_DELETE && deadline_ms == PART_TELL_LATER) {
+        part_deletion_op_go_on(p, op);
+    } else if (kind == PART_OP_UNDELETE && d.state == KS_DELETION_CANCELLED
+                   ? !ask_all(p, op, &d)
+                   : !ask_untold(p, op, &d)) {
         part_deletion_op_go_on(p, op);
     }
     return op->id;

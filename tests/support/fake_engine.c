@@ -345,10 +345,12 @@ tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint64_t grac
                                uint32_t deadline_ms, tdsa_err *err)
 {
     const tdsa_status st = fake_fail_as(&fake.fail_delete, err);
+    const struct timespec pause = {0, 1000000L * atomic_load(&fake.delete_delay_ms)};
 
     (void)e;
     (void)grace_ms;
-    (void)deadline_ms;
+    (void)nanosleep(&pause, NULL);
+    atomic_store(&fake.delete_deadline_ms, deadline_ms);
     atomic_fetch_add(&fake.delete_calls, 1);
     return st == TDSA_OK ? remove_key(key_id, err) : st;
 }

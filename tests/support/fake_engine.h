@@ -16,12 +16,14 @@ typedef struct {
     atomic_uint sign_calls, register_calls, generate_calls, delete_calls, stop_calls, forget_calls,
         store_abandoned, engine_abandoned, list_calls, fork_prepared, fork_released;
     atomic_int fail_sign, fail_generate, fail_delete, fail_unlock, fail_open,
-        fail_object;            /* tdsa_status */
-    atomic_int blame;           /* participant of these errors plus one; 0: nobody */
-    _Atomic(const char *) why;  /* text of failures; NULL: "the test wants it" */
-    atomic_int sign_delay_ms;   /* until part_engine_stop, in small steps */
-    atomic_bool assert_in_sign; /* our own bug */
-    void (*in_sign)(void);      /* called by part_engine_sign; NULL: nothing */
+        fail_object;           /* tdsa_status */
+    atomic_int blame;          /* participant of these errors plus one; 0: nobody */
+    _Atomic(const char *) why; /* text of failures; NULL: "the test wants it" */
+    atomic_int sign_delay_ms;  /* until part_engine_stop, in small steps */
+    atomic_int delete_delay_ms;
+    atomic_uint delete_deadline_ms; /* of the last call */
+    atomic_bool assert_in_sign;     /* our own bug */
+    void (*in_sign)(void);          /* called by part_engine_sign; NULL: nothing */
     tdsa_hash_alg last_hash;
     size_t last_payload_len;
     mpc_policy last_policy;

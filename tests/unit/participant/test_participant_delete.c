@@ -254,6 +254,27 @@ static void a_participant_that_was_away_learns_of_it(void **state)
     sim_free(s);
 }
 
+static void an_order_that_tells_later_waits_for_nobody(void **state)
+{
+    char key_id[KS_KEY_ID_MAX + 1];
+    sim *s = start(false, key_id);
+    const uint64_t before = s->now_ms;
+    part_result none;
+    uint64_t op = PART_OP_NONE;
+    tdsa_err err;
+
+    (void)state;
+    op = part_start_delete(sim_part(s, 0), key_id, PART_GRACE_DEFAULT, PART_TELL_LATER, &err);
+    sim_must(s, sim_finish(s, 0, op, &none, &err), "delete", &err);
+    assert_int_equal(s->now_ms, before);
+    assert_int_equal(state_at(s, 0, key_id), KS_KEY_DELETING);
+    assert_int_equal(pending_at(s, 0, key_id), 1u << 1 | 1u << 2);
+    sim_idle(s, 20000);
+    all_are(s, key_id, KS_KEY_DELETING);
+    assert_int_equal(pending_at(s, 0, key_id), 0);
+    sim_free(s);
+}
+
 static void one_that_comes_back_after_the_others_wiped_follows(void **state)
 {
     char key_id[KS_KEY_ID_MAX + 1];
@@ -575,6 +596,7 @@ int main(void)
         cmocka_unit_test(undoing_brings_it_back_everywhere),
         cmocka_unit_test(after_the_grace_period_it_is_wiped_everywhere),
         cmocka_unit_test(a_participant_that_was_away_learns_of_it),
+        cmocka_unit_test(an_order_that_tells_later_waits_for_nobody),
         cmocka_unit_test(one_that_comes_back_after_the_others_wiped_follows),
         cmocka_unit_test(an_undoing_waits_for_one_that_is_away_and_nobody_wipes),
         cmocka_unit_test(an_undoing_that_comes_too_late_ends_with_the_key_gone_everywhere),

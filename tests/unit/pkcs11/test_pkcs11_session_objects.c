@@ -136,6 +136,24 @@ static void a_session_closes_though_its_key_cannot_be_deleted(void **state)
     assert_int_equal(fake_key_count(), 1); /* for whoever comes in a day */
 }
 
+/* Orders are written down at once; the participants have some time to hear of all of them together. */
+static void participants_that_do_not_answer_are_told_later(void **state)
+{
+    const CK_SESSION_HANDLE ro = p11_open(0);
+
+    (void)state;
+    make_in(ro);
+    P11_OK(C_CloseSession(ro));
+    assert_in_range(atomic_load(&fake.delete_deadline_ms), 2, 500);
+    make_in(s);
+    make_in(s);
+    atomic_store(&fake.delete_delay_ms, 600);
+    P11_OK(C_Logout(s));
+    assert_int_equal(atomic_load(&fake.delete_calls), 3);
+    assert_int_equal(atomic_load(&fake.delete_deadline_ms), PART_TELL_LATER);
+    assert_int_equal(fake_key_count(), 0);
+}
+
 static void a_copy_to_the_token_outlives_the_session(void **state)
 {
     const CK_SESSION_HANDLE rw = p11_open(CKF_RW_SESSION);
@@ -252,6 +270,7 @@ int main(void)
         TEST(a_logout_ends_session_keys),
         TEST(a_session_key_is_destroyed_once),
         TEST(a_session_closes_though_its_key_cannot_be_deleted),
+        TEST(participants_that_do_not_answer_are_told_later),
         TEST(a_copy_to_the_token_outlives_the_session),
         TEST(the_session_object_of_a_kept_key_changes_alone),
         TEST(a_session_key_stays_while_others_change_the_token),
