@@ -194,7 +194,10 @@ tdsa_status p11_core_open(p11_core **out, p11_log *log, tdsa_err *err)
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for the module");
     }
     core->log = log;
-    st = p11_sessions_init(&core->sessions, err);
+    st = p11_quorum_init(&core->quorum, err);
+    if (st == TDSA_OK) {
+        st = p11_sessions_init(&core->sessions, err);
+    }
     if (st == TDSA_OK) {
         st = p11_objects_init(&core->objects, core->curves, err);
     }
@@ -223,6 +226,7 @@ void p11_core_close(p11_core *core)
     p11_slots_clear(&core->slots);
     p11_views_clear(&core->views);
     cfg_free(core->config);
+    p11_quorum_clear(&core->quorum);
     (void)pthread_mutex_destroy(&core->login_lock);
     free(core);
 }

@@ -61,9 +61,8 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 
 CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
 {
-    (void)slot; /* filled only when something happens */
     P11_ENTER("C_WaitForSlotEvent");
-    return p11_leave(&call, p11_slot_event(&call, flags, reserved));
+    return p11_leave(&call, p11_quorum_wait(&call, flags, slot, reserved));
 }
 
 CK_RV C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *count)

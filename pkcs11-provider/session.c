@@ -241,7 +241,7 @@ CK_RV p11_session_info(p11_call *call, CK_SESSION_INFO *out)
     }
     out->slotID = call->session->slot;
     out->flags = CKF_SERIAL_SESSION | (rw ? CKF_RW_SESSION : 0);
-    out->ulDeviceError = 0;
+    out->ulDeviceError = p11_quorum_missing(call->core);
     if (user) {
         out->state = rw ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
     } else {

@@ -98,6 +98,7 @@ static CK_RV run(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
     req.payload = payload.data != NULL ? payload.data : payload.digest;
     req.payload_len = payload.len;
     st = part_engine_sign(core->engine, &req, core->settings.deadline_ms, &result, &err);
+    p11_quorum_note(core, st == TDSA_OK ? NULL : &err);
     memcpy(call->run_id, result.session_id, sizeof call->run_id);
     call->run_id[sizeof call->run_id - 1] = '\0';
     if (st != TDSA_OK) {

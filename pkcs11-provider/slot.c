@@ -140,6 +140,24 @@ static bool name_token(p11_core *core, CK_SLOT_ID slot, token_names *out)
     return true;
 }
 
+bool p11_slot_from(p11_core *core, CK_SLOT_ID first, CK_SLOT_ID *out)
+{
+    const size_t keys = core->slots.per_key ? p11_objects_count(&core->objects) : 0;
+
+    *out = first;
+    if (first < core->slots.count) {
+        return true;
+    }
+    for (*out = first < P11_SLOT_KEYS ? P11_SLOT_KEYS : first; *out < P11_SLOT_KEYS + keys;
+         *out += 1) {
+        if (lock_key_of(core, *out) != NULL) {
+            p11_objects_unlock(&core->objects);
+            return true;
+        }
+    }
+    return false;
+}
+
 CK_RV p11_slot_check(p11_call *call, CK_SLOT_ID slot)
 {
     token_names names;
@@ -169,7 +187,7 @@ CK_RV p11_slot_list(p11_call *call, CK_SLOT_ID *list, CK_ULONG *count)
     p11_core *core = call->core;
     CK_ULONG n = 0;
     CK_ULONG room = 0;
-    size_t keys = 0;
+    CK_SLOT_ID slot = 0;
     CK_RV rv = CKR_OK;
 
     if (count == NULL) {
@@ -177,20 +195,12 @@ CK_RV p11_slot_list(p11_call *call, CK_SLOT_ID *list, CK_ULONG *count)
     }
     room = list != NULL ? *count : 0;
     rv = find_new_keys(call, list);
-    keys = core->slots.per_key ? p11_objects_count(&core->objects) : 0;
-    for (size_t i = 0; rv == CKR_OK && i < core->slots.count; i++, n++) {
+    while (rv == CKR_OK && p11_slot_from(core, slot, &slot)) {
         if (n < room) {
-            list[n] = i;
+            list[n] = slot;
         }
-    }
-    for (size_t i = 0; rv == CKR_OK && i < keys; i++) {
-        if (lock_key_of(core, P11_SLOT_KEYS + i) != NULL) {
-            p11_objects_unlock(&core->objects);
-            if (n < room) {
-                list[n] = P11_SLOT_KEYS + i;
-            }
-            n++;
-        }
+        n++;
+        slot++;
     }
     if (rv == CKR_OK && list != NULL && n > room) {
         rv = p11_fail(call, CKR_BUFFER_TOO_SMALL, "there are %lu slots", n);
@@ -246,15 +256,4 @@ CK_RV p11_token_info(p11_call *call, CK_SLOT_ID slot, CK_TOKEN_INFO *out)
     pad(out->serialNumber, sizeof out->serialNumber, names.serial);
     memset(out->utcTime, ' ', sizeof out->utcTime);
     return CKR_OK;
-}
-
-CK_RV p11_slot_event(p11_call *call, CK_FLAGS flags, const void *reserved)
-{
-    if (reserved != NULL) {
-        return p11_fail(call, CKR_ARGUMENTS_BAD, "pReserved is not NULL");
-    }
-    if ((flags & CKF_DONT_BLOCK) == 0) { /* nothing ever happens: it would wait for ever */
-        return p11_fail(call, CKR_FUNCTION_NOT_SUPPORTED, "only with CKF_DONT_BLOCK");
-    }
-    return CKR_NO_EVENT;
 }

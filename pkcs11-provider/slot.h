@@ -40,8 +40,8 @@ CK_RV p11_slot_list(p11_call *call, CK_SLOT_ID *list, CK_ULONG *count) __attribu
 CK_RV p11_slot_info(p11_call *call, CK_SLOT_ID slot, CK_SLOT_INFO *out) __attribute__((nonnull(1)));
 CK_RV p11_token_info(p11_call *call, CK_SLOT_ID slot, CK_TOKEN_INFO *out)
     __attribute__((nonnull(1)));
-CK_RV p11_slot_event(p11_call *call, CK_FLAGS flags, const void *reserved)
-    __attribute__((nonnull(1)));
+/** The first slot whose id is not below `first`; false: there is none. */
+bool p11_slot_from(p11_core *core, CK_SLOT_ID first, CK_SLOT_ID *out) TDSA_NONNULL;
 /** CKR_SLOT_ID_INVALID unless it is one of our slots. */
 CK_RV p11_slot_check(p11_call *call, CK_SLOT_ID slot) TDSA_NONNULL;
 

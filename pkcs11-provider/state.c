@@ -366,6 +366,7 @@ CK_RV p11_initialize(p11_call *call, const CK_C_INITIALIZE_ARGS *args)
 /* Phase STOPPING: no new call gets in; waits for those inside. False: some did not leave. */
 static bool drain(p11_core *core)
 {
+    p11_quorum_stop(&core->quorum);
     part_engine_stop(core->engine);
     for (unsigned waited = 0; waited < FINALIZE_WAIT_MS; waited++) {
         if (atomic_load(&process.callers) == 0) {

@@ -5,6 +5,7 @@
 #include "participant/engine.h"
 #include "pkcs11-provider/log.h"
 #include "pkcs11-provider/object.h"
+#include "pkcs11-provider/quorum.h"
 #include "pkcs11-provider/session.h"
 #include "pkcs11-provider/slot.h"
 
@@ -37,6 +38,7 @@ struct p11_core {
     p11_views views;
     const p11_view *view; /* of this process */
     p11_slots slots;
+    p11_quorum quorum;
     atomic_bool session_objects; /* somebody made one */
     p11_objects objects;
     p11_sessions sessions;

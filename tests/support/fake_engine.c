@@ -355,6 +355,21 @@ tdsa_status part_engine_delete(part_engine *e, const char *key_id, uint64_t grac
     return st == TDSA_OK ? remove_key(key_id, err) : st;
 }
 
+tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms, bool *ok, tdsa_err *err)
+{
+    const unsigned missing = atomic_load(&fake.missing);
+
+    (void)deadline_ms;
+    atomic_fetch_add(&fake.ping_calls, 1);
+    for (unsigned i = 0; i < GRP_PARTIES_MAX; i++) {
+        ok[i] = (missing & (1u << i)) == 0;
+    }
+    if (atomic_load(&e->stopping)) {
+        return TDSA_FAIL(err, TDSA_E_BUSY, "stopping");
+    }
+    return missing == 0 ? TDSA_OK : TDSA_FAIL(err, TDSA_E_UNAVAILABLE, "somebody is missing");
+}
+
 tdsa_status part_engine_key(part_engine *e, const char *key_id, part_key_info *out, tdsa_err *err)
 {
     const fake_key *k = NULL;

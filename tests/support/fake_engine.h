@@ -21,9 +21,10 @@ typedef struct {
     _Atomic(const char *) why; /* text of failures; NULL: "the test wants it" */
     atomic_int sign_delay_ms;  /* until part_engine_stop, in small steps */
     atomic_int delete_delay_ms;
-    atomic_uint delete_deadline_ms; /* of the last call */
-    atomic_bool assert_in_sign;     /* our own bug */
-    void (*in_sign)(void);          /* called by part_engine_sign; NULL: nothing */
+    atomic_uint missing, ping_calls; /* who does not answer: bit per participant */
+    atomic_uint delete_deadline_ms;  /* of the last call */
+    atomic_bool assert_in_sign;      /* our own bug */
+    void (*in_sign)(void);           /* called by part_engine_sign; NULL: nothing */
     tdsa_hash_alg last_hash;
     size_t last_payload_len;
     mpc_policy last_policy;

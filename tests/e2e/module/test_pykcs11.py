@@ -332,7 +332,12 @@ class Facts(Program):
         mechanism = p11.Mechanism(p11.CKM_ECDSA_SHA256)
         signature = self.session.sign(private, MESSAGE, mechanism)  # any session of the application can
         need(passing.verify(public, MESSAGE, signature, mechanism), "not verified")
+        log = self.cluster.dir / "logs" / "module.log"
+        before, told = len(log.read_text()), [self.cluster.log(index).count("is to be deleted") for index in (1, 2)]
         passing.closeSession()
+        need("is lost" not in log.read_text()[before:], f"the order was cut off: {log.read_text()[before:]}")
+        need([self.cluster.log(index).count("is to be deleted") for index in (1, 2)] == [n + 1 for n in told],
+             "the participants did not hear of it")
         for handle in (public, private):
             with refused(p11.CKR_OBJECT_HANDLE_INVALID):
                 self.get(handle, p11.CKA_CLASS)
@@ -452,6 +457,20 @@ class Facts(Program):
                     must(getattr(lib, f"C_{name}{arguments[0]}")(session, *arguments[1:]))
         with refused(p11.CKR_KEY_UNEXTRACTABLE):
             self.session.wrapKey(public, private)
+
+    def who_waits_hears_when_signatures_cannot_be_made_and_can_again(self):
+        def event(missing):
+            need(self.lib.waitForSlotEvent() == self.slot, "of another slot")
+            told = self.session.getSessionInfo().to_dict()["ulDeviceError"]
+            need(told == missing, f"missing participants: {told:#b}, not {missing:#b}")
+
+        self.cluster.stop(2)
+        event(1 << 2)
+        self.cluster.start(2)
+        self.cluster.wait_ready(2)
+        event(0)
+        mechanism = p11.Mechanism(p11.CKM_ECDSA_SHA256)
+        self.openssl_verifies("P-256", der(bytes(self.session.sign(self.keys["P-256"][1], MESSAGE, mechanism))), "-sha256")
 
     def keys_are_destroyed_and_private_ones_hidden_after_logout(self):
         for name, (public, private) in self.keys.items():

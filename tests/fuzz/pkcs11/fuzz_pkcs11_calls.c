@@ -261,6 +261,7 @@ static void do_general(run *r, CK_SESSION_HANDLE s)
     CK_SLOT_INFO slot_info;
     CK_TOKEN_INFO token;
     CK_MECHANISM_INFO mech;
+    CK_SLOT_ID some_slot = 0;
 
     switch (b % 8) {
     case 0:
@@ -285,7 +286,8 @@ static void do_general(run *r, CK_SESSION_HANDLE s)
         (void)known(r->w->f->C_SeedRandom(s, room(r, count), count));
         break;
     case 6:
-        (void)known(r->w->f->C_WaitForSlotEvent(b >> 7, NULL, NULL));
+        (void)known(
+            r->w->f->C_WaitForSlotEvent(CKF_DONT_BLOCK, b >> 7 == 0 ? &some_slot : NULL, NULL));
         break;
     default:
         call_absent(r, s);
