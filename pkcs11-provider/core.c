@@ -10,6 +10,7 @@
 #include "base/encode.h"
 #include "base/secret.h"
 #include "pkcs11-provider/builtin.h"
+#include "pkcs11-provider/program.h"
 
 #define SYSTEM_FILE     "/etc/tdsa/pkcs11.yml"
 #define USER_FILE       "tdsa/pkcs11.yml"
@@ -46,7 +47,10 @@ static p11_edwards_point edwards_point_of(const char *word)
     if (strcmp(word, "der") == 0) {
         return P11_EDWARDS_DER;
     }
-    return strcmp(word, "raw") == 0 ? P11_EDWARDS_RAW : P11_EDWARDS_AUTO;
+    if (strcmp(word, "raw") == 0) {
+        return P11_EDWARDS_RAW;
+    }
+    return p11_program_is_old_pkcs11_tool() ? P11_EDWARDS_DER : P11_EDWARDS_AUTO;
 }
 
 static void read_settings(p11_settings *s, const cfg *c)

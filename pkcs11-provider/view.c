@@ -1,17 +1,14 @@
-#define _GNU_SOURCE 1 /* dl_iterate_phdr */
 #include "pkcs11-provider/view.h"
 
-#include <link.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "pkcs11-provider/program.h"
 
 #define BIT(curve)   (1u << (curve))
 #define NIST_CURVES  (BIT(GRP_P256) | BIT(GRP_P384) | BIT(GRP_P521))
 #define ECDSA_CURVES (NIST_CURVES | BIT(GRP_SECP256K1))
 #define ALL_CURVES   (ECDSA_CURVES | BIT(GRP_ED25519))
-
-#define PATH_LEN_MAX 4096u
 
 static const p11_view built_in[] = {
     {.name = "all", .curves = ALL_CURVES, .bip340 = true},
@@ -142,32 +139,17 @@ static bool names_one_of(const char *const *texts, size_t count, const char *tex
     return false;
 }
 
-/* The engine of OpenSSL has libp11 inside. */
-static int is_libp11(struct dl_phdr_info *info, size_t size, void *found)
-{
-    const char *name = info->dlpi_name != NULL ? info->dlpi_name : "";
-
-    (void)size;
-    if (strstr(name, "/libp11.so") != NULL || strstr(name, "/engines-3/pkcs11.so") != NULL ||
-        strstr(name, "/engines-3/libpkcs11.so") != NULL) {
-        *(bool *)found = true;
-        return 1;
-    }
-    return 0;
-}
-
 const p11_view *p11_view_of_process(const p11_views *v, const char *wanted)
 {
-    char path[PATH_LEN_MAX];
-    const ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
-    const char *program = path;
-    bool libp11 = false;
+    /* the engine of OpenSSL has libp11 inside */
+    static const char *const libp11[] = {"/libp11.so", "/engines-3/pkcs11.so",
+                                         "/engines-3/libpkcs11.so"};
+    char program[P11_PROGRAM_NAME_MAX];
 
     if (strcmp(wanted, "auto") != 0) {
         return p11_view_named(v, wanted);
     }
-    path[len > 0 ? len : 0] = '\0';
-    program = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+    p11_program_name(program);
     for (size_t i = BUILT_IN_COUNT; i < v->count; i++) {
         if (names_one_of(v->at[i].programs, v->at[i].program_count, program)) {
             return &v->at[i];
@@ -176,8 +158,8 @@ const p11_view *p11_view_of_process(const p11_views *v, const char *wanted)
     if (names_one_of(ssh_programs, sizeof ssh_programs / sizeof ssh_programs[0], program)) {
         return p11_view_named(v, "ssh");
     }
-    (void)dl_iterate_phdr(is_libp11, &libp11);
-    return p11_view_named(v, libp11 ? "openssl" : "all");
+    return p11_view_named(v, p11_program_has(libp11, sizeof libp11 / sizeof libp11[0]) ? "openssl"
+                                                                                       : "all");
 }
 
 static bool has_name(const p11_view *v, const p11_bytes *label, const char *key_id)

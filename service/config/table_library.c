@@ -329,7 +329,9 @@ static const cfg_row own[] = {
      .words = "auto|der|raw",
      .help =
          "How CKA_EC_POINT of Edwards keys is written: der, a DER OCTET STRING as PKCS#11 2.40 has "
-         "it; raw, as it is (3.0); auto, as the interface that the caller asked for."},
+         "it; raw, as it is (3.0); auto, as the interface that the caller asked for has it, and "
+         "der for "
+         "pkcs11-tool up to 0.23."},
     {.name = "pkcs11.view",
      .type = CFG_STRING,
      .fallback = "auto",
