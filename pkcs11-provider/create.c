@@ -339,26 +339,33 @@ static tdsa_status set_defaults(p11_item *item, CK_OBJECT_CLASS cls, tdsa_err *e
     return st;
 }
 
-/* A certificate without an id gets that of the key that it is of. */
-static tdsa_status adopt_id(p11_core *core, p11_item *item, tdsa_err *err)
+/* A certificate without an id or a label gets that of the key that it is of. */
+static tdsa_status adopt_names(p11_core *core, p11_item *item, tdsa_err *err)
 {
     p11_objects *o = &core->objects;
-    const p11_bytes *id = p11_item_get(item, CKA_ID);
+    const p11_bytes *label = p11_item_get(item, CKA_LABEL);
+    const bool has_id = p11_item_get(item, CKA_ID)->len > 0;
+    const bool has_label = label != NULL && label->len > 0;
     const p11_bytes *spki = p11_item_get(item, CKA_PUBLIC_KEY_INFO);
     const uint8_t *point = NULL;
     const grp *g = p11_curve_of_spki(o->curves, spki->data, spki->len, &point);
     size_t found = 0;
     tdsa_status st = TDSA_OK;
 
-    if (g == NULL || id->len > 0) {
+    if (g == NULL || (has_id && has_label)) {
         return TDSA_OK;
     }
     pthread_mutex_lock(&o->lock);
     found = p11_objects_find_point(o, point, grp_get_info(g)->point_raw_len);
-    if (found != 0) {
-        const p11_bytes key_id = p11_object_id(o->at[found - 1]);
+    if (found != 0 && !has_id) {
+        const p11_bytes name = p11_object_id(o->at[found - 1]);
 
-        st = p11_item_set(item, CKA_ID, key_id.data, key_id.len, err);
+        st = p11_item_set(item, CKA_ID, name.data, name.len, err);
+    }
+    if (st == TDSA_OK && found != 0 && !has_label) {
+        const p11_bytes name = p11_object_label(o->at[found - 1]);
+
+        st = p11_item_set(item, CKA_LABEL, name.data, name.len, err);
     }
     pthread_mutex_unlock(&o->lock);
     return st;
@@ -380,7 +387,7 @@ static CK_RV complete_certificate(p11_call *call, p11_item *item)
         st = p11_certificate_complete(item, &err);
     }
     if (st == TDSA_OK) {
-        st = adopt_id(call->core, item, &err);
+        st = adopt_names(call->core, item, &err);
     }
     if (st == TDSA_E_BAD_INPUT) {
         return p11_fail(call, CKR_ATTRIBUTE_VALUE_INVALID, "%s", err.text);

@@ -1,7 +1,5 @@
 #include "pkcs11-provider/errors.h"
 
-#include <stdbool.h>
-
 #include "participant/engine.h"
 
 CK_RV p11_rv_of(tdsa_status status)
@@ -41,13 +39,13 @@ CK_RV p11_rv_of(tdsa_status status)
     return CKR_GENERAL_ERROR;
 }
 
-CK_RV p11_rv_of_err(const tdsa_err *err)
+CK_RV p11_rv_of_err(const tdsa_err *err, bool v3)
 {
     const bool callers_fault = err->status == TDSA_E_NOT_FOUND || err->status == TDSA_E_BAD_INPUT ||
                                err->status == TDSA_E_LOGIN || err->status == TDSA_E_BUSY;
 
     if (part_is_rate_limited(err)) {
-        return CKR_FUNCTION_REJECTED;
+        return v3 ? CKR_TOKEN_RESOURCE_EXCEEDED : CKR_DEVICE_MEMORY;
     }
     if (err->participant != TDSA_NOBODY && callers_fault) {
         return CKR_DEVICE_ERROR;
@@ -82,7 +80,6 @@ const char *p11_rv_name(CK_RV rv)
         P11_NAME(CKR_FUNCTION_CANCELED);
         P11_NAME(CKR_FUNCTION_NOT_PARALLEL);
         P11_NAME(CKR_FUNCTION_NOT_SUPPORTED);
-        P11_NAME(CKR_FUNCTION_REJECTED);
         P11_NAME(CKR_KEY_HANDLE_INVALID);
         P11_NAME(CKR_KEY_TYPE_INCONSISTENT);
         P11_NAME(CKR_KEY_FUNCTION_NOT_PERMITTED);
@@ -102,6 +99,7 @@ const char *p11_rv_name(CK_RV rv)
         P11_NAME(CKR_SIGNATURE_INVALID);
         P11_NAME(CKR_SIGNATURE_LEN_RANGE);
         P11_NAME(CKR_TEMPLATE_INCOMPLETE);
+        P11_NAME(CKR_TOKEN_RESOURCE_EXCEEDED);
         P11_NAME(CKR_TEMPLATE_INCONSISTENT);
         P11_NAME(CKR_USER_ALREADY_LOGGED_IN);
         P11_NAME(CKR_USER_NOT_LOGGED_IN);

@@ -7,12 +7,13 @@
 #include "base/encode.h"
 #include "pkcs11-provider/state.h"
 
-#define MANUFACTURER  "TDSA"
-#define MODEL         "threshold"
-#define PIN_LEN_MIN   1u
-#define PIN_LEN_MAX   255u
-#define VERSION_MAJOR 0 /* of this library */
-#define VERSION_MINOR 1
+#define MANUFACTURER    "TDSA"
+#define MODEL           "threshold"
+#define TOKEN_LABEL_LEN 32u
+#define PIN_LEN_MIN     1u
+#define PIN_LEN_MAX     255u
+#define VERSION_MAJOR   0 /* of this library */
+#define VERSION_MINOR   1
 
 /* PKCS#11: text is padded with blanks and has no NUL. */
 static void pad(CK_UTF8CHAR *out, size_t cap, const char *text)
@@ -112,6 +113,18 @@ typedef struct {
     char serial[17];
 } token_names;
 
+/* As many bytes of it as fit a token's label without a part of a character of UTF-8. */
+static int whole_characters(const p11_bytes *label)
+{
+    size_t len = label->len < TOKEN_LABEL_LEN ? label->len : TOKEN_LABEL_LEN;
+    size_t back = 0;
+
+    while (len < label->len && back < 4 && (label->data[len - back] & 0xc0u) == 0x80u) {
+        back++;
+    }
+    return (int)(back < 4 ? len - back : len); /* four in a row: it is no UTF-8 */
+}
+
 static bool name_token(p11_core *core, CK_SLOT_ID slot, token_names *out)
 {
     p11_object *key = NULL;
@@ -130,7 +143,7 @@ static bool name_token(p11_core *core, CK_SLOT_ID slot, token_names *out)
         return false;
     }
     if (key->names.label.len > 0) {
-        (void)snprintf(out->label, sizeof out->label, "%.*s", (int)key->names.label.len,
+        (void)snprintf(out->label, sizeof out->label, "%.*s", whole_characters(&key->names.label),
                        (const char *)key->names.label.data);
     } else {
         (void)snprintf(out->label, sizeof out->label, "%.32s", key->facts.key_id);

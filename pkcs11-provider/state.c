@@ -252,7 +252,7 @@ CK_RV p11_fail(p11_call *call, CK_RV rv, const char *fmt, ...)
 CK_RV p11_fail_err(p11_call *call, const tdsa_err *err)
 {
     const char *who = "participant "; /* many a text names him itself */
-    CK_RV rv = p11_rv_of_err(err);
+    CK_RV rv = p11_rv_of_err(err, call->session != NULL && call->session->v3);
 
     if (rv == CKR_FUNCTION_CANCELED && atomic_load(&process.phase) != P11_ON) {
         rv = CKR_CRYPTOKI_NOT_INITIALIZED; /* C_Finalize ran under this call */

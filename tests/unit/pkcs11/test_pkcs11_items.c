@@ -121,7 +121,8 @@ static void a_certificate_tells_what_it_says_inside(void **state)
     assert_int_equal(number, CKC_X_509);
     (void)p11_get(s, o, CKA_CERTIFICATE_CATEGORY, &number, sizeof number);
     assert_int_equal(number, 0);
-    assert_int_equal(p11_get(s, o, CKA_LABEL, have, sizeof have), 0);
+    assert_int_equal(p11_get(s, o, CKA_LABEL, have, sizeof have), 4);
+    assert_memory_equal(have, "pair", 4);
     assert_int_equal(p11_get(s, o, CKA_UNIQUE_ID, have, sizeof have), 32);
     assert_int_equal(p11_get_bool(s, o, CKA_TOKEN), CK_TRUE);
     assert_int_equal(p11_get_bool(s, o, CKA_PRIVATE), CK_FALSE);

@@ -1,4 +1,4 @@
-#include "support/p11_fixture.h"
+#include "support/p11_calls.h"
 
 #include <string.h>
 
@@ -211,8 +211,10 @@ static void every_status_of_the_engine_has_its_code(void **state)
     }
 }
 
-static void a_used_up_rate_is_a_rejected_function(void **state)
+static void a_used_up_rate_is_a_resource_that_is_used_up(void **state)
 {
+    const CK_SESSION_HANDLE v3 = p11_open_v3();
+    CK_MECHANISM mech = {CKM_ECDSA, NULL, 0};
     CK_BYTE digest[32] = {7};
     CK_BYTE sig[64];
 
@@ -224,7 +226,9 @@ static void a_used_up_rate_is_a_rejected_function(void **state)
         atomic_store(&fake.blame, blame);
         atomic_store(&fake.fail_sign, (int)TDSA_E_LIMIT);
         P11_OK(sign_init(CKM_ECDSA));
-        assert_int_equal(C_Sign(s, digest, 32, sig, &len), CKR_FUNCTION_REJECTED);
+        assert_int_equal(C_Sign(s, digest, 32, sig, &len), CKR_DEVICE_MEMORY);
+        P11_OK(C_SignInit(v3, &mech, priv));
+        assert_int_equal(C_Sign(v3, digest, 32, sig, &len), CKR_TOKEN_RESOURCE_EXCEEDED);
     }
     atomic_store(&fake.why, NULL);
 }
@@ -499,7 +503,7 @@ int main(void)
         TEST(a_size_query_and_a_short_buffer_start_no_run),
         TEST(every_failure_ends_the_operation),
         TEST(every_status_of_the_engine_has_its_code),
-        TEST(a_used_up_rate_is_a_rejected_function),
+        TEST(a_used_up_rate_is_a_resource_that_is_used_up),
         TEST(sign_init_refuses_what_cannot_work),
         TEST(signing_after_logout_needs_a_login),
         TEST(a_message_key_sends_the_message_itself),

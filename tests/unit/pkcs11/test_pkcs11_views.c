@@ -300,6 +300,31 @@ static void each_key_has_a_slot_that_shows_it_alone(void **state)
     assert_memory_not_equal(a.serialNumber, b.serialNumber, 16);
 }
 
+static void the_label_of_a_key_is_cut_between_characters(void **state)
+{
+    static const char *const labels[] = {
+        "a euro beyond thirty-one bytes.\xe2\x82\xac", "exactly thirty-two bytes long\xe2\x82\xac",
+        "a euro of bytes thirty-one on \xe2\x82\xac.",
+        "no text at all \x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"
+        "\x80\x80\x80\x80\x80\x80\x80\x80\x80"};
+    static const char *const ids[] = {"z-1", "z-2", "z-3", "z-4"};
+    static const size_t kept[] = {31, 32, 30, 32};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        CK_SLOT_ID list[16];
+        CK_TOKEN_INFO info;
+        char want[33] = {0};
+
+        memcpy(want, labels[i], kept[i]);
+        fake_other_process_adds(ids[i], GRP_P256, labels[i]);
+        P11_OK(start("  slotPerKey: true\n"));
+        P11_OK(C_GetTokenInfo(list[slots(list, 16) - 1], &info)); /* by id */
+        check_padded(info.label, sizeof info.label, want);
+        fake_other_process_deletes(ids[i]);
+    }
+}
+
 static void slots_of_keys_keep_their_ids(void **state)
 {
     const char *extra = "  slotPerKey: true\n";
@@ -581,6 +606,7 @@ int main(void)
         TEST(each_slot_is_a_token_with_its_view),
         TEST(sessions_are_of_one_slot_and_the_login_of_all),
         TEST(each_key_has_a_slot_that_shows_it_alone),
+        TEST(the_label_of_a_key_is_cut_between_characters),
         TEST(slots_of_keys_keep_their_ids),
         TEST(sessions_in_the_slot_of_a_key_are_its_own),
         TEST(the_slot_of_a_key_shows_its_certificates),
