@@ -44,6 +44,13 @@ typedef struct ck_interface {
 #    define CKF_FIND_OBJECTS 0x40UL
 #endif
 
+#ifndef CKM_SHA3_256
+#    define CKM_SHA3_256 0x2b0UL
+#    define CKM_SHA3_224 0x2b5UL
+#    define CKM_SHA3_384 0x2c0UL
+#    define CKM_SHA3_512 0x2d0UL
+#endif
+
 #ifndef CKO_PROFILE
 #    define CKO_PROFILE                   9UL
 #    define CKA_PROFILE_ID                0x601UL

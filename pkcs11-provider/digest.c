@@ -26,7 +26,7 @@ static CK_RV finish(p11_call *call, const CK_BYTE *data, CK_ULONG len, CK_BYTE *
     p11_payload payload;
     CK_RV rv = CKR_OK;
 
-    if (!p11_room_for(tdsa_hash_len(op->mech->hash), out, out_len, &rv)) {
+    if (!p11_room_for(p11_op_digest_len(op), out, out_len, &rv)) {
         return rv;
     }
     if (len > 0) {

@@ -22,6 +22,10 @@ static const p11_mech mechs[] = {
     {CKM_SHA256, P11_MECH_DIGEST, TDSA_HASH_SHA256, MPC_SCHEME_ECDSA},
     {CKM_SHA384, P11_MECH_DIGEST, TDSA_HASH_SHA384, MPC_SCHEME_ECDSA},
     {CKM_SHA512, P11_MECH_DIGEST, TDSA_HASH_SHA512, MPC_SCHEME_ECDSA},
+    {CKM_SHA3_224, P11_MECH_DIGEST, TDSA_HASH_NONE, MPC_SCHEME_ECDSA},
+    {CKM_SHA3_256, P11_MECH_DIGEST, TDSA_HASH_NONE, MPC_SCHEME_ECDSA},
+    {CKM_SHA3_384, P11_MECH_DIGEST, TDSA_HASH_NONE, MPC_SCHEME_ECDSA},
+    {CKM_SHA3_512, P11_MECH_DIGEST, TDSA_HASH_NONE, MPC_SCHEME_ECDSA},
 };
 #define MECH_COUNT (sizeof mechs / sizeof mechs[0])
 
@@ -97,7 +101,8 @@ CK_RV p11_mech_info(bool sha1, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
 bool p11_mech_hash_of_len(size_t len, tdsa_hash_alg *out)
 {
     for (size_t i = 0; i < MECH_COUNT; i++) {
-        if (mechs[i].kind == P11_MECH_DIGEST && tdsa_hash_len(mechs[i].hash) == len) {
+        if (mechs[i].kind == P11_MECH_DIGEST && mechs[i].hash != TDSA_HASH_NONE &&
+            tdsa_hash_len(mechs[i].hash) == len) {
             *out = mechs[i].hash;
             return true;
         }

@@ -13,14 +13,14 @@ typedef enum {
     P11_MECH_RAW,     /* CKM_ECDSA: the data is a digest */
     P11_MECH_HASHED,  /* CKM_ECDSA_SHAxxx: the data is a message */
     P11_MECH_MESSAGE, /* CKM_EDDSA, CKM_TDSA_BIP340: the scheme takes the message itself */
-    P11_MECH_DIGEST   /* CKM_SHAxxx */
+    P11_MECH_DIGEST   /* CKM_SHAxxx, CKM_SHA3_xxx */
 } p11_mech_kind;
 
 /** One mechanism of the token; static storage. */
 typedef struct {
     CK_MECHANISM_TYPE type;
     p11_mech_kind kind;
-    tdsa_hash_alg hash; /* HASHED and DIGEST; TDSA_HASH_NONE of MESSAGE */
+    tdsa_hash_alg hash; /* HASHED and DIGEST; TDSA_HASH_NONE of MESSAGE and of SHA-3 */
     mpc_scheme scheme;  /* of the keys it makes, or that sign with it */
 } p11_mech;
 

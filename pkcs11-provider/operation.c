@@ -8,6 +8,7 @@
 void p11_op_end(p11_op *op)
 {
     tdsa_hasher_free(op->hasher);
+    p11_sha3_free(op->sha3);
     tdsa_buf_clear(&op->data);
     *op = (p11_op){0};
 }
@@ -87,11 +88,26 @@ CK_RV p11_op_take_key(p11_call *call, p11_op *op, CK_OBJECT_HANDLE handle, p11_c
     return rv;
 }
 
+static CK_RV update_sha3(p11_call *call, p11_op *op, const CK_BYTE *part, CK_ULONG len)
+{
+    if (op->sha3 == NULL) {
+        op->sha3 = p11_sha3_new(op->mech->type);
+    }
+    if (op->sha3 == NULL) {
+        return p11_fail(call, CKR_HOST_MEMORY, "no memory for a digest");
+    }
+    p11_sha3_update(op->sha3, part, len);
+    return CKR_OK;
+}
+
 static CK_RV update_hasher(p11_call *call, p11_op *op, const CK_BYTE *part, CK_ULONG len)
 {
     tdsa_err err;
     tdsa_status st = TDSA_OK;
 
+    if (op->mech->hash == TDSA_HASH_NONE) {
+        return update_sha3(call, op, part, len);
+    }
     if (op->hasher == NULL) {
         st = tdsa_hasher_new(&op->hasher, op->mech->hash, &err);
     }
@@ -145,15 +161,23 @@ CK_RV p11_op_finish(p11_call *call, p11_op *op, p11_payload *out)
         out->len = op->data.len;
         return CKR_OK;
     }
-    if (op->hasher == NULL) { /* no part at all: the digest of the empty message */
+    if (op->hasher == NULL && op->sha3 == NULL) { /* the digest of the empty message */
         rv = update_hasher(call, op, NULL, 0);
     }
-    if (rv == CKR_OK && tdsa_hasher_final(op->hasher, out->digest, &err) != TDSA_OK) {
+    if (rv == CKR_OK && op->sha3 != NULL) {
+        p11_sha3_final(op->sha3, out->digest);
+    } else if (rv == CKR_OK && tdsa_hasher_final(op->hasher, out->digest, &err) != TDSA_OK) {
         rv = p11_fail_err(call, &err);
     }
     out->data = out->digest;
-    out->len = tdsa_hash_len(op->mech->hash);
+    out->len = p11_op_digest_len(op);
     return rv;
+}
+
+size_t p11_op_digest_len(const p11_op *op)
+{
+    return op->mech->hash == TDSA_HASH_NONE ? p11_sha3_len(op->mech->type)
+                                            : tdsa_hash_len(op->mech->hash);
 }
 
 size_t p11_op_signature_len(const p11_call *call, const p11_op *op)

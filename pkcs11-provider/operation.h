@@ -4,6 +4,7 @@
 #include "pkcs11-provider/call.h"
 #include "pkcs11-provider/mechanism.h"
 #include "pkcs11-provider/object.h"
+#include "pkcs11-provider/sha3.h"
 
 /**
  * One running operation of a session: signing, verifying or digesting, in one part or several.
@@ -18,6 +19,7 @@ typedef struct {
     const p11_mech *mech;
     p11_key_facts key;
     tdsa_hasher *hasher;                      /* HASHED and DIGEST; NULL until the first part */
+    p11_sha3 *sha3;                           /* the same of CKM_SHA3_xxx */
     tdsa_buf data;                            /* RAW: the digest; whole: the message */
     uint8_t expected[2 * GRP_SCALAR_LEN_MAX]; /* C_VerifySignatureInit */
     size_t expected_len;
@@ -48,6 +50,8 @@ CK_RV p11_op_finish(p11_call *call, p11_op *op, p11_payload *out) TDSA_NONNULL;
  * scheme. */
 CK_RV p11_op_take_key(p11_call *call, p11_op *op, CK_OBJECT_HANDLE handle, p11_class cls)
     TDSA_NONNULL;
+/** Bytes of a digest. */
+size_t p11_op_digest_len(const p11_op *op) TDSA_NONNULL;
 /** Bytes of a signature, r | s. */
 size_t p11_op_signature_len(const p11_call *call, const p11_op *op) TDSA_NONNULL;
 /** The rule of every function that returns bytes. True: go on and write `need` bytes. False: *rv is

@@ -210,6 +210,9 @@ class Facts(Program):
             need(bytes(self.session.digest(MESSAGE, mechanism)) == expected, name)
             parts = self.session.digestSession(mechanism)
             need(bytes(parts.update(MESSAGE[:1]).update(MESSAGE[1:]).final()) == expected, f"{name} in parts")
+        for bits, mechanism in ((224, 0x2B5), (256, 0x2B0), (384, 0x2C0), (512, 0x2D0)):  # not among the binding's names
+            digest = self.session.digest(MESSAGE, p11.Mechanism(mechanism))
+            need(bytes(digest) == hashlib.new(f"sha3_{bits}", MESSAGE).digest(), f"SHA-3 of {bits} bits")
         with refused(p11.CKR_OPERATION_NOT_INITIALIZED):
             parts.update(b"after the end")
         with refused(p11.CKR_MECHANISM_INVALID):

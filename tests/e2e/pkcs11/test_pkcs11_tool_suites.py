@@ -91,7 +91,7 @@ def interfaces_slots_and_mechanisms_are_listed():
             raise AssertionError(f"{name}: {mechanisms}")
     if "sign, verify" not in mechanisms.get("EDDSA", ""):
         raise AssertionError(mechanisms)
-    for name in ("SHA-1", "SHA224", "SHA256", "SHA384", "SHA512"):
+    for name in ("SHA-1", "SHA224", "SHA256", "SHA384", "SHA512", "SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512"):
         if "digest" not in mechanisms.get(name, ""):
             raise AssertionError(f"{name}: {mechanisms}")
 
@@ -194,10 +194,11 @@ def a_public_key_that_is_written_names_its_pair():
 
 
 def digests_and_random_numbers_come():
-    done = tool("--hash", "--mechanism", "SHA256", "-i", work("message"), "-o", work("hash"))
-    need(done)
-    if work("hash").read_bytes() != hashlib.sha256(work("message").read_bytes()).digest():
-        raise AssertionError(done.stdout)
+    for mechanism, name in (("SHA256", "sha256"), ("SHA3-384", "sha3_384")):
+        done = tool("--hash", "--mechanism", mechanism, "-i", work("message"), "-o", work("hash"))
+        need(done)
+        if work("hash").read_bytes() != hashlib.new(name, work("message").read_bytes()).digest():
+            raise AssertionError(done.stdout)
     for _ in range(2):
         need(tool("--generate-random", "32", "-o", work("random")))
         if len(work("random").read_bytes()) != 32:

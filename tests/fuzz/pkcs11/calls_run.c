@@ -67,9 +67,10 @@ void remember_object(run *r, CK_OBJECT_HANDLE h)
 CK_MECHANISM *some_mechanism(run *r)
 {
     static const CK_MECHANISM_TYPE types[] = {
-        CKM_ECDSA,       CKM_ECDSA_SHA256, CKM_ECDSA_SHA512,    CKM_EDDSA,
-        CKM_TDSA_BIP340, CKM_SHA256,       CKM_EC_KEY_PAIR_GEN, CKM_EC_EDWARDS_KEY_PAIR_GEN,
-        CKM_ECDSA_SHA1,  CKM_RSA_PKCS};
+        CKM_ECDSA,      CKM_ECDSA_SHA256,    CKM_ECDSA_SHA512,
+        CKM_EDDSA,      CKM_TDSA_BIP340,     CKM_SHA256,
+        CKM_SHA3_256,   CKM_EC_KEY_PAIR_GEN, CKM_EC_EDWARDS_KEY_PAIR_GEN,
+        CKM_ECDSA_SHA1, CKM_RSA_PKCS};
     const uint8_t b = take(r);
     CK_MECHANISM *m = (CK_MECHANISM *)(void *)room(r, sizeof *m);
 

@@ -419,17 +419,16 @@ static void digests_are_right_in_one_part_and_in_many(void **state)
     static const struct {
         CK_MECHANISM_TYPE type;
         const char *name;
-    } cases[] = {{CKM_SHA_1, "SHA1"},
-                 {CKM_SHA224, "SHA224"},
-                 {CKM_SHA256, "SHA256"},
-                 {CKM_SHA384, "SHA384"},
-                 {CKM_SHA512, "SHA512"}};
+    } cases[] = {
+        {CKM_SHA_1, "SHA1"},        {CKM_SHA224, "SHA224"},     {CKM_SHA256, "SHA256"},
+        {CKM_SHA384, "SHA384"},     {CKM_SHA512, "SHA512"},     {CKM_SHA3_224, "SHA3-224"},
+        {CKM_SHA3_256, "SHA3-256"}, {CKM_SHA3_384, "SHA3-384"}, {CKM_SHA3_512, "SHA3-512"}};
     CK_BYTE data[] = "abcdefgh";
     CK_BYTE out[64];
     unsigned char want[64];
 
     (void)state;
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         CK_MECHANISM mech = {cases[i].type, NULL, 0};
         CK_ULONG len = 0;
         size_t want_len = 0;
@@ -448,6 +447,11 @@ static void digests_are_right_in_one_part_and_in_many(void **state)
         P11_OK(C_DigestUpdate(s, data + 3, 5));
         P11_OK(C_DigestFinal(s, out, &len));
         assert_memory_equal(out, want, want_len);
+        assert_int_equal(EVP_Q_digest(NULL, cases[i].name, NULL, data, 0, want, &want_len), 1);
+        P11_OK(C_DigestInit(s, &mech));
+        P11_OK(C_DigestFinal(s, out, &len)); /* of nothing */
+        assert_memory_equal(out, want, want_len);
+        assert_int_equal(sign_init(cases[i].type), CKR_MECHANISM_INVALID);
     }
 }
 
