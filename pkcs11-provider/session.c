@@ -344,9 +344,11 @@ CK_RV p11_session_logout(p11_call *call)
     if (core->settings.login_never) {
         return CKR_OK;
     }
+    if (p11_logged_in(core)) { /* told to the participants: before the lock that others wait for */
+        p11_session_keys_end(core);
+    }
     pthread_mutex_lock(&core->login_lock);
     if (p11_logged_in(core)) {
-        p11_session_keys_end(core);
         p11_core_logout(core);
     } else {
         rv = p11_fail(call, CKR_USER_NOT_LOGGED_IN, "nobody is logged in");
