@@ -9,15 +9,17 @@
 /**
  * Where the module's log lines go. The module is a guest: it writes nothing on its own, never to
  * stdout. TDSA_PKCS11_LOG=error|warn|info|debug turns lines on; they go to stderr, or to the file
- * of TDSA_PKCS11_LOG_FILE (appended, made with mode 0600). Without either, only the reason of a
- * failed C_Initialize goes to stderr: nobody could find it otherwise.
+ * of TDSA_PKCS11_LOG_FILE (appended, made with mode 0600), or to the system's log: "syslog", or
+ * "syslog:" and the path of its socket. Without either, only the reason of a failed C_Initialize goes to
+ * stderr: nobody could find it otherwise.
  *
- * Threads: any; one line is one write.
+ * Threads: any; one line is one write. Not by syslog(3), whose lock a child may inherit.
  */
 typedef struct {
     atomic_int fd;      /* -1: nothing is written */
     atomic_int level;   /* tdsa_log_level */
-    atomic_int file_fd; /* the log file, or -1; its number stays the same for the process's life */
+    atomic_int file_fd; /* the log file or socket, or -1; its number stays for the process's life */
+    atomic_bool syslog; /* it is a socket */
     atomic_ulong device, inode; /* of the log file: a host may close our descriptor and use its
                                    number for a socket */
     tdsa_log sink;              /* for the engine and the keystore */
