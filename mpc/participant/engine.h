@@ -264,9 +264,8 @@ TDSA_MUST_USE tdsa_status part_engine_delete_presignature(part_engine *e, const 
 /**
  * Orders a key to be deleted: it is out of use at once, here and at every participant that hears of it,
  * and each wipes its share when the grace period is over (cfg.deletion_grace_*). Until then
- * part_engine_undelete brings it back. Participants that do not answer, and with the deadline
- * PART_TELL_LATER all of them, are told later (part_key_info.deletion_pending). A key that was never ACTIVE is wiped at once; one that is being
- * deleted stays as it is.
+ * part_engine_undelete brings it back. Participants that do not answer are told later, with the deadline PART_TELL_LATER
+ * all of them (part_key_info.deletion_pending). What was never ACTIVE is wiped at once; what is being deleted stays so.
  * Errors: TDSA_E_NOT_FOUND (no such key, or wiped), TDSA_E_CONFLICT (CLIENT_PARTICIPATES), TDSA_E_BAD_INPUT
  * (grace_ms out of bounds), TDSA_E_STORE.
  */
