@@ -3,6 +3,19 @@
 
 #include <string.h>
 
+/* What signing and digesting must have answered: 0 and 1 Init, 2 Update, 3 Final, else all in one call.
+ * nothing: no mechanism, or no place for the output. */
+static void check_output(op_model *m, uint8_t what, CK_RV rv, bool nothing)
+{
+    if (what < 2) {
+        check_init(m, rv, nothing);
+    } else if (what == 2) {
+        check_update(m, rv);
+    } else {
+        check_end(m, rv, what == 3 || !m->started, nothing);
+    }
+}
+
 void call_sign(run *r, size_t i, CK_SESSION_HANDLE s)
 {
     const uint8_t what = take(r) % 6;
@@ -12,7 +25,6 @@ void call_sign(run *r, size_t i, CK_SESSION_HANDLE s)
     CK_BYTE *out = room(r, out_len > 135 ? 0 : out_len);
     const CK_BYTE *data = some_bytes(r, 70, &len);
     CK_MECHANISM *mech = what < 2 ? some_mechanism(r) : NULL;
-    const bool started = m->started;
     CK_RV rv = CKR_OK;
 
     if (what < 2) {
@@ -25,15 +37,8 @@ void call_sign(run *r, size_t i, CK_SESSION_HANDLE s)
         rv = r->w->f->C_Sign(s, (CK_BYTE *)(uintptr_t)data, len, out, &out_len);
     }
     must(!r->alone || what < 3 || out == NULL || rv != CKR_OK || r->logged_in);
-    if (!check_session(r, i, known(rv))) {
-        return;
-    }
-    if (what < 2) {
-        check_init(m, rv, mech == NULL);
-    } else if (what == 2) {
-        check_update(m, rv);
-    } else {
-        check_end(m, rv, what == 3 || !started, out == NULL);
+    if (check_session(r, i, known(rv))) {
+        check_output(m, what, rv, what < 2 ? mech == NULL : out == NULL);
     }
 }
 
@@ -121,7 +126,6 @@ void call_digest(run *r, size_t i, CK_SESSION_HANDLE s)
     CK_BYTE *out = room(r, out_len > 66 ? 0 : out_len);
     CK_BYTE *data = some_bytes(r, 70, &len);
     CK_MECHANISM *mech = what < 2 ? some_mechanism(r) : NULL;
-    const bool started = m->started;
     CK_RV rv = CKR_OK;
 
     if (what < 2) {
@@ -133,15 +137,8 @@ void call_digest(run *r, size_t i, CK_SESSION_HANDLE s)
     } else {
         rv = r->w->f->C_Digest(s, data, len, out, &out_len);
     }
-    if (!check_session(r, i, known(rv))) {
-        return;
-    }
-    if (what < 2) {
-        check_init(m, rv, mech == NULL);
-    } else if (what == 2) {
-        check_update(m, rv);
-    } else {
-        check_end(m, rv, what == 3 || !started, out == NULL);
+    if (check_session(r, i, known(rv))) {
+        check_output(m, what, rv, what < 2 ? mech == NULL : out == NULL);
     }
 }
 
