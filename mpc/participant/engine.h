@@ -12,9 +12,8 @@
 
 /**
  * The participant engine as callers see it: blocking calls with one total deadline each, from any
- * number of threads. Under it lies the event-driven participant (participant/participant.h), which
- * makes no thread, opens no socket and reads no clock of its own; the engine adds a lock, a
- * condition variable and HTTP exchanges done by the calling threads.
+ * number of threads. Under it lies the event-driven participant (participant/participant.h), which makes no
+ * thread, opens no socket and reads no clock; the engine adds a lock and exchanges done by its callers.
  */
 typedef struct part_engine part_engine;
 
@@ -582,10 +581,9 @@ TDSA_MUST_USE tdsa_status part_engine_ping(part_engine *e, uint32_t deadline_ms,
 
 /**
  * Settles keys whose generation was cut off between PENDING and ACTIVE, and orders to delete keys that
- * were not told to all or are due: asks the servers what they have, and returns when nothing is left that could be settled now, at the latest after limit_ms.
- * A client also refreshes its RESTORED keys.
- * Without such a key it returns at once and touches no network. For callers whose process lives too
- * short for the due tasks to do it.
+ * were not told to all or are due, by asking the servers; a client also refreshes its RESTORED keys. Returns
+ * when nothing is left that could be settled now, at the latest after limit_ms; without such a key at once.
+ * For callers whose process lives too short for the due tasks to do it.
  */
 void part_engine_settle(part_engine *e, uint32_t limit_ms) TDSA_NONNULL;
 
