@@ -76,10 +76,12 @@ void part_exchange_give_back(part *p, uint64_t exchange) TDSA_NONNULL;
 
 /* ---- work ---- */
 
-/** Arithmetic of a run that takes milliseconds. */
+/** The end of a round of presigning, for a thousand at once: milliseconds of arithmetic, and a commit. */
 typedef struct {
     struct part_run *run; /* NULL: nothing was handed out */
-    tdsa_err err;         /* of the step */
+    ks *store;            /* lent */
+    tdsa_buf held;        /* what the coordinator is answered then */
+    tdsa_err err, purge;  /* of the step; of spent batches, which may stay */
 } part_step;
 /** Does the next piece of arithmetic that is ready (a round of a run); false when there is none. The
  * caller hands out replies and takes sends first, since others wait for them. What takes long is handed

@@ -52,11 +52,6 @@ static tdsa_status sm_take(part_run *r, uint16_t from, const uint8_t *in, size_t
                         : mpc_presign_take(r->presign, from, in, len, err);
 }
 
-static tdsa_status sm_advance(part_run *r, tdsa_err *err)
-{
-    return makes_key(r) ? mpc_keygen_advance(r->keygen, err) : mpc_presign_advance(r->presign, err);
-}
-
 static tdsa_status sm_send(part_run *r, uint16_t to, tdsa_buf *out, tdsa_err *err)
 {
     TDSA_SCOPED_BUF message = TDSA_BUF_EMPTY;
@@ -373,20 +368,6 @@ static tdsa_status held_back(const part *p, part_run *r, tdsa_buf *message, tdsa
     return holds_back(p, r) ? sm_send(r, r->coordinator, message, err) : TDSA_OK;
 }
 
-/* The round is over: store, then answer the coordinator if its answer was held back. */
-static tdsa_status finish_round(part *p, part_run *r, const tdsa_buf *held, tdsa_err *err)
-{
-    const tdsa_err ok = {.status = TDSA_OK, .participant = TDSA_NOBODY};
-    const uint16_t last = r->coordinator;
-    const tdsa_status st = part_run_store(p, r, err);
-
-    if (st == TDSA_OK && held->len > 0) {
-        TDSA_ASSERT(r->at[last].asked);
-        part_answer_to(p, r->session, last, r->at[last].seq, &ok, held->data, held->len);
-    }
-    return st;
-}
-
 /* Sends what is ready. Moving on may cost milliseconds of arithmetic: part_work does that, after the
  * caller has handed out the messages that others wait for. May end the run. */
 void part_run_pump(part *p, part_run *r)
@@ -398,13 +379,17 @@ void part_run_pump(part *p, part_run *r)
     }
 }
 
-/* What follows the arithmetic `st` of a round. May end the run. */
+/* What follows a round that ended with `st`: the coordinator's answer that was held back, and the
+ * messages of the next round. May end the run. */
 static void moved(part *p, part_run *r, const tdsa_buf *held, tdsa_status st, tdsa_err *err)
 {
+    const tdsa_err ok = {.status = TDSA_OK, .participant = TDSA_NOBODY};
     const bool last = part_run_round(r) == sm_rounds(r);
+    const uint16_t first = r->coordinator;
 
-    if (st == TDSA_OK) {
-        st = finish_round(p, r, held, err);
+    if (st == TDSA_OK && held->len > 0) {
+        TDSA_ASSERT(r->at[first].asked);
+        part_answer_to(p, r->session, first, r->at[first].seq, &ok, held->data, held->len);
     }
     if (st == TDSA_OK && !last) {
         st = take_early(r, err);
@@ -426,18 +411,15 @@ static void move_on(part *p, part_run *r)
     tdsa_status st = held_back(p, r, &held, &err);
 
     if (st == TDSA_OK) {
-        st = sm_advance(r, &err);
+        st = mpc_keygen_advance(r->keygen, &err);
+    }
+    if (st == TDSA_OK) {
+        st = part_run_store(p, r, &err);
     }
     moved(p, r, &held, st, &err);
 }
 
-/* ---- arithmetic outside the lock ---- */
-
-/* The rounds of presigning that compute: everything for a thousand presignatures at once. */
-static bool is_long(const part_run *r)
-{
-    return r->kind == RUN_PRESIGN && part_run_round(r) + 1 < sm_rounds(r);
-}
+/* ---- presigning: outside the lock ---- */
 
 /* A run with something to do for the thread of `op`; PART_OP_ANY: for any. What takes long and belongs
  * to an operation is left to its own thread: others have better to do. */
@@ -447,7 +429,7 @@ static part_run *ready_run(const part *p, uint64_t op)
         for (const part_session *s = p->sessions[i]; s != NULL; s = s->next) {
             for (part_run *r = s->runs; r != NULL; r = r->next) {
                 if (!r->stepping && sm_complete(r) &&
-                    (op == PART_OP_ANY || r->op == PART_OP_NONE || r->op == op || !is_long(r))) {
+                    (op == PART_OP_ANY || r->op == PART_OP_NONE || r->op == op || makes_key(r))) {
                     return r;
                 }
             }
@@ -468,6 +450,22 @@ bool part_has_work_of(const part *p, uint64_t op)
     return r != NULL && r->op == op;
 }
 
+static void hand_out(part *p, part_run *r, part_step *step)
+{
+    tdsa_err err;
+
+    step->held = TDSA_BUF_EMPTY;
+    if (held_back(p, r, &step->held, &err) != TDSA_OK) {
+        tdsa_buf_clear(&step->held);
+        part_run_end(p, r, &err);
+        return;
+    }
+    r->step_from = part_run_round(r);
+    r->stepping = true;
+    step->run = r;
+    step->store = p->cfg.store;
+}
+
 bool part_work(part *p, uint64_t op, part_step *step)
 {
     part_run *r = ready_run(p, op);
@@ -476,12 +474,10 @@ bool part_work(part *p, uint64_t op, part_step *step)
     if (r == NULL) {
         return part_batch_work(p);
     }
-    if (is_long(r)) {
-        r->step_from = part_run_round(r);
-        r->stepping = true;
-        step->run = r;
-    } else {
+    if (makes_key(r)) {
         move_on(p, r);
+    } else {
+        hand_out(p, r, step);
     }
     return true;
 }
@@ -489,20 +485,31 @@ bool part_work(part *p, uint64_t op, part_step *step)
 void part_make_step(part_step *step)
 {
     step->err = (tdsa_err){.status = TDSA_OK, .participant = TDSA_NOBODY};
+    step->purge = step->err;
     step->err.status = mpc_presign_advance(step->run->presign, &step->err);
+    if (step->err.status == TDSA_OK) {
+        step->err.status = part_presign_store(step->store, step->run, &step->purge, &step->err);
+    }
 }
 
 void part_give_step(part *p, part_step *step)
 {
-    const tdsa_buf nothing = TDSA_BUF_EMPTY;
     part_run *r = step->run;
 
     r->stepping = false;
+    if (step->purge.status != TDSA_OK) {
+        part_say(p, TDSA_LOG_WARN, "spent presignatures of key %s stay: %s", r->key_id,
+                 step->purge.text);
+    }
     if (r->left) {
         free_run(p, r);
     } else {
-        moved(p, r, &nothing, step->err.status, &step->err);
+        if (step->err.status == TDSA_OK && r->step_from == 1) {
+            part_marks_keep(p, r->session->link[r->coordinator]);
+        }
+        moved(p, r, &step->held, step->err.status, &step->err);
     }
+    tdsa_buf_clear(&step->held);
 }
 
 /* One message of a peer, of this round or the next. */

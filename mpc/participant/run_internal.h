@@ -42,6 +42,8 @@ tdsa_status part_run_new(part *p, part_run **out, part_session *s, part_run_kind
 void part_run_free(part *p, part_run *r);
 /** run_store.c: makes durable what the round that is over now must leave behind. */
 tdsa_status part_run_store(part *p, part_run *r, tdsa_err *err);
+/** The same of presigning; needs no lock while the run is stepping. purge: why spent batches stay. */
+tdsa_status part_presign_store(ks *store, const part_run *r, tdsa_err *purge, tdsa_err *err);
 /** Sends what is ready and moves on as long as rounds are complete. May end the run. */
 void part_run_pump(part *p, part_run *r);
 part_op_kind part_run_op_kind(const part_run *r);

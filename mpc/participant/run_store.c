@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/failpoint.h"
 #include "participant/export.h"
 #include "participant/run_internal.h"
@@ -30,7 +31,7 @@ static tdsa_status store_key(part *p, part_run *r, tdsa_err *err)
     return st;
 }
 
-static tdsa_status store_batch(part *p, part_run *r, tdsa_err *err)
+static tdsa_status store_batch(ks *store, const part_run *r, tdsa_err *err)
 {
     TDSA_SCOPED_BUF data = TDSA_BUF_EMPTY;
     ks_batch b = {.state = KS_BATCH_MADE, .lane = r->lane, .seq = r->seq, .count = r->count};
@@ -51,66 +52,69 @@ static tdsa_status store_batch(part *p, part_run *r, tdsa_err *err)
     }
     b.data = data.data;
     b.data_len = data.len;
-    part_marks_keep(p, r->session->link[r->coordinator]);
     TDSA_FAILPOINT("presign.before_made");
-    st = ks_batch_insert(p->cfg.store, &b, err);
+    st = ks_batch_insert(store, &b, err);
     TDSA_FAILPOINT("presign.after_made");
     return st;
 }
 
 /* Each new batch makes room: those used up and those void go, with their burn marks; what is not there
  * is refused. */
-static void purge_spent(part *p, const char *key_id)
+static tdsa_status free_batch(ks *store, const part_run *r, tdsa_err *purge, tdsa_err *err)
 {
     uint64_t dropped = 0;
-    tdsa_err err;
+    tdsa_status st;
 
-    if (ks_batch_purge(p->cfg.store, key_id, true, &dropped, &err) != TDSA_OK) {
-        part_say(p, TDSA_LOG_WARN, "spent presignatures of key %s stay: %s", key_id, err.text);
+    TDSA_FAILPOINT("presign.before_free");
+    st = ks_batch_move(store, mpc_presign_beta(r->presign), KS_BATCH_MADE, KS_BATCH_FREE, err);
+    TDSA_FAILPOINT("presign.after_free");
+    if (st == TDSA_OK) {
+        purge->status = ks_batch_purge(store, r->key_id, true, &dropped, purge);
     }
+    return st;
+}
+
+tdsa_status part_presign_store(ks *store, const part_run *r, tdsa_err *purge, tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    *purge = (tdsa_err){.status = TDSA_OK, .participant = TDSA_NOBODY};
+    switch (mpc_presign_round(r->presign)) {
+    case 1:
+        TDSA_FAILPOINT("presign.before_seq");
+        st = ks_seq_raise(store, r->key_id, r->key->key->pub.epoch, r->lane, r->seq, err);
+        TDSA_FAILPOINT("presign.after_seq");
+        break;
+    case 2:
+        st = store_batch(store, r, err);
+        break;
+    case MPC_PRESIGN_ROUNDS:
+        st = free_batch(store, r, purge, err);
+        break;
+    default:
+        break;
+    }
+    return st;
 }
 
 tdsa_status part_run_store(part *p, part_run *r, tdsa_err *err)
 {
     tdsa_status st = TDSA_OK;
 
+    TDSA_ASSERT(r->kind != RUN_PRESIGN);
     if (r->kind == RUN_RESHARE) {
         return part_reshare_after(p, r, err);
     }
     if (r->kind == RUN_EXPORT) {
         return part_export_after(p, r, err);
     }
-    if (r->kind == RUN_KEYGEN || r->kind == RUN_IMPORT) {
-        if (part_run_round(r) == MPC_KEYGEN_ROUND_STORED) {
-            st = store_key(p, r, err);
-        } else if (part_run_round(r) == MPC_KEYGEN_ROUNDS) {
-            TDSA_FAILPOINT("keygen.before_active");
-            st = ks_key_move(p->cfg.store, r->key_id, mpc_keygen_key(r->keygen)->pub.epoch,
-                             KS_KEY_PENDING, KS_KEY_ACTIVE, err);
-            TDSA_FAILPOINT("keygen.after_active");
-        }
-        return st;
-    }
-    switch (part_run_round(r)) {
-    case 1:
-        TDSA_FAILPOINT("presign.before_seq");
-        st = ks_seq_raise(p->cfg.store, r->key_id, r->key->key->pub.epoch, r->lane, r->seq, err);
-        TDSA_FAILPOINT("presign.after_seq");
-        break;
-    case 2:
-        st = store_batch(p, r, err);
-        break;
-    case MPC_PRESIGN_ROUNDS:
-        TDSA_FAILPOINT("presign.before_free");
-        st = ks_batch_move(p->cfg.store, mpc_presign_beta(r->presign), KS_BATCH_MADE, KS_BATCH_FREE,
-                           err);
-        TDSA_FAILPOINT("presign.after_free");
-        if (st == TDSA_OK) {
-            purge_spent(p, r->key_id);
-        }
-        break;
-    default:
-        break;
+    if (part_run_round(r) == MPC_KEYGEN_ROUND_STORED) {
+        st = store_key(p, r, err);
+    } else if (part_run_round(r) == MPC_KEYGEN_ROUNDS) {
+        TDSA_FAILPOINT("keygen.before_active");
+        st = ks_key_move(p->cfg.store, r->key_id, mpc_keygen_key(r->keygen)->pub.epoch,
+                         KS_KEY_PENDING, KS_KEY_ACTIVE, err);
+        TDSA_FAILPOINT("keygen.after_active");
     }
     return st;
 }
