@@ -212,6 +212,19 @@ static void make_ahead(part_engine *e, const char *key_id)
     }
 }
 
+/* Half of a full lease is used: the caller leases what follows. The lock is held. */
+static void lease_ahead(part_engine *e, const char *key_id)
+{
+    part_lease_work w;
+
+    if (e->inside > 0 && !e->stopping && part_take_lease(e->part, key_id, &w)) {
+        part_engine_leave(e);
+        part_make_lease(&w);
+        part_engine_enter(e);
+        part_give_lease(e->part, &w);
+    }
+}
+
 /* A key that signs a lot gets its table, at the cost of this caller. The lock is held. */
 static void make_table(part_engine *e, const char *key_id)
 {
@@ -238,6 +251,7 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
         st = drive(e, part_start_sign(e->part, req, deadline_ms, err), &result, err);
         if (st == TDSA_OK) {
             make_ahead(e, req->key_id);
+            lease_ahead(e, req->key_id);
             make_table(e, req->key_id);
         }
         part_engine_leave(e);

@@ -80,17 +80,20 @@ struct part_key {
     part_session *signing; /* my signing session for this key, or NULL */
     part_batch *lease;     /* batch that my lease is from, or NULL */
     uint32_t lease_from, lease_next, lease_end, lease_len;
-    uint32_t lease_want;    /* a batch is to be signed: so many at once, if possible */
-    uint32_t lease_members; /* the committee of the last lease */
-    uint64_t lease_burnt;   /* of its block: deleted one by one before they were used */
-    uint32_t batch_len;     /* size of the next batch: grows with demand */
-    uint32_t committee;     /* of new batches, bit per participantIndex; 0: not chosen */
-    bool presigning;        /* a run of mine is under way */
-    bool look_again;        /* a coordinator named a newer epoch: the store may know it */
-    uint64_t proved;        /* signatures that were verified here */
-    grp_table *table; /* of the public key, to verify faster; NULL: none yet, or none to be had */
-    bool tabled;      /* it was asked for */
-    bool low;         /* at the last lease little was left, of a stock that goes fast (keeper.c) */
+    uint32_t lease_want;            /* a batch is to be signed: so many at once, if possible */
+    uint32_t lease_members;         /* the committee of the last lease */
+    uint64_t lease_burnt;           /* of its block: deleted one by one before they were used */
+    bool leasing;                   /* the range after it is being leased, outside the lock */
+    uint32_t ahead_from, ahead_end; /* that range; ahead_end 0: not leased yet */
+    uint64_t ahead_burnt;
+    uint32_t batch_len; /* size of the next batch: grows with demand */
+    uint32_t committee; /* of new batches, bit per participantIndex; 0: not chosen */
+    bool presigning;    /* a run of mine is under way */
+    bool look_again;    /* a coordinator named a newer epoch: the store may know it */
+    uint64_t proved;    /* signatures that were verified here */
+    grp_table *table;   /* of the public key, to verify faster; NULL: none yet, or none to be had */
+    bool tabled;        /* it was asked for */
+    bool low; /* at the last lease little was left, of a stock that goes fast (keeper.c) */
     /* stock keeper */
     bool filling;         /* below the high mark, on the way up */
     unsigned keep_fails;  /* in a row */
@@ -358,7 +361,9 @@ struct part {
     uint64_t cache_due_ms, cache_over_ms; /* the latter: keys_max is passed, look then */
     uint64_t partials_due_ms;             /* when to collect expired partial signatures */
     size_t table_count;                   /* keys that have one, or get one now */
-    size_t keys_max, sessions_max;        /* cacheSize, PART_SESSIONS_MAX; tests have fewer */
+    uint32_t
+        ahead_len; /* a lease of this length is followed by one ahead; tests have a smaller one */
+    size_t keys_max, sessions_max; /* cacheSize, PART_SESSIONS_MAX; tests have fewer */
     size_t batch_count;
     part_batch *batches;
     part_exchange *exchanges, *exchanges_last;

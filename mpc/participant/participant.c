@@ -154,6 +154,7 @@ tdsa_status part_new(part **out, const part_engine_cfg *cfg, tdsa_err *err)
     p->keys_max = keys_max(cfg);
     p->cache_over_ms = UINT64_MAX;
     p->sessions_max = PART_SESSIONS_MAX;
+    p->ahead_len = KS_BLOCK_SIZE;
     p->next_exchange = 1;
     p->next_op = 1;
     p->seq = cfg->clock.wall_ms(cfg->clock.ctx);

@@ -204,6 +204,21 @@ bool part_take_table(part *p, const char *key_id, part_table_work *out) TDSA_NON
 /** Needs no lock. Takes as long as some 500 multiplications. */
 void part_make_table(part_table_work *w) TDSA_NONNULL;
 void part_give_table(part *p, part_table_work *w) TDSA_NONNULL;
+/** The range that follows a lease of which half is used, so that nobody waits for its commit. */
+typedef struct {
+    struct part_key *key;     /* held */
+    struct part_batch *batch; /* held */
+    ks *store;                /* lent */
+    uint32_t from, to;
+    uint64_t burnt;
+    tdsa_err err;
+} part_lease_work;
+/** False when nothing is to be leased now. */
+bool part_take_lease(part *p, const char *key_id, part_lease_work *out) TDSA_NONNULL;
+/** Needs no lock. */
+void part_make_lease(part_lease_work *w) TDSA_NONNULL;
+/** What was leased is used next, or is lost when the lease was left meanwhile. */
+void part_give_lease(part *p, part_lease_work *w) TDSA_NONNULL;
 /** Gives up: the operation ends with `why`. The id is forgotten. */
 void part_op_cancel(part *p, uint64_t op, const tdsa_err *why) TDSA_NONNULL;
 

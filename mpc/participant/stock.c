@@ -35,6 +35,7 @@ void part_stock_drop_lease(part *p, part_key *k)
     k->lease_next = 0;
     k->lease_end = 0;
     k->lease_burnt = 0;
+    k->ahead_end = 0;
 }
 
 static uint32_t range_end(uint32_t from, uint32_t len, uint32_t count)
@@ -44,6 +45,21 @@ static uint32_t range_end(uint32_t from, uint32_t len, uint32_t count)
 
     to = to > block_end ? block_end : to;
     return to > count ? count : to;
+}
+
+/* Leases a range, durably, and tells what of its block was deleted before. */
+static tdsa_status lease_range(ks *store, const part_batch *b, uint32_t from, uint32_t to,
+                               uint64_t *burnt, tdsa_err *err)
+{
+    tdsa_status st;
+
+    TDSA_FAILPOINT("sign.before_lease");
+    st = ks_lease(store, mpc_batch_beta(b->batch), from, to, err);
+    TDSA_FAILPOINT("sign.after_lease");
+    if (st == TDSA_OK) { /* read after the lease: part_presig_delete relies on it */
+        st = ks_batch_burnt(store, mpc_batch_beta(b->batch), from / KS_BLOCK_SIZE, burnt, err);
+    }
+    return st;
 }
 
 static tdsa_status lease(part *p, part_key *k, part_batch *b, uint32_t from, tdsa_err *err)
@@ -60,13 +76,7 @@ static tdsa_status lease(part *p, part_key *k, part_batch *b, uint32_t from, tds
     len = k->lease_want > k->lease_len ? k->lease_want : k->lease_len;
     to = range_end(from, len, mpc_batch_count(b->batch));
 
-    TDSA_FAILPOINT("sign.before_lease");
-    st = ks_lease(p->cfg.store, mpc_batch_beta(b->batch), from, to, err);
-    TDSA_FAILPOINT("sign.after_lease");
-    if (st == TDSA_OK) { /* read after the lease: part_presig_delete relies on it */
-        st = ks_batch_burnt(p->cfg.store, mpc_batch_beta(b->batch), from / KS_BLOCK_SIZE, &burnt,
-                            err);
-    }
+    st = lease_range(p->cfg.store, b, from, to, &burnt, err);
     if (st != TDSA_OK) {
         return st;
     }
@@ -82,15 +92,72 @@ static tdsa_status lease(part *p, part_key *k, part_batch *b, uint32_t from, tds
     return TDSA_OK;
 }
 
+static void use_ahead(part *p, part_key *k)
+{
+    k->lease_from = k->ahead_from;
+    k->lease_next = k->ahead_from;
+    k->lease_end = k->ahead_end;
+    k->lease_burnt = k->ahead_burnt;
+    k->ahead_end = 0;
+    part_keeper_leased(p, k);
+}
+
 /* The batch that the last lease was from may have more. */
 static tdsa_status lease_on(part *p, part_key *k, tdsa_err *err)
 {
     part_batch *b = k->lease;
 
+    if (b != NULL && k->ahead_end != 0) {
+        use_ahead(p, k);
+        return TDSA_OK;
+    }
     if (b == NULL || k->lease_end >= mpc_batch_count(b->batch)) {
         return TDSA_E_CONFLICT;
     }
     return lease(p, k, b, k->lease_end, err);
+}
+
+bool part_take_lease(part *p, const char *key_id, part_lease_work *out)
+{
+    part_key *k = part_key_in_memory(p, key_id);
+    uint32_t count = 0;
+
+    if (k == NULL || k->lease == NULL || k->leasing || k->ahead_end != 0 ||
+        k->lease_len < p->ahead_len ||
+        k->lease_end - k->lease_next > (k->lease_end - k->lease_from) / 2) {
+        return false;
+    }
+    count = mpc_batch_count(k->lease->batch);
+    if (k->lease_end >= count) {
+        return false;
+    }
+    k->leasing = true;
+    *out = (part_lease_work){.key = part_key_ref(k),
+                             .batch = part_batch_ref(k->lease),
+                             .store = p->cfg.store,
+                             .from = k->lease_end,
+                             .to = range_end(k->lease_end, k->lease_len, count)};
+    return true;
+}
+
+void part_make_lease(part_lease_work *w)
+{
+    w->err.status = lease_range(w->store, w->batch, w->from, w->to, &w->burnt, &w->err);
+}
+
+void part_give_lease(part *p, part_lease_work *w)
+{
+    part_key *k = w->key;
+
+    k->leasing = false;
+    /* Else somebody else has that range, or the lease was left or used up meanwhile. */
+    if (w->err.status == TDSA_OK && k->lease == w->batch && k->lease_end == w->from) {
+        k->ahead_from = w->from;
+        k->ahead_end = w->to;
+        k->ahead_burnt = w->burnt;
+    }
+    part_batch_release(p, w->batch);
+    part_key_release(p, k);
 }
 
 static tdsa_status lease_anew(part *p, part_key *k, uint32_t usable, tdsa_err *err)

@@ -249,6 +249,7 @@ sim *sim_new(const sim_cfg *cfg)
 static void end_process(sim_node *n)
 {
     sim_end_step(n);
+    sim_end_lease(n);
     part_free(n->part);
     ks_close(n->store);
     n->part = NULL;
@@ -305,6 +306,9 @@ static tdsa_status start(sim *s, uint16_t index, tdsa_err *err)
     if (st == TDSA_OK) {
         n->cfg.store = n->store;
         st = part_new(&n->part, &n->cfg, err);
+    }
+    if (st == TDSA_OK && s->cfg.ahead_len > 0) {
+        n->part->ahead_len = s->cfg.ahead_len;
     }
     if (st == TDSA_OK && s->cfg.background && !(s->cfg.with_client && n->index == 0)) {
         part_set_background(n->part);

@@ -17,21 +17,22 @@ typedef struct sim sim;
 typedef struct {
     uint64_t seed;
     uint16_t n, t;
-    bool with_client;             /* participant 0 is a client that nobody can call */
-    uint16_t clients;             /* processes of that client; 0 and 1 are one */
-    unsigned drop_permille;       /* messages lost, each way */
-    unsigned hang_permille;       /* of those: nobody says so until the asker's patience ends */
-    unsigned dup_permille;        /* requests delivered twice */
-    unsigned stale_permille;      /* of the repeats: up to a minute later */
-    unsigned crash_permille;      /* per event: some process loses its memory and starts again */
-    uint32_t delay_max_ms;        /* each message takes 1..delay_max_ms: that reorders */
-    unsigned corrupt_permille;    /* a message is changed, cut or prolonged */
-    unsigned http_permille;       /* a balancer answers instead of the participant */
-    unsigned store_permille;      /* a call of the store fails, done or not */
-    unsigned torn_permille;       /* the process dies before, in or after a commit */
-    unsigned lie_permille;        /* a liar's message is wrong */
-    unsigned step_permille;       /* a step of presigning is back only after a while */
-    bool background;              /* servers do background work, as in the daemon */
+    bool with_client;          /* participant 0 is a client that nobody can call */
+    uint16_t clients;          /* processes of that client; 0 and 1 are one */
+    unsigned drop_permille;    /* messages lost, each way */
+    unsigned hang_permille;    /* of those: nobody says so until the asker's patience ends */
+    unsigned dup_permille;     /* requests delivered twice */
+    unsigned stale_permille;   /* of the repeats: up to a minute later */
+    unsigned crash_permille;   /* per event: some process loses its memory and starts again */
+    uint32_t delay_max_ms;     /* each message takes 1..delay_max_ms: that reorders */
+    unsigned corrupt_permille; /* a message is changed, cut or prolonged */
+    unsigned http_permille;    /* a balancer answers instead of the participant */
+    unsigned store_permille;   /* a call of the store fails, done or not */
+    unsigned torn_permille;    /* the process dies before, in or after a commit */
+    unsigned lie_permille;     /* a liar's message is wrong */
+    unsigned step_permille; /* a step of presigning, or a lease ahead, is back only after a while */
+    uint32_t ahead_len;     /* leases of this length are followed by one ahead; 0: none is */
+    bool background;        /* servers do background work, as in the daemon */
     unsigned keep_low, keep_high; /* marks of the stock keeper */
     uint64_t grace_ms;  /* that a deletion leaves for its undoing, ten times that at most */
     bool counter_files; /* participants keep a second copy of their counters */

@@ -55,8 +55,10 @@ typedef struct {
     bool doomed;  /* died inside a call: what it does until the call returns nobody sees */
     bool touched; /* something happened to it since the last flush */
     uint64_t due_ms;
-    part_step step;   /* its process computes; run NULL: no */
-    uint64_t step_ms; /* until then */
+    part_step step;        /* its process computes; run NULL: no */
+    uint64_t step_ms;      /* until then */
+    part_lease_work lease; /* it leases ahead; key NULL: no */
+    uint64_t lease_ms;     /* until then */
     part_engine_cfg cfg;
     sim_ticket *tickets;
     sim_wait *waits;
@@ -173,8 +175,9 @@ void sim_flush(sim *s);
 /** One event: the next message, or time passes to the next thing that is due. False at until_ms. */
 bool sim_step(sim *s, uint64_t until_ms);
 void sim_net_free(sim *s);
-/** What the process computes is done now; at its end too. */
+/** What the process does outside the lock is done now; at its end too. */
 void sim_end_step(sim_node *n);
+void sim_end_lease(sim_node *n);
 void sim_break_tickets(sim *s, uint16_t node);
 
 /* sim_disk.c */

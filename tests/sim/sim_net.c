@@ -252,6 +252,7 @@ static void plan(sim *s, sim_node *n)
     for (const sim_wait *w = n->waits; w != NULL; w = w->next) {
         n->due_ms = w->at_ms < n->due_ms ? w->at_ms : n->due_ms;
     }
+    n->due_ms = n->lease.key != NULL && n->lease_ms < n->due_ms ? n->lease_ms : n->due_ms;
     n->due_ms = n->step.run != NULL && n->step_ms < n->due_ms ? n->step_ms : n->due_ms;
     n->due_ms = n->due_ms <= s->now_ms ? s->now_ms + 1 : n->due_ms;
 }
@@ -284,6 +285,30 @@ static void take_step(sim *s, sim_node *n, const part_step *step)
     }
 }
 
+void sim_end_lease(sim_node *n)
+{
+    if (n->lease.key != NULL) {
+        part_make_lease(&n->lease);
+        part_give_lease(n->part, &n->lease);
+        n->lease.key = NULL;
+    }
+}
+
+static void lease_ahead(sim *s, sim_node *n)
+{
+    const part_key *k = n->part == NULL || s->cfg.ahead_len == 0 ? NULL : n->part->keys;
+
+    while (k != NULL && n->lease.key == NULL && !n->doomed) {
+        if (!k->gone && part_take_lease(n->part, k->key->pub.key_id, &n->lease)) {
+            n->lease_ms = s->now_ms + sim_random(s, STEP_MAX_MS);
+        }
+        k = k->next;
+    }
+    if (n->lease.key != NULL && !sim_chance(s, s->cfg.step_permille)) {
+        sim_end_lease(n);
+    }
+}
+
 static bool flush_node(sim *s, uint16_t i)
 {
     sim_node *n = &s->node[i];
@@ -300,6 +325,7 @@ static bool flush_node(sim *s, uint16_t i)
             take_step(s, n, &step);
         }
     } while (worked);
+    lease_ahead(s, n);
     n->touched = false;
     plan(s, n);
     return worked;
@@ -419,6 +445,9 @@ static void node_due(sim *s, uint16_t i)
     n->touched = true;
     if (n->step_ms <= s->now_ms) {
         sim_end_step(n);
+    }
+    if (n->lease_ms <= s->now_ms) {
+        sim_end_lease(n);
     }
     if (!n->doomed) {
         part_due(n->part);

@@ -28,6 +28,7 @@ static void choose_group(sim_cfg *c, uint64_t seed)
     c->delay_max_ms = 1;
     c->background = (h >> 52) % 4 != 0;
     c->counter_files = (h >> 50) % 2 != 0;
+    c->ahead_len = (h >> 46) % 2 != 0 ? 2 : 0;
     if ((h >> 54) % 3 == 0) {
         c->keep_low = 1 + (unsigned)(h >> 56) % 8;
         c->keep_high = c->keep_low + (unsigned)(h >> 59) % 8;
@@ -104,6 +105,7 @@ static void no_faults(sim *s)
                        .keep_high = c.keep_high,
                        .counter_files = c.counter_files,
                        .skewed = c.skewed,
+                       .ahead_len = c.ahead_len,
                        .delay_max_ms = 1 + (uint32_t)sim_random(s, 20)};
     memset(s->cut, 0, sizeof s->cut);
     s->liars = 0;
