@@ -115,8 +115,8 @@ const cli_command cli_commands[] = {
      "with a "
      "proof that the encryption holds it. Without --out the package goes to standard output. Of a "
      "key "
-     "of a client ask each participant for its own with --local; verify and recover take several "
-     "files.",
+     "of a client the client makes the package (--config); a server gives its own info with "
+     "--local. verify and recover take several files.",
      "tdsa recovery info invoices --out invoices.recovery", cli_do_recovery_info},
     {"recovery verify", "PACKAGE...", O(CERTIFICATE) | O(PUBLIC_KEY), O(CERTIFICATE), CLI_OFFLINE,
      "check a recovery package; no private key is needed",

@@ -132,6 +132,11 @@ def client(tdsa):
         for index in (1, 2):
             tdsa.ok("recovery", "info", "estate", "--local", "--out", f"of{index}", env=tdsa.env(index))
         report(tdsa, 0, "recovery", "verify", "of0", "of1", "of2", "--certificate", "first.der", "--public-key", "estate.pem")
+        tdsa.ok("recovery", "info", "estate", "--out", "of-all", *pin, env=mine)
+        doc, _ = report(tdsa, 0, "recovery", "verify", "of-all", "--certificate", "first.der", "--public-key", "estate.pem")
+        need(doc["complete"] and len(doc["participants"]) == 3, doc)
+        doc = tdsa.fails(4, "client of this group", "recovery", "info", "estate", env=tdsa.env(1))
+        need(doc["error"] == "CLIENT_PARTICIPATES", doc)
         report(tdsa, 0, "recovery", "recover", "of1", "of0", "--key", "first.key", "--public-key", "estate.pem", "--out",
                "estate.key")
         signs(work, "estate.key", "estate.pem")
