@@ -303,19 +303,13 @@ tdsa_status part_export_after(part *p, part_run *r, tdsa_err *err)
 static tdsa_status begin_mine(part *p, const part_op *op, part_key *k, const part_export_spec *spec,
                               tdsa_err *err)
 {
-    part_session *s = NULL;
     part_run *r = NULL;
-    tdsa_status st = part_session_open(p, &s, PEER_FOR_SECRETS, op->key_id, err);
+    tdsa_status st = part_run_mine(p, &r, op, RUN_EXPORT, err);
 
-    st = st != TDSA_OK ? st : part_run_new(p, &r, s, RUN_EXPORT, s->next_run++, err);
     if (st != TDSA_OK) {
         return st;
     }
-    r->coordinator = p->cfg.roster.me;
-    r->op = op->id;
-    r->deadline_ms = op->deadline_ms;
     r->key = part_key_ref(k);
-    memcpy(r->key_id, op->key_id, sizeof r->key_id);
     r->export_plan = calloc(1, sizeof *r->export_plan);
     if (r->export_plan == NULL) {
         st = TDSA_FAIL(err, TDSA_E_NO_MEMORY, "plan of an export");
@@ -326,12 +320,7 @@ static tdsa_status begin_mine(part *p, const part_op *op, part_key *k, const par
         st = tdsa_buf_check(&r->plan_bytes, err);
     }
     st = st != TDSA_OK ? st : part_export_begin(p, r, err);
-    if (st != TDSA_OK) {
-        part_run_free(p, r);
-        return st;
-    }
-    part_run_pump(p, r);
-    return TDSA_OK;
+    return part_run_go(p, r, st);
 }
 
 uint64_t part_start_export(part *p, const part_export_spec *spec, uint32_t deadline_ms,

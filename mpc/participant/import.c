@@ -80,27 +80,10 @@ tdsa_status part_import_read(part *p, const part_import_spec *spec, mpc_import_k
 
 static tdsa_status begin_mine(part *p, const part_op *op, const mpc_import_key *key, tdsa_err *err)
 {
-    part_session *s = NULL;
     part_run *r = NULL;
-    tdsa_status st = part_session_open(p, &s, PEER_FOR_SECRETS, op->key_id, err);
+    const tdsa_status st = part_run_mine(p, &r, op, RUN_IMPORT, err);
 
-    if (st == TDSA_OK) {
-        st = part_run_new(p, &r, s, RUN_IMPORT, s->next_run++, err);
-    }
-    if (st != TDSA_OK) {
-        return st;
-    }
-    r->coordinator = p->cfg.roster.me;
-    r->op = op->id;
-    r->deadline_ms = op->deadline_ms;
-    memcpy(r->key_id, op->key_id, sizeof r->key_id);
-    st = part_import_begin(p, r, key, err);
-    if (st != TDSA_OK) {
-        part_run_free(p, r);
-        return st;
-    }
-    part_run_pump(p, r);
-    return TDSA_OK;
+    return st == TDSA_OK ? part_run_go(p, r, part_import_begin(p, r, key, err)) : st;
 }
 
 uint64_t part_start_import(part *p, const char *key_id, const mpc_import_key *key,

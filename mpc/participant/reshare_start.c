@@ -113,20 +113,12 @@ static tdsa_status make_plan(part *p, const part_key *k, const part_op *op, part
 
 static tdsa_status begin_mine(part *p, part_op *op, tdsa_err *err)
 {
-    part_session *s = NULL;
     part_run *r = NULL;
-    tdsa_status st = part_session_open(p, &s, PEER_FOR_SECRETS, op->key_id, err);
+    tdsa_status st = part_run_mine(p, &r, op, RUN_RESHARE, err);
 
-    if (st == TDSA_OK) {
-        st = part_run_new(p, &r, s, RUN_RESHARE, s->next_run++, err);
-    }
     if (st != TDSA_OK) {
         return st;
     }
-    r->coordinator = p->cfg.roster.me;
-    r->op = op->id;
-    r->deadline_ms = op->deadline_ms;
-    memcpy(r->key_id, op->key_id, sizeof r->key_id);
     r->plan = calloc(1, sizeof *r->plan);
     if (r->plan == NULL) {
         st = TDSA_FAIL(err, TDSA_E_NO_MEMORY, "plan of a reshare");
@@ -141,12 +133,7 @@ static tdsa_status begin_mine(part *p, part_op *op, tdsa_err *err)
     if (st == TDSA_OK) {
         st = part_reshare_begin(p, r, err);
     }
-    if (st != TDSA_OK) {
-        part_run_free(p, r);
-        return st;
-    }
-    part_run_pump(p, r);
-    return TDSA_OK;
+    return part_run_go(p, r, st);
 }
 
 void part_reshare_answered(part_op *op, uint16_t from, const part_answer *a)

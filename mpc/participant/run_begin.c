@@ -183,6 +183,35 @@ static tdsa_status new_presign(part *p, part_run *r, tdsa_err *err)
 
 /* ---- begun by me ---- */
 
+tdsa_status part_run_mine(part *p, part_run **out, const part_op *op, part_run_kind kind,
+                          tdsa_err *err)
+{
+    part_session *s = NULL;
+    tdsa_status st = part_session_open(p, &s, PEER_FOR_SECRETS, op->key_id, err);
+
+    *out = NULL;
+    if (st == TDSA_OK) {
+        st = part_run_new(p, out, s, kind, s->next_run++, err);
+    }
+    if (st == TDSA_OK) {
+        (*out)->coordinator = p->cfg.roster.me;
+        (*out)->op = op->id;
+        (*out)->deadline_ms = op->deadline_ms;
+        memcpy((*out)->key_id, op->key_id, sizeof(*out)->key_id);
+    }
+    return st;
+}
+
+tdsa_status part_run_go(part *p, part_run *r, tdsa_status st)
+{
+    if (st == TDSA_OK) {
+        part_run_pump(p, r);
+    } else {
+        part_run_free(p, r);
+    }
+    return st;
+}
+
 tdsa_status part_run_begin_keygen(part *p, part_session *s, const char *key_id, uint64_t op,
                                   uint64_t deadline_ms, tdsa_err *err)
 {
@@ -196,13 +225,7 @@ tdsa_status part_run_begin_keygen(part *p, part_session *s, const char *key_id, 
     r->op = op;
     r->deadline_ms = deadline_ms;
     memcpy(r->key_id, key_id, strlen(key_id) + 1);
-    st = new_keygen(p, r, err);
-    if (st != TDSA_OK) {
-        part_run_free(p, r);
-        return st;
-    }
-    part_run_pump(p, r);
-    return TDSA_OK;
+    return part_run_go(p, r, new_keygen(p, r, err));
 }
 
 tdsa_status part_run_begin_presign(part *p, part_session *s, part_key *k, uint32_t count,
@@ -229,13 +252,7 @@ tdsa_status part_run_begin_presign(part *p, part_session *s, part_key *k, uint32
             r->members[r->member_count++] = i;
         }
     }
-    st = new_presign(p, r, err);
-    if (st != TDSA_OK) {
-        part_run_free(p, r);
-        return st;
-    }
-    part_run_pump(p, r);
-    return TDSA_OK;
+    return part_run_go(p, r, new_presign(p, r, err));
 }
 
 /* ---- begun by a peer ---- */

@@ -34,6 +34,11 @@ tdsa_status part_run_registered(part *p, part_run *r, part_registration *reg, mp
                                 tdsa_err *err);
 /** import.c: the run of an import; key: the coordinator's, NULL at others. */
 tdsa_status part_import_begin(part *p, part_run *r, const mpc_import_key *key, tdsa_err *err);
+/** A run of secrets that this participant coordinates for an operation, in a session of its own. */
+tdsa_status part_run_mine(part *p, part_run **out, const part_op *op, part_run_kind kind,
+                          tdsa_err *err);
+/** It goes on when its preparation ended well (st), and is freed otherwise; gives st. */
+tdsa_status part_run_go(part *p, part_run *r, tdsa_status st);
 /** A run that a peer coordinates. */
 tdsa_status part_run_join(part *p, part_session *s, uint16_t from, const part_ask *a,
                           const part_begin *b, part_run **out, tdsa_err *err);

@@ -77,26 +77,9 @@ tdsa_status import_take_record(mpc_keygen *run, uint16_t from, const uint8_t *in
 
 tdsa_status import_make_poly(mpc_keygen *run, tdsa_err *err)
 {
-    const uint16_t me = run->round.me;
-    const bool zero = keygen_zero_constant(run, me);
-    grp_poly *f = &run->sec->f;
-    tdsa_status st = TDSA_OK;
-
-    f->degree = run->key->pub.t;
-    if (zero) {
-        grp_scalar_set_u64(run->g, &f->coeff[0], 0);
-    } else {
-        f->coeff[0] = run->sec->old_share; /* both in locked memory */
-    }
-    for (size_t m = 1; m <= f->degree && st == TDSA_OK; m++) {
-        st = grp_scalar_random(run->g, &f->coeff[m], &run->rng, err);
-    }
-    grp_point_set_identity(&run->c[me][0]);
-    for (size_t m = zero ? 1 : 0; m <= f->degree && st == TDSA_OK; m++) {
-        st = grp_mul_base(run->g, &run->c[me][m], &f->coeff[m], err);
-    }
-    tdsa_declassify(run->c[me], sizeof run->c[me]); /* broadcast with the opening */
-    return st;
+    /* the dealer's is the key itself; both in locked memory */
+    return keygen_deal_over(
+        run, keygen_zero_constant(run, run->round.me) ? NULL : &run->sec->old_share, err);
 }
 
 /* ---- the key as it comes ---- */

@@ -263,6 +263,29 @@ static tdsa_status put_opening(mpc_keygen *run, const grp_point *k_point, const 
 }
 
 /* My polynomial and its commitments; whoever does not deal has none. */
+tdsa_status keygen_deal_over(mpc_keygen *run, const grp_scalar *constant, tdsa_err *err)
+{
+    const uint16_t me = run->round.me;
+    grp_poly *f = &run->sec->f;
+    tdsa_status st = TDSA_OK;
+
+    f->degree = run->key->pub.t;
+    if (constant == NULL) {
+        grp_scalar_set_u64(run->g, &f->coeff[0], 0);
+    } else {
+        f->coeff[0] = *constant;
+    }
+    for (size_t m = 1; m <= f->degree && st == TDSA_OK; m++) {
+        st = grp_scalar_random(run->g, &f->coeff[m], &run->rng, err);
+    }
+    grp_point_set_identity(&run->c[me][0]);
+    for (size_t m = constant == NULL ? 1 : 0; m <= f->degree && st == TDSA_OK; m++) {
+        st = grp_mul_base(run->g, &run->c[me][m], &f->coeff[m], err);
+    }
+    tdsa_declassify(run->c[me], sizeof run->c[me]); /* broadcast with the opening */
+    return st;
+}
+
 static tdsa_status make_poly(mpc_keygen *run, tdsa_err *err)
 {
     const uint16_t me = run->round.me;

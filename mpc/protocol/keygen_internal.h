@@ -216,6 +216,10 @@ TDSA_MUST_USE tdsa_status import_make_poly(mpc_keygen *run, tdsa_err *err) TDSA_
 
 /* keygen_deal.c: my dealing, and what both sides of one need */
 
+/** Draws my polynomial over a constant, lent in locked memory, or over 0 (NULL), which is not committed to; and makes its
+ * commitments. */
+TDSA_MUST_USE tdsa_status keygen_deal_over(mpc_keygen *run, const grp_scalar *constant,
+                                           tdsa_err *err) __attribute__((nonnull(1, 3)));
 /** Draws my polynomial, proof, parts and salt; makes my opening and commitment. */
 TDSA_MUST_USE tdsa_status keygen_deal_make(mpc_keygen *run, tdsa_err *err) TDSA_NONNULL;
 /** My private part for `to`. */

@@ -194,28 +194,15 @@ static void lambda_of(const mpc_keygen *run, grp_scalar *out, uint16_t who)
 
 tdsa_status reshare_make_poly(mpc_keygen *run, tdsa_err *err)
 {
-    const uint16_t me = run->round.me;
-    const bool refresh = keygen_refreshes(run);
-    grp_poly *f = &run->sec->f;
+    grp_scalar *constant = &run->sec->f.coeff[0]; /* in locked memory */
     grp_scalar lambda = {0};
-    tdsa_status st = TDSA_OK;
 
-    f->degree = run->key->pub.t;
-    lambda_of(run, &lambda, me);
-    if (refresh) {
-        grp_scalar_set_u64(run->g, &f->coeff[0], 0);
-    } else {
-        grp_scalar_mul(run->g, &f->coeff[0], &lambda, &run->sec->old_share);
+    if (keygen_refreshes(run)) {
+        return keygen_deal_over(run, NULL, err);
     }
-    for (size_t m = 1; m <= f->degree && st == TDSA_OK; m++) {
-        st = grp_scalar_random(run->g, &f->coeff[m], &run->rng, err);
-    }
-    grp_point_set_identity(&run->c[me][0]);
-    for (size_t m = refresh ? 1 : 0; m <= f->degree && st == TDSA_OK; m++) {
-        st = grp_mul_base(run->g, &run->c[me][m], &f->coeff[m], err);
-    }
-    tdsa_declassify(run->c[me], sizeof run->c[me]); /* broadcast with the opening */
-    return st;
+    lambda_of(run, &lambda, run->round.me);
+    grp_scalar_mul(run->g, constant, &lambda, &run->sec->old_share);
+    return keygen_deal_over(run, constant, err);
 }
 
 tdsa_status reshare_constant_fits(bool *fits, const mpc_keygen *run, uint16_t from, tdsa_err *err)
