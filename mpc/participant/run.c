@@ -505,7 +505,7 @@ void part_give_step(part *p, part_step *step)
         free_run(p, r);
     } else {
         if (step->err.status == TDSA_OK && r->step_from == 1) {
-            part_marks_keep(p, r->session->link[r->coordinator]);
+            step->err.status = part_batch_store(p, r, &step->err);
         }
         moved(p, r, &step->held, step->err.status, &step->err);
     }

@@ -49,6 +49,9 @@ void part_run_free(part *p, part_run *r);
 tdsa_status part_run_store(part *p, part_run *r, tdsa_err *err);
 /** The same of presigning; needs no lock while the run is stepping. purge: why spent batches stay. */
 tdsa_status part_presign_store(ks *store, const part_run *r, tdsa_err *purge, tdsa_err *err);
+/** The same of the round that made the batch, under the lock: what the coordinator told of itself counts from
+ * here on, and may say that this store was put back, which the batch must not outlive. */
+tdsa_status part_batch_store(part *p, const part_run *r, tdsa_err *err);
 /** Sends what is ready and moves on as long as rounds are complete. May end the run. */
 void part_run_pump(part *p, part_run *r);
 part_op_kind part_run_op_kind(const part_run *r);

@@ -79,22 +79,20 @@ tdsa_status part_presign_store(ks *store, const part_run *r, tdsa_err *purge, td
     tdsa_status st = TDSA_OK;
 
     *purge = (tdsa_err){.status = TDSA_OK, .participant = TDSA_NOBODY};
-    switch (mpc_presign_round(r->presign)) {
-    case 1:
+    if (mpc_presign_round(r->presign) == 1) {
         TDSA_FAILPOINT("presign.before_seq");
         st = ks_seq_raise(store, r->key_id, r->key->key->pub.epoch, r->lane, r->seq, err);
         TDSA_FAILPOINT("presign.after_seq");
-        break;
-    case 2:
-        st = store_batch(store, r, err);
-        break;
-    case MPC_PRESIGN_ROUNDS:
+    } else if (mpc_presign_round(r->presign) == MPC_PRESIGN_ROUNDS) {
         st = free_batch(store, r, purge, err);
-        break;
-    default:
-        break;
     }
     return st;
+}
+
+tdsa_status part_batch_store(part *p, const part_run *r, tdsa_err *err)
+{
+    part_marks_keep(p, r->session->link[r->coordinator]);
+    return store_batch(p->cfg.store, r, err);
 }
 
 tdsa_status part_run_store(part *p, part_run *r, tdsa_err *err)

@@ -73,7 +73,7 @@ static void a_presignature_that_failed_and_is_used_again_is_found(void **state)
 {
     (void)state;
     /* I4, or I1 when the request that it is used for is another */
-    found_within(SIM_PLANT_RETRY, 200, "a presignature ");
+    found_within(SIM_PLANT_RETRY, 1000, "a presignature ");
 }
 
 static void a_combiner_that_does_not_verify_is_found(void **state)
