@@ -6,102 +6,9 @@
 
 #include <cmocka.h>
 
-#include "participant/internal.h"
-#include "sim/sim_internal.h"
+#include "unit/participant/delete_fixture.h"
 
 /* Deleting keys and undoing it, by participants that come and go. */
-
-#define GRACE_MS 100000u
-
-static const uint8_t digest[32] = {1};
-
-static sim *start(bool with_client, char *key_id)
-{
-    const sim_cfg cfg = {.seed = 51,
-                         .n = 3,
-                         .t = 1,
-                         .delay_max_ms = 1,
-                         .grace_ms = GRACE_MS,
-                         .clients = with_client ? 2 : 0,
-                         .with_client = with_client,
-                         .background = true};
-    sim *s = sim_new(&cfg);
-    tdsa_err err;
-
-    sim_must(s, sim_keygen(s, 0, GRP_P256, key_id, &err), "keygen", &err);
-    return s;
-}
-
-static tdsa_status delete_key(sim *s, uint16_t at, const char *key_id, tdsa_err *err)
-{
-    const uint64_t op = part_start_delete(sim_part(s, at), key_id, PART_GRACE_DEFAULT, 2000, err);
-    part_result none;
-
-    return sim_finish(s, at, op, &none, err);
-}
-
-static tdsa_status undelete(sim *s, uint16_t at, const char *key_id, tdsa_err *err)
-{
-    part_result none;
-
-    return sim_finish(s, at, part_start_undelete(sim_part(s, at), key_id, 2000, err), &none, err);
-}
-
-static ks_key_state state_at(sim *s, uint16_t index, const char *key_id)
-{
-    ks_key *row = NULL;
-    ks_key_state state;
-    tdsa_err err;
-
-    sim_must(s, ks_key_get(sim_store(s, index), key_id, &row, &err), "get", &err);
-    state = row->state;
-    ks_key_free(row);
-    return state;
-}
-
-static void all_are(sim *s, const char *key_id, ks_key_state state)
-{
-    for (uint16_t i = 0; i < s->cfg.n; i++) {
-        assert_int_equal(state_at(s, i, key_id), state);
-    }
-}
-
-static uint32_t pending_at(sim *s, uint16_t index, const char *key_id)
-{
-    part_deletion_info d;
-    tdsa_err err;
-
-    sim_must(s, part_deletion_describe(sim_part(s, index), key_id, &d, &err), "describe", &err);
-    return d.pending;
-}
-
-static void must_sign(sim *s, uint16_t at, const char *key_id)
-{
-    part_sign_result sig;
-    tdsa_err err;
-
-    sim_must(s, sim_sign(s, at, key_id, digest, &sig, &err), "sign", &err);
-    sim_check_signature(s, at, key_id, digest, &sig);
-}
-
-static void must_not_sign(sim *s, uint16_t at, const char *key_id, const char *text)
-{
-    part_sign_result sig;
-    tdsa_err err;
-
-    assert_int_not_equal(sim_sign(s, at, key_id, digest, &sig, &err), TDSA_OK);
-    if (strstr(err.text, text) == NULL) {
-        fail_msg("no '%s' in '%s'", text, err.text);
-    }
-}
-
-static void cut(sim *s, uint16_t index, bool off)
-{
-    for (uint16_t i = 0; i < s->cfg.n; i++) {
-        s->cut[i][index] = off;
-        s->cut[index][i] = off;
-    }
-}
 
 static bool see_key(void *ctx, const part_key_info *k)
 {
@@ -515,79 +422,6 @@ static void a_key_without_shares_goes_at_once(void **state)
     sim_free(s);
 }
 
-/* ---- with a client ---- */
-
-static void processes_of_one_client_share_its_orders(void **state)
-{
-    char key_id[KS_KEY_ID_MAX + 1];
-    sim *s = start(true, key_id);
-    tdsa_err err;
-
-    (void)state;
-    must_sign(s, 0, key_id);
-    assert_int_equal(delete_key(s, 1, key_id, &err), TDSA_E_CONFLICT); /* servers order nothing */
-    assert_int_equal(undelete(s, 1, key_id, &err), TDSA_E_CONFLICT);
-    sim_must(s, delete_key(s, 3, key_id, &err), "delete", &err);
-    must_not_sign(s, 0, key_id, "DELETING"); /* which has the key in memory */
-    sim_must(s, undelete(s, 0, key_id, &err), "undelete", &err);
-    all_are(s, key_id, KS_KEY_ACTIVE);
-    must_sign(s, 3, key_id);
-    must_sign(s, 0, key_id);
-    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
-    sim_idle(s, 3 * GRACE_MS);
-    all_are(s, key_id, KS_KEY_DELETED);
-    sim_free(s);
-}
-
-static void order_at(sim *s, uint16_t index, const char *key_id)
-{
-    ks_deletion d = {
-        .serial = 1, .state = KS_DELETION_SCHEDULED, .grace_ms = GRACE_MS, .members = 7, .told = 7};
-    tdsa_err err;
-
-    memcpy(d.key_id, key_id, strlen(key_id) + 1);
-    d.due_ms = s->node[index].cfg.clock.wall_ms(s->node[index].cfg.clock.ctx) + 8 * GRACE_MS;
-    sim_must(s, ks_deletion_put(sim_store(s, index), &d, NULL, &err), "order", &err);
-}
-
-/* A client whose disk went back does not know its own order any more. */
-static void a_client_follows_its_servers_but_no_single_one(void **state)
-{
-    char key_id[KS_KEY_ID_MAX + 1];
-    sim *s = start(true, key_id);
-
-    (void)state;
-    order_at(s, 1, key_id);
-    must_not_sign(s, 0, key_id, "DELETING");
-    sim_idle(s, 20000);
-    assert_int_equal(state_at(s, 0, key_id), KS_KEY_ACTIVE); /* one server may lie */
-    order_at(s, 2, key_id);
-    must_not_sign(s, 0, key_id, "DELETING");
-    sim_idle(s, 20000);
-    assert_int_equal(state_at(s, 0, key_id), KS_KEY_DELETING);
-    sim_free(s);
-}
-
-static void a_client_that_ended_tells_the_rest_when_it_starts_again(void **state)
-{
-    char key_id[KS_KEY_ID_MAX + 1];
-    sim *s = start(true, key_id);
-    tdsa_err err;
-
-    (void)state;
-    sim_crash(s, 2);
-    sim_must(s, delete_key(s, 0, key_id, &err), "delete", &err);
-    assert_int_equal(pending_at(s, 0, key_id), 1u << 2);
-    sim_crash(s, 0);
-    sim_start(s, 2);
-    sim_idle(s, 20000);
-    assert_int_equal(state_at(s, 2, key_id), KS_KEY_ACTIVE);
-    sim_start(s, 0);
-    sim_idle(s, 20000);
-    all_are(s, key_id, KS_KEY_DELETING);
-    sim_free(s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -607,9 +441,6 @@ int main(void)
         cmocka_unit_test(an_old_order_that_is_repeated_changes_nothing),
         cmocka_unit_test(a_member_cannot_shorten_the_time_for_undoing),
         cmocka_unit_test(a_key_without_shares_goes_at_once),
-        cmocka_unit_test(processes_of_one_client_share_its_orders),
-        cmocka_unit_test(a_client_follows_its_servers_but_no_single_one),
-        cmocka_unit_test(a_client_that_ended_tells_the_rest_when_it_starts_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
