@@ -83,6 +83,24 @@ int p11_teardown(void **state)
     return 0;
 }
 
+int p11_setup_kinds(void **state)
+{
+    const int rc = p11_setup(state);
+
+    fake_other_process_adds("key-p256", GRP_P256, "p256");
+    fake_other_process_adds("key-ed", GRP_ED25519, "ed");
+    fake_other_process_adds("key-k1", GRP_SECP256K1, "k1");
+    return rc;
+}
+
+CK_RV p11_restart(const char *extra)
+{
+    (void)C_Finalize(NULL);
+    p11_remove_config();
+    p11_write_config(extra);
+    return C_Initialize(NULL);
+}
+
 CK_SESSION_HANDLE p11_open(CK_FLAGS flags)
 {
     CK_SESSION_HANDLE s = 0;

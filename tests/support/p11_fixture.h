@@ -18,6 +18,10 @@ void p11_remove_config(void);
 /** cmocka set-up and tear-down: configuration, no keys, initialised module. */
 int p11_setup(void **state);
 int p11_teardown(void **state);
+/** The same set-up, and a key of each kind with its label: p256, ed, k1. */
+int p11_setup_kinds(void **state);
+/** A new life of the module with this configuration; what C_Initialize says. */
+CK_RV p11_restart(const char *extra);
 
 #define P11_OK(call) assert_int_equal((call), CKR_OK)
 

@@ -15,10 +15,7 @@ static void start(const char *extra)
 {
     CK_OBJECT_HANDLE pub = 0;
 
-    (void)C_Finalize(NULL);
-    p11_remove_config();
-    p11_write_config(extra);
-    P11_OK(C_Initialize(NULL));
+    P11_OK(p11_restart(extra));
     s = p11_open_user();
     p11_make_pair(s, "a", &pub, &priv);
 }

@@ -277,10 +277,7 @@ static void ecdsa_sha1_is_there_when_configured(void **state)
     CK_MECHANISM_INFO info;
 
     (void)state;
-    P11_OK(C_Finalize(NULL));
-    p11_remove_config();
-    p11_write_config("  ecdsaSha1: true\n");
-    P11_OK(C_Initialize(NULL));
+    P11_OK(p11_restart("  ecdsaSha1: true\n"));
     P11_OK(C_GetMechanismInfo(0, CKM_ECDSA_SHA1, &info));
     assert_true((info.flags & CKF_SIGN) != 0);
 }

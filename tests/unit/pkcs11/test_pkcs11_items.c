@@ -367,11 +367,8 @@ static CK_RV start_with(const char *path)
 {
     char extra[128];
 
-    (void)C_Finalize(NULL);
-    p11_remove_config();
     (void)snprintf(extra, sizeof extra, "  certificates:\n    - %s\n", path);
-    p11_write_config(extra);
-    return C_Initialize(NULL);
+    return p11_restart(extra);
 }
 
 static void certificates_of_files_have_the_names_of_their_key(void **state)

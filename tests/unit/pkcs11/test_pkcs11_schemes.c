@@ -190,10 +190,7 @@ static void an_edwards_point_is_written_as_the_configuration_wants(void **state)
     (void)state;
     P11_OK(p11_make_any_pair(s, &how, &pub, &priv));
     for (size_t i = 0; i < 2; i++) {
-        P11_OK(C_Finalize(NULL));
-        p11_remove_config();
-        p11_write_config(words[i]);
-        P11_OK(C_Initialize(NULL));
+        P11_OK(p11_restart(words[i]));
         s = p11_open(0);
         assert_int_equal(p11_count_class(s, CKO_PUBLIC_KEY, &pub), 1);
         check_point(s, i == 1);

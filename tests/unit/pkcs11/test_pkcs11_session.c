@@ -190,10 +190,7 @@ static void a_token_without_login_is_always_open(void **state)
     CK_OBJECT_HANDLE priv = 0;
 
     (void)state;
-    P11_OK(C_Finalize(NULL));
-    p11_remove_config();
-    p11_write_config("  login: never\n");
-    P11_OK(C_Initialize(NULL));
+    P11_OK(p11_restart("  login: never\n"));
     P11_OK(C_GetTokenInfo(0, &info));
     assert_int_equal(info.flags & CKF_LOGIN_REQUIRED, 0);
     s = p11_open(CKF_RW_SESSION);

@@ -5,27 +5,6 @@
 
 #include "support/fake_engine.h"
 
-/* A life of the module with this configuration. */
-static CK_RV start(const char *extra)
-{
-    (void)C_Finalize(NULL);
-    p11_remove_config();
-    p11_write_config(extra);
-    return C_Initialize(NULL);
-}
-
-/* A token with a key of each kind. */
-static int setup(void **state)
-{
-    if (p11_setup(state) != 0) {
-        return -1;
-    }
-    fake_other_process_adds("key-p256", GRP_P256, "p256");
-    fake_other_process_adds("key-ed", GRP_ED25519, "ed");
-    fake_other_process_adds("key-k1", GRP_SECP256K1, "k1");
-    return 0;
-}
-
 /* The slot of the key p256 with slotPerKey. */
 static CK_SLOT_ID slot_of_p256(void)
 {
@@ -103,7 +82,7 @@ static void session_objects_are_of_the_slot_that_made_them(void **state)
     CK_ULONG size = 0;
 
     (void)state;
-    P11_OK(start("  slots:\n    - tokenLabel: second\n      view: all\n"));
+    P11_OK(p11_restart("  slots:\n    - tokenLabel: second\n      view: all\n"));
     first = p11_open_user();
     second = open_rw(1);
     P11_OK(make_key(second, false, CK_FALSE, &pub, &priv));
@@ -133,7 +112,7 @@ static void a_slot_keeps_no_key_that_it_would_not_show(void **state)
     CK_OBJECT_HANDLE copy = 0;
 
     (void)state;
-    P11_OK(start("  slots:\n    - tokenLabel: ssh\n      view: ssh\n"));
+    P11_OK(p11_restart("  slots:\n    - tokenLabel: ssh\n      view: ssh\n"));
     (void)p11_open_user();
     s = open_rw(1);
     assert_int_equal(make_key(s, true, CK_TRUE, &pub, &priv), CKR_ACTION_PROHIBITED);
@@ -157,7 +136,7 @@ static void a_slot_of_one_key_keeps_nothing_beside_it(void **state)
     CK_OBJECT_HANDLE other = 0;
 
     (void)state;
-    P11_OK(start("  slotPerKey: true\n"));
+    P11_OK(p11_restart("  slotPerKey: true\n"));
     all = p11_open_user();
     s = open_rw(slot_of_p256());
     assert_int_equal(make_key(s, false, CK_TRUE, &pub, &priv), CKR_ACTION_PROHIBITED);
@@ -188,7 +167,7 @@ static void a_hidden_pair_is_not_renamed(void **state)
     CK_OBJECT_HANDLE made = 0;
 
     (void)state;
-    P11_OK(start("  slots:\n    - tokenLabel: ssh\n      view: ssh\n"));
+    P11_OK(p11_restart("  slots:\n    - tokenLabel: ssh\n      view: ssh\n"));
     all = p11_open_user();
     k1 = p11_one_labelled(all, CKO_PUBLIC_KEY, "k1");
     {
@@ -207,7 +186,7 @@ static void a_hidden_pair_is_not_renamed(void **state)
     assert_int_equal(p11_one_labelled(all, CKO_PUBLIC_KEY, "mine"), k1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, p11_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, p11_setup_kinds, p11_teardown)
 
 int main(void)
 {

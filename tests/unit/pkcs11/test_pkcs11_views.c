@@ -13,26 +13,6 @@
 #define ED   2u
 #define K1   4u
 
-/* A token with a key of each kind, and a life of the module with this configuration. */
-static CK_RV start(const char *extra)
-{
-    (void)C_Finalize(NULL);
-    p11_remove_config();
-    p11_write_config(extra);
-    return C_Initialize(NULL);
-}
-
-static int setup(void **state)
-{
-    if (p11_setup(state) != 0) {
-        return -1;
-    }
-    fake_other_process_adds("key-p256", GRP_P256, "p256");
-    fake_other_process_adds("key-ed", GRP_ED25519, "ed");
-    fake_other_process_adds("key-k1", GRP_SECP256K1, "k1");
-    return 0;
-}
-
 static int teardown(void **state)
 {
     (void)unsetenv("TDSA_PKCS11_VIEW");
@@ -94,7 +74,7 @@ static void views_show_curves_and_keys(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         (void)snprintf(extra, sizeof extra, "  view: %s\n" MY_VIEWS, cases[i].view);
-        P11_OK(start(extra));
+        P11_OK(p11_restart(extra));
         assert_int_equal(seen_in(0), cases[i].bits);
     }
 }
@@ -103,21 +83,21 @@ static void the_environment_chooses_before_the_configuration(void **state)
 {
     (void)state;
     assert_int_equal(setenv("TDSA_PKCS11_VIEW", "ssh", 1), 0);
-    P11_OK(start("  view: all\n"));
+    P11_OK(p11_restart("  view: all\n"));
     assert_int_equal(seen_in(0), P256);
     assert_int_equal(setenv("TDSA_PKCS11_VIEW", "", 1), 0);
-    P11_OK(start("  view: openssl\n"));
+    P11_OK(p11_restart("  view: openssl\n"));
     assert_int_equal(seen_in(0), P256 | K1);
 }
 
 static void a_program_gets_the_view_that_names_it(void **state)
 {
     (void)state;
-    P11_OK(start(""));
+    P11_OK(p11_restart(""));
     assert_int_equal(seen_in(0), P256 | ED | K1); /* a program that nobody knows */
-    P11_OK(start(MY_VIEWS));
+    P11_OK(p11_restart(MY_VIEWS));
     assert_int_equal(seen_in(0), ED);
-    P11_OK(start("  view: auto\n" MY_VIEWS));
+    P11_OK(p11_restart("  view: auto\n" MY_VIEWS));
     assert_int_equal(seen_in(0), ED);
 }
 
@@ -131,7 +111,7 @@ static void reason_of(const char *extra, char *out, size_t cap)
 
     assert_true(fd >= 0);
     assert_int_equal(setenv("TDSA_PKCS11_LOG_FILE", path, 1), 0);
-    assert_int_equal(start(extra), CKR_GENERAL_ERROR);
+    assert_int_equal(p11_restart(extra), CKR_GENERAL_ERROR);
     assert_int_equal(unsetenv("TDSA_PKCS11_LOG_FILE"), 0);
     f = fdopen(fd, "r");
     assert_non_null(f);
@@ -174,7 +154,7 @@ static void what_is_hidden_cannot_be_used(void **state)
     CK_ULONG size = 0;
 
     (void)state;
-    P11_OK(start("  slots:\n    - tokenLabel: ssh\n      view: ssh\n"));
+    P11_OK(p11_restart("  slots:\n    - tokenLabel: ssh\n      view: ssh\n"));
     s = p11_open_user();
     ed = p11_one_labelled(s, CKO_PRIVATE_KEY, "ed");
     P11_OK(C_SignInit(s, &mech, ed));
@@ -204,8 +184,8 @@ static void each_slot_is_a_token_with_its_view(void **state)
     CK_TOKEN_INFO info[3];
 
     (void)state;
-    P11_OK(start("  slots:\n    - tokenLabel: ssh keys\n      view: ssh\n"
-                 "    - tokenLabel: coins\n      view: bitcoin\n" MY_VIEWS));
+    P11_OK(p11_restart("  slots:\n    - tokenLabel: ssh keys\n      view: ssh\n"
+                       "    - tokenLabel: coins\n      view: bitcoin\n" MY_VIEWS));
     assert_int_equal(setenv("TDSA_PKCS11_VIEW", "", 1), 0);
     assert_int_equal(C_GetSlotList(CK_TRUE, list, &count), CKR_BUFFER_TOO_SMALL);
     assert_int_equal(count, 3);
@@ -220,8 +200,8 @@ static void each_slot_is_a_token_with_its_view(void **state)
     assert_memory_not_equal(info[0].serialNumber, info[1].serialNumber, 16);
     assert_memory_not_equal(info[1].serialNumber, info[2].serialNumber, 16);
     assert_int_equal(C_GetTokenInfo(3, &info[0]), CKR_SLOT_ID_INVALID);
-    P11_OK(start("  view: all\n  slots:\n    - tokenLabel: a\n      view: ssh\n"
-                 "    - tokenLabel: b\n      view: bitcoin\n" MY_VIEWS));
+    P11_OK(p11_restart("  view: all\n  slots:\n    - tokenLabel: a\n      view: ssh\n"
+                       "    - tokenLabel: b\n      view: bitcoin\n" MY_VIEWS));
     assert_int_equal(seen_in(0), P256 | ED | K1);
     assert_int_equal(seen_in(1), P256);
     assert_int_equal(seen_in(2), K1);
@@ -235,7 +215,7 @@ static void sessions_are_of_one_slot_and_the_login_of_all(void **state)
     CK_TOKEN_INFO token;
 
     (void)state;
-    P11_OK(start("  slots:\n    - tokenLabel: second\n      view: all\n"));
+    P11_OK(p11_restart("  slots:\n    - tokenLabel: second\n      view: all\n"));
     a = p11_open(CKF_RW_SESSION);
     P11_OK(C_OpenSession(1, CKF_SERIAL_SESSION, NULL, NULL, &b));
     P11_OK(C_GetSessionInfo(b, &session));
@@ -288,7 +268,7 @@ static void each_key_has_a_slot_that_shows_it_alone(void **state)
     CK_TOKEN_INFO b;
 
     (void)state;
-    P11_OK(start("  slotPerKey: true\n"));
+    P11_OK(p11_restart("  slotPerKey: true\n"));
     assert_int_equal(slots(list, 16), 4); /* and the one that shows everything */
     assert_int_equal(list[0], 0);
     assert_true(slot_of("p256") >= P11_SLOT_KEYS);
@@ -318,7 +298,7 @@ static void the_label_of_a_key_is_cut_between_characters(void **state)
 
         memcpy(want, labels[i], kept[i]);
         fake_other_process_adds(ids[i], GRP_P256, labels[i]);
-        P11_OK(start("  slotPerKey: true\n"));
+        P11_OK(p11_restart("  slotPerKey: true\n"));
         P11_OK(C_GetTokenInfo(list[slots(list, 16) - 1], &info)); /* by id */
         check_padded(info.label, sizeof info.label, want);
         fake_other_process_deletes(ids[i]);
@@ -334,7 +314,7 @@ static void slots_of_keys_keep_their_ids(void **state)
     CK_SLOT_INFO slot;
 
     (void)state;
-    P11_OK(start(extra));
+    P11_OK(p11_restart(extra));
     p256 = slot_of("p256");
     k1 = slot_of("k1");
     fake_other_process_adds("key-a", GRP_P256, "first by name");
@@ -362,7 +342,7 @@ static void sessions_in_the_slot_of_a_key_are_its_own(void **state)
     CK_ULONG len = sizeof sig;
 
     (void)state;
-    P11_OK(start("  slotPerKey: true\n"));
+    P11_OK(p11_restart("  slotPerKey: true\n"));
     p256 = slot_of("p256");
     all = p11_open(0);
     P11_OK(C_OpenSession(p256, CKF_SERIAL_SESSION, NULL, NULL, &s));
@@ -385,7 +365,7 @@ static void the_slot_of_a_key_shows_its_certificates(void **state)
     p11_test_cert made;
 
     (void)state;
-    P11_OK(start("  slotPerKey: true\n"));
+    P11_OK(p11_restart("  slotPerKey: true\n"));
     all = p11_open(CKF_RW_SESSION);
     key = p11_public_key(all, p11_one_labelled(all, CKO_PUBLIC_KEY, "p256"));
     p11_make_cert(&made, key, "p256");
@@ -408,7 +388,7 @@ static void a_view_hides_the_slots_of_keys_too(void **state)
     CK_SLOT_ID list[16];
 
     (void)state;
-    P11_OK(start("  slotPerKey: true\n  view: ssh\n"));
+    P11_OK(p11_restart("  slotPerKey: true\n  view: ssh\n"));
     assert_int_equal(slots(list, 16), 2);
     assert_int_equal(slot_of("ed"), CK_UNAVAILABLE_INFORMATION);
 }
@@ -425,12 +405,12 @@ static void profiles_are_shown_to_callers_of_version_3(void **state)
     assert_int_equal(p11_count_class(v3, CKO_PROFILE, &profile), 4);
     assert_int_equal(p11_count_class(p11_open(0), CKO_PROFILE, NULL), 0);
     assert_int_equal(C_DestroyObject(v3, profile), CKR_ACTION_PROHIBITED);
-    P11_OK(start("  slotPerKey: true\n  view: two keys\n" MY_VIEWS));
+    P11_OK(p11_restart("  slotPerKey: true\n  view: two keys\n" MY_VIEWS));
     P11_OK(p11_table_v3()->C_OpenSession(slot_of("p256"), CKF_SERIAL_SESSION, NULL, NULL, &v3));
     assert_int_equal(p11_count_class(v3, CKO_PROFILE, NULL), 4); /* they say what each token is */
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, p11_setup_kinds, teardown)
 
 int main(void)
 {
