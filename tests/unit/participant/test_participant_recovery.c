@@ -37,7 +37,7 @@ tdsa_status __wrap_mpc_recovery_make(tdsa_buf *out, const mpc_recovery_making *m
 {
     const tdsa_status st = __real_mpc_recovery_make(out, m, rng, err);
 
-    if (st == TDSA_OK && m->index == liar) {
+    if (st == TDSA_OK && m->index == __atomic_load_n(&liar, __ATOMIC_RELAXED)) {
         out->data[out->len - 1] ^= 1u; /* of a ciphertext that is kept */
     }
     return st;
@@ -175,14 +175,15 @@ static void servers_give_a_package_that_recovers_in_every_epoch(void **state)
     (void)state;
     cluster_start_as(&c, 3, 1, false, with_both);
     new_key(c.node[0].engine, GRP_P256, key_id);
-    records = 0;
+    __atomic_store_n(&records, 0, __ATOMIC_SEQ_CST);
     for (uint32_t epoch = 0; epoch < 2; epoch++) {
         assert_int_equal(ask(c.node[epoch + 1].engine, key_id, false, &pkg, &err), TDSA_OK);
         assert_int_equal(pkg.epoch, epoch);
         assert_int_equal(pkg.count, 6); /* three participants, two certificates */
         recovers(&pkg, GRP_P256, 3);
         part_recovery_package_clear(&pkg);
-        assert_int_equal(records, 3 * (epoch + 1)); /* one at each */
+        assert_int_equal(__atomic_load_n(&records, __ATOMIC_SEQ_CST),
+                         3 * (epoch + 1)); /* one at each */
         assert_int_equal(part_engine_reshare(c.node[0].engine, key_id, &refresh, 0, &err), TDSA_OK);
     }
     cluster_stop(&c);
@@ -245,12 +246,12 @@ static void a_participant_that_sends_a_bad_info_is_named(void **state)
     (void)state;
     cluster_start_as(&c, 3, 1, false, with_one);
     new_key(c.node[0].engine, GRP_P256, key_id);
-    liar = 2;
+    __atomic_store_n(&liar, 2, __ATOMIC_RELAXED);
     assert_int_equal(ask(c.node[0].engine, key_id, false, &pkg, &err), TDSA_E_PROTOCOL);
     assert_int_equal(err.participant, 2);
     assert_non_null(strstr(err.text, "the proof is wrong"));
     assert_int_equal(pkg.count, 0);
-    liar = -1;
+    __atomic_store_n(&liar, -1, __ATOMIC_RELAXED);
     assert_int_equal(ask(c.node[0].engine, key_id, false, &pkg, &err), TDSA_OK);
     part_recovery_package_clear(&pkg);
     cluster_stop(&c);
