@@ -257,7 +257,7 @@ TDSA_MUST_USE tdsa_status part_engine_delete_presignature(part_engine *e, const 
     TDSA_NONNULL;
 
 #define PART_GRACE_DEFAULT UINT64_MAX
-#define PART_TELL_LATER    UINT32_MAX
+#define PART_TELL_LATER    UINT32_MAX /* a deadline of part_engine_delete */
 /** No grace period is longer: 366 days. */
 #define PART_GRACE_MAX_MS UINT64_C(31622400000)
 /**
@@ -325,7 +325,7 @@ TDSA_MUST_USE tdsa_status part_engine_backup(part_engine *e, const char *key_id,
  * server without a client asks for that by itself; else the client does, when it settles or with its first use. key_id_out: room for
  * KS_KEY_ID_MAX + 1. Errors: TDSA_E_BAD_INPUT (cut, malformed), TDSA_E_DENIED (wrong passphrase or edited; of
  * another participant or identity; disableReshare or the policy forbids the refresh), TDSA_E_CONFLICT (the key is
- * here; BACKUP_TOO_OLD: the participants have left that epoch), NOT_FOUND (it was deleted), UNAVAILABLE (nobody answers).
+ * here; BACKUP_TOO_OLD: the participants have left that epoch), TDSA_E_NOT_FOUND (deleted), TDSA_E_UNAVAILABLE.
  */
 TDSA_MUST_USE tdsa_status part_engine_restore(part_engine *e, const uint8_t *backup, size_t len,
                                               const char *passphrase, uint32_t deadline_ms,

@@ -212,15 +212,29 @@ static void make_ahead(part_engine *e, const char *key_id)
     }
 }
 
+/* A caller whose operation is over does something for all, outside the lock: part_engine_stop waits for it. */
+static void go_out(part_engine *e)
+{
+    e->inside++;
+    part_engine_leave(e);
+}
+
+static void come_back(part_engine *e)
+{
+    part_engine_enter(e);
+    e->inside--;
+    part_engine_flush(e);
+}
+
 /* Half of a full lease is used: the caller leases what follows. The lock is held. */
 static void lease_ahead(part_engine *e, const char *key_id)
 {
     part_lease_work w;
 
     if (e->inside > 0 && !e->stopping && part_take_lease(e->part, key_id, &w)) {
-        part_engine_leave(e);
+        go_out(e);
         part_make_lease(&w);
-        part_engine_enter(e);
+        come_back(e);
         part_give_lease(e->part, &w);
     }
 }
@@ -231,9 +245,9 @@ static void make_table(part_engine *e, const char *key_id)
     part_table_work w;
 
     if (!e->stopping && part_take_table(e->part, key_id, &w)) {
-        part_engine_leave(e);
+        go_out(e);
         part_make_table(&w);
-        part_engine_enter(e);
+        come_back(e);
         part_give_table(e->part, &w);
     }
 }

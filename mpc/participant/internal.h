@@ -477,7 +477,7 @@ void part_keys_follow_again(part *p);
 /** The ACTIVE key with its secret half, held; release it. Errors: TDSA_E_NOT_FOUND, LOGIN... */
 tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err);
 /** Without asking the store; NULL: it is not in memory. */
-part_key *part_key_in_memory(part *p, const char *key_id);
+part_key *part_key_in_memory(const part *p, const char *key_id);
 /** What a row is used as: a RESTORED one that is ordered to be deleted is DELETING. */
 ks_key_state part_key_state(part *p, const ks_key *row);
 /** The public half of a row that has a share; free it. */

@@ -12,7 +12,7 @@ part_key *part_key_ref(part_key *k)
     return k;
 }
 
-static part_key *find_key(const part *p, const char *key_id)
+part_key *part_key_in_memory(const part *p, const char *key_id)
 {
     part_key *k = p->keys;
 
@@ -20,11 +20,6 @@ static part_key *find_key(const part *p, const char *key_id)
         k = k->next;
     }
     return k;
-}
-
-part_key *part_key_in_memory(part *p, const char *key_id)
-{
-    return find_key(p, key_id);
 }
 
 static tdsa_status load(part *p, const ks_key *row, part_key **out, tdsa_err *err)
@@ -132,7 +127,7 @@ static tdsa_status hold(part *p, const char *key_id, bool to_deal, part_key **ou
 
     *out = NULL;
     follow_changes(p);
-    k = find_key(p, key_id);
+    k = part_key_in_memory(p, key_id);
     if (k != NULL) {
         p->stats.key_hits++;
     } else {
@@ -444,7 +439,7 @@ uint64_t part_cache_next_due(const part *p)
 /* Forgets a key in memory, now or when nobody holds it any more. */
 static void put_out(part *p, const char *key_id)
 {
-    part_key *k = find_key(p, key_id);
+    part_key *k = part_key_in_memory(p, key_id);
 
     if (k == NULL) {
         return;
@@ -499,7 +494,7 @@ void part_key_replaced(part *p, const char *lent)
 
 bool part_key_refresh(part *p, const char *key_id)
 {
-    const part_key *k = find_key(p, key_id);
+    const part_key *k = part_key_in_memory(p, key_id);
     ks_key *row = NULL;
     tdsa_err err;
     bool other = false;

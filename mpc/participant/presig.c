@@ -95,16 +95,6 @@ uint32_t part_lease_left(const part_key *k)
     return left;
 }
 
-static part_key *cached(part *p, const char *key_id)
-{
-    part_key *k = p->keys;
-
-    while (k != NULL && (k->gone || strcmp(k->key->pub.key_id, key_id) != 0)) {
-        k = k->next;
-    }
-    return k;
-}
-
 /* ---- counting ---- */
 
 static tdsa_status check_key(part *p, const char *key_id, int64_t *limit, tdsa_err *err)
@@ -128,7 +118,7 @@ tdsa_status part_stock(part *p, const char *key_id, uint64_t *out, tdsa_err *err
 {
     const ks_batch_filter mine = part_my_batches(p);
     tdsa_status st = ks_batch_available(p->cfg.store, key_id, &mine, out, err);
-    const part_key *k = cached(p, key_id);
+    const part_key *k = part_key_in_memory(p, key_id);
 
     if (st == TDSA_OK && k != NULL) {
         *out += part_lease_left(k);
@@ -194,7 +184,7 @@ tdsa_status part_stock_describe(part *p, const char *key_id, part_stock_info *ou
     if (st != TDSA_OK) {
         return st;
     }
-    c.key = cached(p, key_id);
+    c.key = part_key_in_memory(p, key_id);
     return ks_batch_each(p->cfg.store, key_id, &mine, count_batch, &c, err);
 }
 
@@ -324,7 +314,7 @@ tdsa_status part_stock_room(part *p, const char *key_id, uint64_t *room, tdsa_er
 
 tdsa_status part_purge(part *p, const char *key_id, uint64_t *dropped, tdsa_err *err)
 {
-    part_key *k = cached(p, key_id);
+    part_key *k = part_key_in_memory(p, key_id);
     tdsa_status st;
 
     if (k != NULL) {
@@ -410,7 +400,7 @@ static tdsa_status find_presig(part *p, const char *key_id, const part_presig_id
 
 tdsa_status part_presig_delete(part *p, const char *key_id, const part_presig_id *id, tdsa_err *err)
 {
-    part_key *k = cached(p, key_id);
+    part_key *k = part_key_in_memory(p, key_id);
     search s;
     int64_t limit = 0;
     bool leased = false;

@@ -2,7 +2,7 @@
 
 /* The last step of a signature: it is opened and verified. */
 
-/* A table costs as much as this many of its proofs save. */
+/* Making a table takes as long as what some 650 of its proofs save (P-256: 19 ms, 29 us each). */
 #define TABLE_AFTER 1000u
 
 void part_proof_begins(part_key *k, mpc_combine *c)
