@@ -116,8 +116,10 @@ sign_with_module() {
     . "$HOME_DIR/env"
     step "Making a P-256 key with pkcs11-tool (C_GenerateKeyPair: three participants, no dealer)"
     tool --login --pin env:TDSA_PIN --keypairgen --key-type EC:prime256v1 --id 01 --label quickstart
-    tool --read-object --type pubkey --id 01 --output-file "$work/key.der"
-    openssl pkey -pubin -inform DER -in "$work/key.der" -out "$work/key.pem"
+    cluster_write_openssl_conf "$HOME_DIR" "$HOME_DIR/openssl.cnf"
+    OPENSSL_CONF=$HOME_DIR/openssl.cnf quietly "$HOME_DIR/logs/engine.log" \
+        openssl pkey -engine pkcs11 -inform engine -pubin -out "$work/key.pem" \
+        -in "pkcs11:token=$TDSA_TOKEN;object=quickstart;type=public" </dev/null
     openssl pkey -pubin -in "$work/key.pem" -noout -text_pub | sed 's/^/    /'
 
     step "Signing a file with pkcs11-tool, verifying with openssl"
@@ -127,7 +129,6 @@ sign_with_module() {
     openssl dgst -sha256 -verify "$work/key.pem" -signature "$work/letter.sig" "$work/letter.txt"
 
     step "Signing a certificate request through the OpenSSL engine"
-    cluster_write_openssl_conf "$HOME_DIR" "$HOME_DIR/openssl.cnf"
     OPENSSL_CONF=$HOME_DIR/openssl.cnf quietly "$HOME_DIR/logs/engine.log" \
         openssl req -new -sha256 -engine pkcs11 -keyform engine -subj "/O=TDSA/CN=quickstart" \
         -key "pkcs11:token=$TDSA_TOKEN;object=quickstart;type=private" -out "$work/request.pem" </dev/null

@@ -22,6 +22,8 @@ import time
 import urllib.error
 import urllib.request
 
+import tool_list
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PORTS_FIRST, PORTS_BLOCK, PORTS_BLOCKS = 22000, 3 * 9, 148  # nine participants of three ports each
 
@@ -289,6 +291,12 @@ class Cluster:
         done = self.tool(*arguments, **options)
         need(done.returncode == 0, f"pkcs11-tool {arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout + done.stderr
+
+    def public_key(self, key_id):
+        """A file with the public key of an EC key of the token, in DER, read without login."""
+        path = self.home / f"{key_id}.der"
+        path.write_bytes(tool_list.public_key(self.tool_ok("-O", "--type", "pubkey", login=False), key_id))
+        return path
 
 
 class Caller:

@@ -83,10 +83,8 @@ def the_module_keeps_its_rows_on_a_server(build, servers):
             for attempt in range(2):
                 cluster.tool_ok("--sign", "--mechanism", "ECDSA", "--id", "01", "--signature-format", "openssl",
                                 "--input-file", message, "--output-file", cluster.home / f"signature{attempt}")
-                cluster.tool_ok("--read-object", "--type", "pubkey", "--id", "01", "--output-file",
-                                cluster.home / "public.der", login=False)
                 done = cluster.run("openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey",
-                                   cluster.home / "public.der", "-in", message, "-sigfile",
+                                   cluster.public_key("01"), "-in", message, "-sigfile",
                                    cluster.home / f"signature{attempt}", env=os.environ)
                 need("Verified Successfully" in done.stdout, f"openssl: {done.stdout}{done.stderr}")
                 for index in cluster.servers if attempt == 0 else ():

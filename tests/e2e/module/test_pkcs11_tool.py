@@ -2,7 +2,6 @@
 """pkcs11-tool and openssl dgst against the module and two daemons. usage: test_pkcs11_tool.py BUILD"""
 import hashlib
 import pathlib
-import re
 import sys
 import time
 
@@ -21,23 +20,6 @@ def main(cluster):
     message = home / "message"
     message.write_bytes(b"what is signed\n" * 1000)
 
-    def read_public_key(label):
-        if CURVES.get("secp384r1") != label:
-            cluster.tool_ok("--read-object", "--type", "pubkey", "--id", IDS[label], "--output-file",
-                            home / f"{label}.der", login=False)
-            return
-        # OpenSC 0.23 cannot write keys on P-384 ("cannot create EVP_PKEY", of any module): from its list
-        out = cluster.tool_ok("-O", "--type", "pubkey", "--id", IDS[label], login=False)
-        point = bytes.fromhex(re.search(r"EC_POINT: +0461([0-9a-f]+)", out).group(1))
-        (home / f"{label}.der").write_bytes(bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200") + point)
-
-    def public_key(label):
-        read_public_key(label)
-        done = cluster.run("openssl", "pkey", "-pubin", "-inform", "DER", "-in", home / f"{label}.der",
-                           "-out", home / f"{label}.pem")
-        need(done.returncode == 0, f"openssl does not read the public key: {done.stderr}")
-        return home / f"{label}.pem"
-
     def sign(label, mechanism, source, seconds=60):
         out = home / f"{label}.sig"
         out.unlink(missing_ok=True)
@@ -46,8 +28,8 @@ def main(cluster):
         return out
 
     def verified(label, signature):
-        done = cluster.run("openssl", "dgst", "-sha256", "-verify", public_key(label), "-signature",
-                           signature, message)
+        done = cluster.run("openssl", "dgst", "-sha256", "-keyform", "DER", "-verify", cluster.public_key(IDS[label]),
+                           "-signature", signature, message)
         return done.stdout.strip() == "Verified OK"
 
     def keys_are_generated_for_every_curve():
