@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
+
 static const ks_backend_ops sql_ops;
 
 ks_sql *ks_sql_of(ks_backend *b)
@@ -155,15 +157,28 @@ static tdsa_status changes_since(ks_sql *q, tdsa_err *err)
     return st;
 }
 
-static tdsa_status sql_change_counter(ks_backend *b, uint64_t *out, tdsa_err *err)
+static tdsa_status count_changes(ks_sql *q, uint64_t *out, tdsa_err *err)
 {
-    ks_sql *q = ks_sql_of(b);
     tdsa_status st = TDSA_OK;
 
     for (ks_sql_tx tx = ks_sql_read(q); ks_sql_tx_next(&tx, &st, err);) {
         st = changes_since(q, err);
     }
     *out = q->key_changes;
+    return st;
+}
+
+static tdsa_status sql_change_counter(ks_backend *b, uint64_t *out, tdsa_err *err)
+{
+    ks_sql *q = ks_sql_of(b);
+    tdsa_status st;
+
+    if (!b->counter_apart) {
+        return count_changes(q, out, err);
+    }
+    TDSA_ASSERT(pthread_mutex_lock(&q->spare_mu) == 0);
+    st = count_changes(q->spare, out, err);
+    TDSA_ASSERT(pthread_mutex_unlock(&q->spare_mu) == 0);
     return st;
 }
 

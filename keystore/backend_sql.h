@@ -34,7 +34,7 @@ typedef struct ks_sql {
     bool moved;         /* it was another one before */
     bool fenced;        /* the store looks at `moved` */
     bool is_spare;
-    struct ks_sql *spare;     /* NULL: there is none, pings use this one */
+    struct ks_sql *spare;     /* NULL: there is none; for what goes apart (ks_backend) */
     pthread_mutex_t spare_mu; /* `spare`, everything in it */
 } ks_sql;
 
@@ -119,7 +119,8 @@ TDSA_MUST_USE tdsa_status ks_sql_connect(ks_sql *q, const ks_cfg *cfg, tdsa_err 
 TDSA_MUST_USE tdsa_status ks_sql_ensure(ks_sql *q, tdsa_err *err) TDSA_NONNULL;
 /** Closes a connection that is of no use any more. */
 void ks_sql_drop(ks_sql *q) TDSA_NONNULL;
-/** Makes q->spare where the configuration has more than one connection. Errors: TDSA_E_NO_MEMORY. */
+/** Makes q->spare: on a server for pings, where the configuration has more than one connection; in a file for the
+ * counter of changes. Errors: TDSA_E_NO_MEMORY. */
 TDSA_MUST_USE tdsa_status ks_sql_add_spare(ks_sql *q, tdsa_err *err) TDSA_NONNULL;
 void ks_sql_pause(uint32_t ms);
 bool ks_sql_hold(ks_backend *b, bool wait);

@@ -6,8 +6,8 @@
 #include "keystore/backend_sql.h"
 
 /*
- * Connections of one store: the one that works, whose calls the store serialises, and a spare one for
- * ks_ping, which does not wait for them. Each is a ks_sql of its own. One that is lost is made again by
+ * Connections of one store: the one that works, whose calls the store serialises, and a spare one for what
+ * does not wait for them: ks_ping on a server, the counter of changes in a file. Each is a ks_sql of its own. One that is lost is made again by
  * the next call, so nothing has to be restarted when a server comes back.
  */
 
@@ -207,8 +207,9 @@ tdsa_status ks_sql_ensure(ks_sql *q, tdsa_err *err)
 tdsa_status ks_sql_add_spare(ks_sql *q, tdsa_err *err)
 {
     const ks_pool *pool = pool_of(q);
+    const bool of_file = pool == NULL && q->driver->data_version != NULL;
 
-    if (pool == NULL || pool->max == 1) {
+    if (!of_file && (pool == NULL || pool->max == 1)) {
         return TDSA_OK;
     }
     q->spare = ks_sql_new(q->driver, q->place, err);
@@ -218,8 +219,9 @@ tdsa_status ks_sql_add_spare(ks_sql *q, tdsa_err *err)
     q->spare->is_spare = true;
     q->spare->log = q->log;
     TDSA_ASSERT(pthread_mutex_init(&q->spare_mu, NULL) == 0);
-    q->base.ping_apart = true;
-    if (pool->initial >= 2 && ks_sql_ensure(q->spare, err) != TDSA_OK) {
+    q->base.ping_apart = pool != NULL;
+    q->base.counter_apart = of_file;
+    if (pool != NULL && pool->initial >= 2 && ks_sql_ensure(q->spare, err) != TDSA_OK) {
         tdsa_logf(q->log, TDSA_LOG_WARN, KS_LOGGER, "the connection for health checks: %s",
                   err->text);
     }
@@ -267,7 +269,7 @@ tdsa_status ks_sql_ping(ks_backend *b, tdsa_err *err)
     ks_sql *q = ks_sql_of(b);
     tdsa_status st;
 
-    if (q->spare == NULL) {
+    if (!b->ping_apart) {
         return ping_on(q, err);
     }
     TDSA_ASSERT(pthread_mutex_lock(&q->spare_mu) == 0);

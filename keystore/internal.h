@@ -19,15 +19,18 @@ struct ks {
     _Atomic bool unlocked; /* read without it too: readiness does not wait for the database */
     bool forking;          /* between ks_fork_prepare and its end */
     ks_stats stats;
-    ks_marks marks; /* the latest that this process knows */
+    /* the latest that this process knows: read with mu or marks_mu, written with both, so that ks_marks_known
+     * does not wait for a commit */
+    ks_marks marks;
+    pthread_mutex_t marks_mu; /* taken after all others, for an assignment */
 
     /* identity.c */
     atomic_bool has_moved; /* ks_take_moved has not told it yet */
     ks_moved moved;
 
     /* what ks_change_counter gave last, and what it adds since the database was another one: no value comes
-     * twice for different tables */
-    uint64_t change_last, change_shift;
+     * twice for different tables. Read without mu where the backend has the counter apart */
+    _Atomic uint64_t change_last, change_shift;
 
     /* key_life.c */
     tdsa_secret
@@ -85,7 +88,9 @@ void ks_leave(ks *s) TDSA_NONNULL;
 /** Counts a durable commit when st says so, leaves, and gives st back. */
 tdsa_status ks_leave_commit(ks *s, tdsa_status st) TDSA_NONNULL;
 
-/** The same after a lease or burn that raised the counter to `burns` (marks.c). */
+/** Inside, after a lease or burn that raised the counter to `burns`, if st says so (marks.c). */
+tdsa_status ks_note_burn(ks *s, tdsa_status st, uint64_t burns, tdsa_err *err) TDSA_NONNULL;
+/** The same, and leaves. */
 tdsa_status ks_leave_burn(ks *s, tdsa_status st, uint64_t burns, tdsa_err *err) TDSA_NONNULL;
 /** At open: compares the counters with the file, then raises the start counter in both. Call
  * outside, with marks.store_id set. */

@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "keystore/counter_file.h"
 #include "keystore/internal.h"
 
@@ -14,15 +15,31 @@ static tdsa_status copy_counters(ks *s, tdsa_err *err)
                                    : ks_counter_file_raise(s->counter_file, false, &s->marks, err);
 }
 
-tdsa_status ks_leave_burn(ks *s, tdsa_status st, uint64_t burns, tdsa_err *err)
+static void keep(ks *s, const ks_marks *now)
+{
+    TDSA_ASSERT(pthread_mutex_lock(&s->marks_mu) == 0);
+    s->marks = *now;
+    TDSA_ASSERT(pthread_mutex_unlock(&s->marks_mu) == 0);
+}
+
+tdsa_status ks_note_burn(ks *s, tdsa_status st, uint64_t burns, tdsa_err *err)
 {
     if (st == TDSA_OK && burns > s->marks.burns) {
-        s->marks.burns = burns;
+        ks_marks now = s->marks;
+
+        now.burns = burns;
+        keep(s, &now);
     }
     if (st == TDSA_OK) {
         s->stats.commits++;
         st = copy_counters(s, err);
     }
+    return st;
+}
+
+tdsa_status ks_leave_burn(ks *s, tdsa_status st, uint64_t burns, tdsa_err *err)
+{
+    st = ks_note_burn(s, st, burns, err);
     ks_leave(s);
     return st;
 }
@@ -47,7 +64,7 @@ tdsa_status ks_marks_refresh(ks *s, tdsa_err *err)
     tdsa_status st = read_all(s, &now, err);
 
     if (st == TDSA_OK) {
-        s->marks = now;
+        keep(s, &now);
     }
     return st;
 }
@@ -68,9 +85,9 @@ tdsa_status ks_marks_read(ks *s, ks_marks *out, tdsa_err *err)
 
 void ks_marks_known(ks *s, ks_marks *out)
 {
-    ks_enter(s);
+    TDSA_ASSERT(pthread_mutex_lock(&s->marks_mu) == 0);
     *out = s->marks;
-    ks_leave(s);
+    TDSA_ASSERT(pthread_mutex_unlock(&s->marks_mu) == 0);
 }
 
 tdsa_status ks_purge_all(ks *s, const ks_marks *at_least, uint64_t *dropped, tdsa_err *err)

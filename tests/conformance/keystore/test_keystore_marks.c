@@ -56,6 +56,25 @@ static void leases_and_burns_raise_the_counter_and_refused_ones_do_not(void **st
     }
 }
 
+static void a_burn_that_two_make_is_made_once(void **state)
+{
+    ks_fixture *f = *state;
+    const uint8_t *beta = ks_fixture_beta(7);
+    ks_once good = {.made = false};
+    ks_once bad = {.made = false};
+
+    ks_fixture_active(f, "k", "share");
+    ks_fixture_batch(f, "k", 7, KS_BATCH_FREE, 1, 1, 100);
+    OK(f, ks_burn_once(f->s, &good, beta, 1, 6, &f->err));
+    OK(f, ks_burn_once(f->s, &good, beta, 1, 6, &f->err));
+    assert_int_equal(marks_of(f).burns, 1);
+    EXPECT(f, TDSA_E_CONFLICT, ks_burn_once(f->s, &bad, beta, 1, 2, &f->err));
+    f->err.text[0] = '\0';
+    EXPECT(f, TDSA_E_CONFLICT, ks_burn_once(f->s, &bad, beta, 1, 2, &f->err));
+    assert_string_not_equal(f->err.text, "");
+    assert_int_equal(marks_of(f).burns, 1);
+}
+
 static void a_purge_gives_up_everything_and_raises_the_counters(void **state)
 {
     ks_fixture *f = *state;
@@ -148,6 +167,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_start_raises_the_count_of_starts),
         cmocka_unit_test(leases_and_burns_raise_the_counter_and_refused_ones_do_not),
+        cmocka_unit_test(a_burn_that_two_make_is_made_once),
         cmocka_unit_test(a_purge_gives_up_everything_and_raises_the_counters),
         cmocka_unit_test(a_locked_store_purges_too),
         cmocka_unit_test(batches_with_a_member_become_void),

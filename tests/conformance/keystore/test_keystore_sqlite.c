@@ -1,6 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +15,7 @@
 
 #include <sqlite3.h>
 
+#include "keystore/internal.h"
 #include "ks_fixture.h"
 #include "support/softhsm.h"
 
@@ -220,6 +224,65 @@ static void a_database_that_others_hold_is_busy(void **state)
     OK(f, ks_ping(f->s, &f->err));
     OK(f, ks_lease(f->s, ks_fixture_beta(1), 0, 1, &f->err));
     OK(f, ks_burn(f->s, ks_fixture_beta(1), 0, 1, &f->err));
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+typedef struct {
+    ks *s;
+    atomic_bool over;
+    tdsa_status st;
+    tdsa_err err;
+} slow_call;
+
+static void *burn_slowly(void *ctx)
+{
+    slow_call *c = ctx;
+
+    c->st = ks_burn(c->s, ks_fixture_beta(1), 0, 1, &c->err);
+    atomic_store(&c->over, true);
+    return NULL;
+}
+
+static bool is_inside(ks *s)
+{
+    if (pthread_mutex_trylock(&s->mu) != 0) {
+        return true;
+    }
+    assert_int_equal(pthread_mutex_unlock(&s->mu), 0);
+    return false;
+}
+
+/* Callers of the participant ask for these under its lock. */
+static void counters_do_not_wait_for_a_commit(void **state)
+{
+    ks_fixture *f = *state;
+    slow_call c = {.st = TDSA_E_INTERNAL};
+    sqlite3 *db = NULL;
+    uint64_t changes = 0;
+    ks_marks marks;
+    pthread_t thread;
+
+    shut(f);
+    f->cfg.busy_timeout_ms = 60000;
+    ks_fixture_reopen(f);
+    ks_fixture_active(f, "k", "share");
+    ks_fixture_batch(f, "k", 1, KS_BATCH_FREE, 1, 1, 10);
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    c.s = f->s;
+    assert_int_equal(pthread_create(&thread, NULL, burn_slowly, &c), 0);
+    while (!is_inside(f->s)) {
+        (void)sched_yield();
+    }
+    OK(f, ks_change_counter(f->s, &changes, &f->err));
+    ks_marks_known(f->s, &marks);
+    assert_int_equal(marks.burns, 0);
+    assert_false(atomic_load(&c.over));
+    assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(c.st, TDSA_OK);
+    ks_marks_known(f->s, &marks);
+    assert_int_equal(marks.burns, 1);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -504,6 +567,7 @@ int main(void)
         GCM(names_that_look_like_uris_are_file_names),
         GCM(a_read_only_file_is_refused),
         GCM(a_database_that_others_hold_is_busy),
+        GCM(counters_do_not_wait_for_a_commit),
         GCM(two_stores_share_what_is_used_up),
         GCM(every_start_has_a_lane_of_its_own),
         GCM(everything_is_there_after_a_restart),
