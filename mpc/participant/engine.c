@@ -191,7 +191,7 @@ static bool work(part_engine *e, uint64_t op)
     if (!part_work(e->part, op, &step)) {
         return false;
     }
-    if (step.run != NULL) {
+    if (part_step_is_out(&step)) {
         part_engine_leave(e);
         part_make_step(&step);
         part_engine_enter(e);
@@ -261,11 +261,18 @@ static bool perform(part_engine *e, uint64_t op)
     return true;
 }
 
-/* Verifies the signature outside the lock, when that is what it waits for. */
-static void prove(part_engine *e, uint64_t op)
+/* The arithmetic of a signature that is its caller's, outside the lock. */
+static void compute(part_engine *e, uint64_t op)
 {
+    part_context_work context;
     part_proof proof;
 
+    if (part_take_context(e->part, op, &context)) {
+        part_engine_leave(e);
+        part_make_context(&context);
+        part_engine_enter(e);
+        part_give_context(e->part, &context);
+    }
     if (part_take_proof(e->part, op, &proof)) {
         part_engine_leave(e);
         part_prove(&proof);
@@ -277,7 +284,7 @@ static void prove(part_engine *e, uint64_t op)
 /* True when the operation has ended. */
 static bool ended(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
 {
-    prove(e, op);
+    compute(e, op);
     return part_op_poll(e->part, op, result, err);
 }
 

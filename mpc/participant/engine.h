@@ -41,6 +41,7 @@ typedef enum {
     PART_OP_IMPORT,
     PART_OP_UNDELETE,
     PART_OP_EXPORT,
+    PART_OP_BURN, /* no caller's: PKCS#11 callers wait for it after their own signature */
     PART_OP_COUNT
 } part_op_kind;
 typedef void (*part_event_fn)(void *ctx, part_op_kind op, part_event event, uint64_t duration_us);

@@ -226,16 +226,22 @@ static void come_back(part_engine *e)
     part_engine_flush(e);
 }
 
-/* Half of a full lease is used: the caller leases what follows. The lock is held. */
+/* A quarter of a full lease is used: the caller leases what follows, and has it burnt. The lock is held. */
 static void lease_ahead(part_engine *e, const char *key_id)
 {
     part_lease_work w;
+    part_result none;
+    tdsa_err err;
+    uint64_t op = PART_OP_NONE;
 
     if (e->inside > 0 && !e->stopping && part_take_lease(e->part, key_id, &w)) {
         go_out(e);
         part_make_lease(&w);
         come_back(e);
-        part_give_lease(e->part, &w);
+        op = part_give_lease(e->part, &w);
+    }
+    if (op != PART_OP_NONE) {
+        (void)part_engine_finish(e, op, &none, &err);
     }
 }
 
@@ -252,6 +258,25 @@ static void make_table(part_engine *e, const char *key_id)
     }
 }
 
+/* The store is asked for changes of keys outside the lock, so that callers do not wait for each other's questions.
+ * When it does not answer, what is in memory is believed. */
+static uint64_t start_sign(part_engine *e, const part_sign_request *req, uint32_t deadline_ms,
+                           tdsa_err *err)
+{
+    uint64_t changes = 0;
+    uint64_t op = PART_OP_NONE;
+    tdsa_err ignored;
+
+    if (ks_change_counter(e->store, &changes, &ignored) != TDSA_OK) {
+        changes = 0;
+    }
+    part_engine_enter(e);
+    part_keys_follow_to(e->part, changes);
+    op = part_start_sign(e->part, req, deadline_ms, err);
+    part_keys_follow_again(e->part);
+    return op;
+}
+
 tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint32_t deadline_ms,
                              part_sign_result *out, tdsa_err *err)
 {
@@ -261,8 +286,7 @@ tdsa_status part_engine_sign(part_engine *e, const part_sign_request *req, uint3
     memset(out, 0, sizeof *out);
     memset(&result, 0, sizeof result);
     for (unsigned i = 0; i < 2; i++) {
-        part_engine_enter(e);
-        st = drive(e, part_start_sign(e->part, req, deadline_ms, err), &result, err);
+        st = drive(e, start_sign(e, req, deadline_ms, err), &result, err);
         if (st == TDSA_OK) {
             make_ahead(e, req->key_id);
             lease_ahead(e, req->key_id);

@@ -154,6 +154,9 @@ static void dispatch(part *p, part_session *s, uint16_t from, uint64_t seq, cons
         case PART_ASK_SIGN_BATCH:
             st = part_ask_sign_batch(p, s, from, a, &out, &err);
             break;
+        case PART_ASK_BURN:
+            st = part_ask_burn(p, s, from, a, &err);
+            break;
         case PART_ASK_RECOVERY:
             st = part_ask_recovery(p, s, from, a, &out, &err);
             break;

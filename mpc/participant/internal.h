@@ -16,14 +16,14 @@
  *   exchange.c     what is sent to peers           inbound.c   what peers send, reply cache
  *   run.c          all-to-all runs (keygen, presign)           key.c  cache of keys and batches
  *   registry.c     register, keygen, ping          stock.c     leases, presigning
- *   committee.c    whom to sign with               spend.c     burns
+ *   committee.c    whom to sign with               spend.c, burn_ahead.c  burns
  *   keeper.c       keeps stocks filled             presig.c    counts, limits, deletes presignatures
  *   signing.c      one signature                   op.c        local operations
  *   audit.c        what is recorded before it happens   import.c  an existing key is dealt
  *   export.c       an export and its run                approvals.c  what it needs at each server
  *   partial.c      partial signatures
  *   sign_batch.c   many signatures at once         wave.c      questions that ride together
- *   proof.c        what comes out is verified
+ *   own_part.c     the coordinator's own part      proof.c     what comes out is verified
  *   sign_request.c what is to be signed            signer.c    what a member answers
  *   recovery.c     recovery infos of one participant and of all
  *   backup.c (with share_backup.c)  backup, restore and the refresh after it
@@ -57,6 +57,7 @@ typedef struct part_session part_session;
 typedef struct part_link part_link;
 typedef struct part_run part_run;
 typedef struct part_op part_op;
+typedef struct part_burn part_burn;
 typedef struct part_key part_key;
 typedef struct part_batch part_batch;
 typedef struct part_exchange part_exchange;
@@ -333,9 +334,11 @@ struct part_op {
     mpc_coins coins;                          /* prepare mode */
     uint8_t prepared[64];                     /* T0, the same */
     char signing_id[PEER_SESSION_ID_MAX + 1]; /* session of this attempt */
+    bool context_due;                         /* the caller makes it (part_take_context) */
+    tdsa_buf replies; /* of members: uint who, octets reply; the proof looks into them */
     mpc_context context;
-    mpc_combine *combine;
-    part_many *many; /* a batch of requests: owned; request to combine are not used */
+    mpc_combine *combine; /* with my reply */
+    part_many *many;      /* a batch of requests: owned; request to combine are not used */
 };
 
 /* ---- what is known of a peer ---- */
@@ -376,6 +379,8 @@ struct part {
     bool keys_followed;      /* it was asked for the question at hand, which has many items */
     uint64_t doubts_load_ms; /* when to look for half-made keys again; 0: all are known */
     uint32_t next_doubt;
+    part_burn *burns; /* that members are to make, or are making */
+    size_t burn_count;
     part_op *ops;
     size_t many_count;    /* of them, batches of signatures */
     part_bucket *buckets; /* rate.c */
@@ -473,7 +478,6 @@ bool part_key_refresh(part *p, const char *key_id);
 /** Whether another process of this database ordered something about the keys in memory is asked of the store
  * before each part_key_hold; between these two only once, for a question of many items. */
 void part_keys_follow_once(part *p);
-void part_keys_follow_again(part *p);
 /** The ACTIVE key with its secret half, held; release it. Errors: TDSA_E_NOT_FOUND, LOGIN... */
 tdsa_status part_key_hold(part *p, const char *key_id, part_key **out, tdsa_err *err);
 /** Without asking the store; NULL: it is not in memory. */

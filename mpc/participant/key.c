@@ -67,13 +67,9 @@ static tdsa_status load(part *p, const ks_key *row, part_key **out, tdsa_err *er
 }
 
 /* Another process of this database may have ordered something about the keys in memory here. */
-static void follow_changes(part *p)
+static void follow_to(part *p, uint64_t changes)
 {
-    uint64_t changes = 0;
-    tdsa_err err;
-
-    if (p->keys_followed || p->keys == NULL ||
-        ks_change_counter(p->cfg.store, &changes, &err) != TDSA_OK || changes == p->key_changes) {
+    if (changes <= p->key_changes) { /* another caller was told later */
         return;
     }
     p->key_changes = changes;
@@ -82,9 +78,26 @@ static void follow_changes(part *p)
     }
 }
 
+static void follow_changes(part *p)
+{
+    uint64_t changes = 0;
+    tdsa_err err;
+
+    if (!p->keys_followed && p->keys != NULL &&
+        ks_change_counter(p->cfg.store, &changes, &err) == TDSA_OK) {
+        follow_to(p, changes);
+    }
+}
+
 void part_keys_follow_once(part *p)
 {
     follow_changes(p);
+    p->keys_followed = true;
+}
+
+void part_keys_follow_to(part *p, uint64_t changes)
+{
+    follow_to(p, changes);
     p->keys_followed = true;
 }
 

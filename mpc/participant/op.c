@@ -26,11 +26,11 @@ void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t starte
     }
 }
 
-/* Runs report their events themselves. */
+/* Runs report their events themselves; burns are part of signatures. */
 static bool reports_itself(part_op_kind kind)
 {
     return kind == PART_OP_PRESIGN || kind == PART_OP_KEYGEN || kind == PART_OP_RESHARE ||
-           kind == PART_OP_IMPORT || kind == PART_OP_EXPORT;
+           kind == PART_OP_IMPORT || kind == PART_OP_EXPORT || kind == PART_OP_BURN;
 }
 
 part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t deadline_ms,
@@ -50,6 +50,7 @@ part_op *part_op_new(part *p, part_op_kind kind, const char *key_id, uint32_t de
     op->deadline_ms = op->started_ms + (deadline_ms != 0 ? deadline_ms : p->cfg.deadline_ms);
     op->payload = TDSA_BUF_EMPTY;
     op->q = TDSA_BUF_EMPTY;
+    op->replies = TDSA_BUF_EMPTY;
     op->err.participant = TDSA_NOBODY;
     memcpy(op->key_id, key_id, strlen(key_id) + 1);
     while (*last != NULL) { /* who came first is served first when presignatures arrive */
@@ -122,6 +123,8 @@ void part_op_end(part *p, part_op *op, const tdsa_err *why)
     TDSA_ASSERT(reason.status != TDSA_OK);
     if (op->kind == PART_OP_PING) { /* whoever asked is told; balancers ask every second */
         part_say(p, TDSA_LOG_DEBUG, "not ready: %s", reason.text);
+    } else if (op->kind == PART_OP_BURN) { /* they burn when they are asked to sign */
+        part_say(p, TDSA_LOG_DEBUG, "key %s: not burnt ahead: %s", op->key_id, reason.text);
     } else {
         part_say(p, TDSA_LOG_WARN, "operation on key '%s' failed: %s", op->key_id, reason.text);
     }
@@ -183,9 +186,14 @@ bool part_op_done(const part *p, uint64_t id)
 bool part_op_poll(part *p, uint64_t id, part_result *out, tdsa_err *err)
 {
     part_op *op = part_op_find(p, id);
+    part_context_work context;
     part_proof proof;
 
     TDSA_ASSERT(op != NULL);
+    if (part_take_context(p, id, &context)) {
+        part_make_context(&context);
+        part_give_context(p, &context);
+    }
     if (part_take_proof(p, id, &proof)) {
         part_prove(&proof);
         part_give_proof(p, &proof);
@@ -295,6 +303,7 @@ static part_ask_kind kind_of(const part_op *op)
     case PART_OP_XPUB:
     case PART_OP_IMPORT:
     case PART_OP_EXPORT:
+    case PART_OP_BURN:
     case PART_OP_COUNT:
         break;
     }
@@ -421,7 +430,7 @@ void part_op_failed(part *p, uint64_t id, uint16_t from, const tdsa_err *why)
         part_many_retry(p, op, why);
         return;
     }
-    if (worth_another(op, from, why)) {
+    if (op->kind != PART_OP_BURN && worth_another(op, from, why)) {
         op->asked_twice |= 1u << from;
         if (ask_one(p, op, from, kind_of(op), &err) == TDSA_OK) {
             return;

@@ -186,6 +186,7 @@ static void end_everything(part *p, const tdsa_err *why)
             part_session_end(p, p->sessions[i], why);
         }
     }
+    part_burns_drop(p);
     for (part_key *k = p->keys; k != NULL; k = k->next) {
         part_stock_drop_lease(p, k);
     }

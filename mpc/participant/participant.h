@@ -76,18 +76,22 @@ void part_exchange_give_back(part *p, uint64_t exchange) TDSA_NONNULL;
 
 /* ---- work ---- */
 
-/** The end of a round of presigning, for a thousand at once: milliseconds of arithmetic, and a commit. */
+/** The end of a round of presigning, for a thousand at once: milliseconds of arithmetic, and a commit; or the
+ * commit of a burn. */
 typedef struct {
-    struct part_run *run; /* NULL: nothing was handed out */
-    ks *store;            /* lent */
-    tdsa_buf held;        /* what the coordinator is answered then */
-    tdsa_err err, purge;  /* of the step; of spent batches, which may stay */
+    struct part_burn *burn; /* or */
+    struct part_run *run;
+    ks *store;           /* lent */
+    tdsa_buf held;       /* what the coordinator is answered then */
+    tdsa_err err, purge; /* of the step; of spent batches, which may stay */
 } part_step;
 /** Does the next piece of arithmetic that is ready (a round of a run); false when there is none. The
  * caller hands out replies and takes sends first, since others wait for them. What takes long is handed
  * out: the caller makes the step outside the lock and gives it back. op: whose thread asks; long steps
  * of operations are for their own threads. PART_OP_ANY: whatever is ready. */
 bool part_work(part *p, uint64_t op, part_step *step) TDSA_NONNULL;
+/** Whether something was handed out. */
+bool part_step_is_out(const part_step *step) TDSA_NONNULL;
 /** Needs no lock. */
 void part_make_step(part_step *step) TDSA_NONNULL;
 /** What was handed out comes back; the run goes on, or ends. */
@@ -177,6 +181,27 @@ bool part_op_done(const part *p, uint64_t op) TDSA_NONNULL;
  */
 bool part_op_poll(part *p, uint64_t op, part_result *out, tdsa_err *err) TDSA_NONNULL;
 
+/** The store was asked outside the lock: `changes` is what ks_change_counter gave after the call came, 0: nothing. It
+ * holds until part_keys_follow_again. */
+void part_keys_follow_to(part *p, uint64_t changes) TDSA_NONNULL;
+void part_keys_follow_again(part *p) TDSA_NONNULL;
+/** The context of a signature whose members are being asked, before its caller waits for them. The same
+ * rules as for a proof. */
+typedef struct {
+    uint64_t op;
+    unsigned attempt;
+    struct part_key *key;     /* held */
+    struct part_batch *batch; /* held */
+    mpc_request request;      /* its payload is lent by the operation, whose caller makes this */
+    tdsa_buf q;               /* owned */
+    mpc_context context;
+    tdsa_err err; /* TDSA_OK: context is there */
+} part_context_work;
+/** False when the operation needs none. */
+bool part_take_context(part *p, uint64_t op, part_context_work *out) TDSA_NONNULL;
+/** Needs no lock. */
+void part_make_context(part_context_work *w) TDSA_NONNULL;
+void part_give_context(part *p, part_context_work *w) TDSA_NONNULL;
 /** The last step of a signature, which takes longest: opening what the members replied and verifying
  * what comes out. The caller of the operation does it outside the lock; part_op_poll, otherwise. */
 typedef struct {
@@ -185,6 +210,7 @@ typedef struct {
     struct part_key *key;     /* held */
     struct part_batch *batch; /* held */
     mpc_combine *combine;     /* owned */
+    tdsa_buf replies;         /* owned */
     mpc_signature sig;
     tdsa_err err; /* of the proof; TDSA_OK: sig is the signature */
 } part_proof;
@@ -217,8 +243,9 @@ typedef struct {
 bool part_take_lease(part *p, const char *key_id, part_lease_work *out) TDSA_NONNULL;
 /** Needs no lock. */
 void part_make_lease(part_lease_work *w) TDSA_NONNULL;
-/** What was leased is used next, or is lost when the lease was left meanwhile. */
-void part_give_lease(part *p, part_lease_work *w) TDSA_NONNULL;
+/** What was leased is used next, or is lost when the lease was left meanwhile. Gives the operation that tells the
+ * members to burn it; PART_OP_NONE: they will when they are asked for it. */
+uint64_t part_give_lease(part *p, part_lease_work *w) TDSA_NONNULL;
 /** Gives up: the operation ends with `why`. The id is forgotten. */
 void part_op_cancel(part *p, uint64_t op, const tdsa_err *why) TDSA_NONNULL;
 

@@ -20,6 +20,7 @@ static const part_permission table[] = {
     {PART_ASK_IMPORT,   "import",   true,  true,  true,  PEER_FOR_SECRETS},
     {PART_ASK_UNDELETE, "undelete", true,  true,  false, PEER_FOR_CONTROL},
     {PART_ASK_EXPORT,   "export",   true,  true,  true,  PEER_FOR_SECRETS},
+    {PART_ASK_BURN,     "burn",     true,  true,  false, PEER_FOR_SIGNING},
 };
 /* clang-format on */
 _Static_assert(sizeof table / sizeof table[0] == PART_ASK_END - 1,

@@ -1,3 +1,4 @@
+#include "base/statement.h"
 #include "participant/internal.h"
 
 /* The last step of a signature: it is opened and verified. */
@@ -24,15 +25,30 @@ bool part_take_proof(part *p, uint64_t id, part_proof *out)
                         .attempt = op->tries,
                         .key = part_key_ref(op->key),
                         .batch = part_batch_ref(op->batch),
-                        .combine = op->combine};
+                        .combine = op->combine,
+                        .replies = op->replies};
     op->combine = NULL;
+    op->replies = TDSA_BUF_EMPTY;
     part_proof_begins(op->key, out->combine);
     return true;
 }
 
 void part_prove(part_proof *proof)
 {
-    proof->err.status = mpc_combine_finish(proof->combine, &proof->sig, &proof->err);
+    tdsa_reader r = tdsa_reader_of(proof->replies.data, proof->replies.len);
+    tdsa_status st = tdsa_buf_check(&proof->replies, &proof->err);
+
+    while (st == TDSA_OK && tdsa_reader_left(&r) > 0) {
+        const uint16_t from = (uint16_t)tdsa_stmt_read_uint(&r);
+        size_t len = 0;
+        const uint8_t *reply = tdsa_stmt_read_octets(&r, &len, TDSA_BUF_LEN_MAX);
+
+        st = mpc_combine_take(proof->combine, from, reply, len, &proof->err);
+    }
+    if (st == TDSA_OK) {
+        st = mpc_combine_finish(proof->combine, &proof->sig, &proof->err);
+    }
+    proof->err.status = st;
 }
 
 void part_give_proof(part *p, part_proof *proof)
@@ -50,6 +66,7 @@ void part_give_proof(part *p, part_proof *proof)
     if (op != NULL) {
         part_wave_try(p, op->signing_id);
     }
+    tdsa_buf_clear(&proof->replies);
     mpc_combine_free(proof->combine);
     part_batch_release(p, proof->batch);
     part_key_release(p, proof->key);

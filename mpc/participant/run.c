@@ -440,7 +440,8 @@ static part_run *ready_run(const part *p, uint64_t op)
 
 bool part_has_work(const part *p)
 {
-    return ready_run(p, PART_OP_NONE) != NULL || part_batch_has_work(p);
+    return part_burn_ready(p) != NULL || ready_run(p, PART_OP_NONE) != NULL ||
+           part_batch_has_work(p);
 }
 
 bool part_has_work_of(const part *p, uint64_t op)
@@ -468,9 +469,14 @@ static void hand_out(part *p, part_run *r, part_step *step)
 
 bool part_work(part *p, uint64_t op, part_step *step)
 {
-    part_run *r = ready_run(p, op);
+    part_run *r = NULL;
 
     step->run = NULL;
+    step->burn = part_burn_hand_out(p);
+    if (step->burn != NULL) {
+        return true;
+    }
+    r = ready_run(p, op);
     if (r == NULL) {
         return part_batch_work(p);
     }
@@ -482,8 +488,17 @@ bool part_work(part *p, uint64_t op, part_step *step)
     return true;
 }
 
+bool part_step_is_out(const part_step *step)
+{
+    return step->run != NULL || step->burn != NULL;
+}
+
 void part_make_step(part_step *step)
 {
+    if (step->burn != NULL) {
+        part_burn_make(step->burn);
+        return;
+    }
     step->err = (tdsa_err){.status = TDSA_OK, .participant = TDSA_NOBODY};
     step->purge = step->err;
     step->err.status = mpc_presign_advance(step->run->presign, &step->err);
@@ -496,6 +511,10 @@ void part_give_step(part *p, part_step *step)
 {
     part_run *r = step->run;
 
+    if (step->burn != NULL) {
+        part_burn_give(p, step->burn);
+        return;
+    }
     r->stepping = false;
     if (step->purge.status != TDSA_OK) {
         part_say(p, TDSA_LOG_WARN, "spent presignatures of key %s stay: %s", r->key_id,

@@ -86,10 +86,9 @@ typedef struct {
     uint16_t from;
 } asker;
 
-static tdsa_status open_asked(const asker *by, tdsa_reader *r, const char *what, bool coins,
-                              asked *m, tdsa_err *err)
+/* What every question about presignatures of m->q must pass, once it was read with this outcome. */
+static tdsa_status admit(const asker *by, asked *m, tdsa_status st, tdsa_err *err)
 {
-    tdsa_status st = read_asked(by->p, r, what, coins, m, err);
     ks_key_state state = KS_KEY_DELETED;
     tdsa_err stranger;
 
@@ -106,6 +105,12 @@ static tdsa_status open_asked(const asker *by, tdsa_reader *r, const char *what,
         st = part_epoch_check(by->p, m->key, m->q.epoch, err);
     }
     return st == TDSA_OK ? hold_batch(by->p, m->key, by->from, &m->q, &m->sp.batch, err) : st;
+}
+
+static tdsa_status open_asked(const asker *by, tdsa_reader *r, const char *what, bool coins,
+                              asked *m, tdsa_err *err)
+{
+    return admit(by, m, read_asked(by->p, r, what, coins, m, err), err);
 }
 
 /* Prepare mode: the presignature is locked to T0, then my coin leaves. */
@@ -191,6 +196,49 @@ tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_as
 
     tdsa_stmt_expect(&r, "sign-request");
     return give_reply(&by, &r, out, err);
+}
+
+/* ---- burning ahead ---- */
+
+static tdsa_status read_burn(part *p, tdsa_reader *r, asked *m, tdsa_err *err)
+{
+    const uint8_t *beta = NULL;
+    uint64_t epoch = 0;
+    uint64_t from = 0;
+    uint64_t to = 0;
+    tdsa_status st;
+
+    tdsa_stmt_expect(r, "burn-request");
+    tdsa_stmt_read_text(r, m->q.key_id, sizeof m->q.key_id);
+    epoch = tdsa_stmt_read_uint(r);
+    beta = tdsa_stmt_read_item(r, TDSA_ITEM_OCTETS, KS_BETA_LEN);
+    from = tdsa_stmt_read_uint(r);
+    to = tdsa_stmt_read_uint(r);
+    st = tdsa_reader_finish(r, "burn-request", err);
+    if (st != TDSA_OK || beta == NULL || epoch > UINT32_MAX || to > KS_BATCH_COUNT_MAX ||
+        from >= to) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "burn-request: malformed");
+    }
+    m->q.epoch = (uint32_t)epoch;
+    memcpy(m->q.beta, beta, sizeof m->q.beta);
+    m->sp.index = (uint32_t)from;
+    m->sp.range_from = (uint32_t)from;
+    m->sp.range_to = (uint32_t)to;
+    return part_key_hold(p, m->q.key_id, &m->key, err);
+}
+
+tdsa_status part_ask_burn(part *p, part_session *s, uint16_t from, const part_ask *a, tdsa_err *err)
+{
+    const asker by = {p, s, from};
+    tdsa_reader r = tdsa_reader_of(a->body, a->body_len);
+    asked m = {0};
+    tdsa_status st = admit(&by, &m, read_burn(p, &r, &m, err), err);
+
+    if (st == TDSA_OK) {
+        st = part_burn_order(p, s, &m.sp, m.key, err);
+    }
+    close_asked(p, &m);
+    return st;
 }
 
 /* ---- a batch: each item is a question of its own, and is answered as if it had come alone ---- */

@@ -16,6 +16,8 @@ static void clear_attempt(part *p, part_op *op)
     part_batch_release(p, op->batch);
     op->batch = NULL;
     tdsa_buf_clear(&op->q);
+    op->context_due = false;
+    tdsa_buf_clear(&op->replies);
     op->waiting = 0;
 }
 
@@ -107,26 +109,6 @@ static tdsa_status ask_members(part *p, part_op *op, part_session *s, part_ask_k
     return st;
 }
 
-/* My own part; my lease burnt this presignature durably. */
-static tdsa_status own_reply(part *p, part_op *op, tdsa_err *err)
-{
-    TDSA_SCOPED_BUF reply = TDSA_BUF_EMPTY;
-    tdsa_status st;
-
-    st = mpc_combine_new(&op->combine, op->key->key, op->batch->batch, &op->context, err);
-    if (st == TDSA_OK) {
-        st =
-            mpc_sign_reply(&reply, op->key->key, op->batch->batch, &op->request, &op->context, err);
-    }
-    if (st == TDSA_OK) {
-        st = tdsa_buf_check(&reply, err);
-    }
-    if (st == TDSA_OK) {
-        st = mpc_combine_take(op->combine, p->cfg.roster.me, reply.data, reply.len, err);
-    }
-    return st;
-}
-
 /* Prepare mode: T0 to all, my coin into the list; my lease locked this presignature durably. */
 static tdsa_status ask_coins(part *p, part_op *op, part_session *s, tdsa_err *err)
 {
@@ -161,7 +143,7 @@ static tdsa_status ask_with_coins(part *p, part_op *op, part_session *s, tdsa_er
     if (st == TDSA_OK) {
         st = ask_members(p, op, s, PART_ASK_SIGN, err);
     }
-    return st == TDSA_OK ? own_reply(p, op, err) : st;
+    return st == TDSA_OK ? part_own_reply(p, op, err) : st;
 }
 
 /* The caller is told of it also when the signature fails. */
@@ -187,15 +169,9 @@ static tdsa_status begin_attempt(part *p, part_op *op, part_session *s, tdsa_err
         return ask_coins(p, op, s, err);
     }
     if (st == TDSA_OK) {
-        st = mpc_context_new(&op->context, op->key->key, op->batch->batch, q, op->q.data, op->q.len,
-                             err);
-    }
-    if (st == TDSA_OK) {
         st = ask_members(p, op, s, PART_ASK_SIGN, err);
     }
-    if (st == TDSA_OK) {
-        st = own_reply(p, op, err);
-    }
+    op->context_due = st == TDSA_OK;
     return st;
 }
 
@@ -390,8 +366,6 @@ static void coin_answered(part *p, part_op *op, uint16_t from, const part_answer
 
 void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *a)
 {
-    tdsa_err err;
-
     if (op->state != OP_REPLIES && op->state != OP_COINS) {
         return;
     }
@@ -404,9 +378,9 @@ void part_sign_answered(part *p, part_op *op, uint16_t from, const part_answer *
         coin_answered(p, op, from, a);
         return;
     }
-    if (mpc_combine_take(op->combine, from, a->body, a->body_len, &err) != TDSA_OK) {
-        part_sign_broken(p, op, &err);
-    } else if (mpc_combine_complete(op->combine)) {
+    tdsa_stmt_uint(&op->replies, from);
+    tdsa_stmt_octets(&op->replies, a->body, a->body_len);
+    if (op->waiting == 0) {
         op->state = OP_PROVING;
     }
 }

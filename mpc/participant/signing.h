@@ -5,6 +5,11 @@
 
 /* Signing inside the participant. Part of internal.h, which includes it. */
 
+/* burn_ahead.c */
+/** Tells members to burn the range of k that was leased ahead; gives the operation that ends when they
+ * know, PART_OP_NONE: they will burn it when asked for it. */
+uint64_t part_tell_ahead(part *p, part_key *k);
+
 /* sign_request.c */
 /** Lengths and the name of the key. Errors: TDSA_E_NOT_FOUND, TDSA_E_BAD_INPUT. */
 tdsa_status part_request_check(const part_sign_request *req, tdsa_err *err);
@@ -31,6 +36,10 @@ void part_sign_release(part *p, part_op *op, const mpc_signature *sig);
 /** A member lied: another committee is asked, or the operation ends with `why`. */
 void part_sign_broken(part *p, part_op *op, const tdsa_err *why);
 void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
+
+/* own_part.c */
+/** My lease burnt the presignature durably; op->context is there. */
+tdsa_status part_own_reply(part *p, part_op *op, tdsa_err *err);
 
 /* proof.c */
 /** Before a signature is verified: counts it, and lends the key's table. */
@@ -65,6 +74,8 @@ tdsa_status part_ask_sign(part *p, part_session *s, uint16_t from, const part_as
                           tdsa_err *err);
 tdsa_status part_ask_prepare(part *p, part_session *s, uint16_t from, const part_ask *a,
                              tdsa_buf *out, tdsa_err *err);
+tdsa_status part_ask_burn(part *p, part_session *s, uint16_t from, const part_ask *a,
+                          tdsa_err *err);
 tdsa_status part_ask_sign_batch(part *p, part_session *s, uint16_t from, const part_ask *a,
                                 tdsa_buf *out, tdsa_err *err);
 

@@ -50,7 +50,7 @@ static part_range *find_range(const part_session *s, const part_spend *sp)
     return r;
 }
 
-static tdsa_status check_range(const part_spend *sp, tdsa_err *err)
+tdsa_status part_range_check(const part_spend *sp, tdsa_err *err)
 {
     const uint32_t count = mpc_batch_count(sp->batch->batch);
 
@@ -63,49 +63,26 @@ static tdsa_status check_range(const part_spend *sp, tdsa_err *err)
     return TDSA_OK;
 }
 
-static tdsa_status burn_range(part *p, part_session *s, const part_spend *sp, part_range **out,
-                              tdsa_err *err)
+tdsa_status part_range_burn(ks *store, ks_once *once, const mpc_batch *batch, uint32_t from,
+                            uint32_t to, tdsa_err *err)
 {
-    const uint32_t len = sp->range_to - sp->range_from;
-    const uint64_t ones = len == 64 ? UINT64_MAX : (1ull << len) - 1;
-    const uint64_t bits = ones << (sp->range_from % KS_BLOCK_SIZE);
-    part_range *r = NULL;
-    tdsa_status st = check_range(sp, err);
+    const uint32_t len = to - from;
+    const uint64_t ones = len == KS_BLOCK_SIZE ? UINT64_MAX : (1ull << len) - 1;
+    const uint64_t bits = ones << (from % KS_BLOCK_SIZE);
+    const uint8_t *beta = mpc_batch_beta(batch);
+    tdsa_status st;
 
-    if (st != TDSA_OK) {
-        return st;
-    }
-    r = calloc(1, sizeof *r);
-    if (r == NULL) {
-        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "range");
-    }
     TDSA_FAILPOINT("sign.before_burn");
-    st = ks_burn(p->cfg.store, mpc_batch_beta(sp->batch->batch), sp->range_from / KS_BLOCK_SIZE,
-                 bits, err);
+    st = once == NULL ? ks_burn(store, beta, from / KS_BLOCK_SIZE, bits, err)
+                      : ks_burn_once(store, once, beta, from / KS_BLOCK_SIZE, bits, err);
     TDSA_FAILPOINT("sign.after_burn");
-    if (st != TDSA_OK) {
-        free(r);
-    }
     if (st == TDSA_E_CONFLICT) {
-        return TDSA_FAIL(err, st, "NOT_MY_RANGE: presignatures %u to %u are used", sp->range_from,
-                         sp->range_to);
+        return TDSA_FAIL(err, st, "NOT_MY_RANGE: presignatures %u to %u are used", from, to);
     }
     if (st == TDSA_E_NOT_FOUND) { /* it was purged; only memory still had it */
         return TDSA_FAIL(err, st, "BATCH_UNKNOWN: this presignature's batch is not here any more");
     }
-    if (st != TDSA_OK) {
-        return st;
-    }
-    part_marks_keep(p, s->link[s->opened_by]);
-    p->stats.burned += len;
-    r->batch = part_batch_ref(sp->batch);
-    r->from = sp->range_from;
-    r->to = sp->range_to;
-    r->next = s->ranges;
-    s->ranges = r;
-    s->range_count++;
-    *out = r;
-    return TDSA_OK;
+    return st;
 }
 
 /* Forgets the oldest range; what is left of it stays burnt. */
@@ -118,6 +95,42 @@ static void trim_ranges(part *p, part_session *s)
         }
         range_free(p, s, at);
     }
+}
+
+tdsa_status part_range_add(part *p, part_session *s, part_batch *batch, uint32_t from, uint32_t to,
+                           tdsa_err *err)
+{
+    part_range *r = calloc(1, sizeof *r);
+
+    part_marks_keep(p, s->link[s->opened_by]);
+    p->stats.burned += to - from;
+    if (r == NULL) {
+        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "range");
+    }
+    r->batch = part_batch_ref(batch);
+    r->from = from;
+    r->to = to;
+    r->next = s->ranges;
+    s->ranges = r;
+    s->range_count++;
+    trim_ranges(p, s);
+    return TDSA_OK;
+}
+
+static tdsa_status burn_range(part *p, part_session *s, const part_spend *sp, part_range **out,
+                              tdsa_err *err)
+{
+    tdsa_status st = part_range_check(sp, err);
+
+    if (st == TDSA_OK && !part_burn_claim(p, s, sp, &st, err)) {
+        st = part_range_burn(p->cfg.store, NULL, sp->batch->batch, sp->range_from, sp->range_to,
+                             err);
+        if (st == TDSA_OK) {
+            st = part_range_add(p, s, sp->batch, sp->range_from, sp->range_to, err);
+        }
+    }
+    *out = st == TDSA_OK ? s->ranges : NULL;
+    return st;
 }
 
 static bool is_locked_to(const part_range *r, uint32_t at, const uint8_t *prepared)
@@ -153,7 +166,6 @@ tdsa_status part_stock_lock(part *p, part_session *s, const part_spend *sp, tdsa
     }
     r->locked |= 1ull << at;
     memcpy(r->lock[at], sp->prepared, sizeof r->lock[at]);
-    trim_ranges(p, s);
     return TDSA_OK;
 }
 
@@ -184,6 +196,5 @@ tdsa_status part_stock_spend(part *p, part_session *s, const part_spend *sp, tds
     }
     r->spent |= bit;
     memcpy(r->transcript[sp->index - r->from], sp->transcript, 32);
-    trim_ranges(p, s);
     return TDSA_OK;
 }

@@ -124,7 +124,7 @@ bool part_take_lease(part *p, const char *key_id, part_lease_work *out)
 
     if (k == NULL || k->lease == NULL || k->leasing || k->ahead_end != 0 ||
         k->lease_len < p->ahead_len ||
-        k->lease_end - k->lease_next > (k->lease_end - k->lease_from) / 2) {
+        k->lease_end - k->lease_next > (k->lease_end - k->lease_from) / 4 * 3) {
         return false;
     }
     count = mpc_batch_count(k->lease->batch);
@@ -145,9 +145,10 @@ void part_make_lease(part_lease_work *w)
     w->err.status = lease_range(w->store, w->batch, w->from, w->to, &w->burnt, &w->err);
 }
 
-void part_give_lease(part *p, part_lease_work *w)
+uint64_t part_give_lease(part *p, part_lease_work *w)
 {
     part_key *k = w->key;
+    uint64_t op = PART_OP_NONE;
 
     k->leasing = false;
     /* Else somebody else has that range, or the lease was left or used up meanwhile. */
@@ -155,9 +156,11 @@ void part_give_lease(part *p, part_lease_work *w)
         k->ahead_from = w->from;
         k->ahead_end = w->to;
         k->ahead_burnt = w->burnt;
+        op = part_tell_ahead(p, k);
     }
     part_batch_release(p, w->batch);
     part_key_release(p, k);
+    return op;
 }
 
 static tdsa_status lease_anew(part *p, part_key *k, uint32_t usable, tdsa_err *err)

@@ -59,6 +59,7 @@ typedef enum {
     PART_ASK_IMPORT,
     PART_ASK_UNDELETE,
     PART_ASK_EXPORT,
+    PART_ASK_BURN, /* a range that SIGN will ask for */
     PART_ASK_END
 } part_ask_kind;
 

@@ -41,6 +41,7 @@ static const char *op_name(part_op_kind op)
         return "EXPORT";
     case PART_OP_RESTORE:
     case PART_OP_PING:
+    case PART_OP_BURN:
     case PART_OP_COUNT:
         break;
     }

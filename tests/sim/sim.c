@@ -254,6 +254,7 @@ static void end_process(sim_node *n)
     ks_close(n->store);
     n->part = NULL;
     n->store = NULL;
+    n->tell_op = PART_OP_NONE;
     n->doomed = false;
     n->life++;
 }

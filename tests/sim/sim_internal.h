@@ -55,10 +55,11 @@ typedef struct {
     bool doomed;  /* died inside a call: what it does until the call returns nobody sees */
     bool touched; /* something happened to it since the last flush */
     uint64_t due_ms;
-    part_step step;        /* its process computes; run NULL: no */
+    part_step step;        /* its process computes; not out: no */
     uint64_t step_ms;      /* until then */
     part_lease_work lease; /* it leases ahead; key NULL: no */
     uint64_t lease_ms;     /* until then */
+    uint64_t tell_op;      /* members burn that; PART_OP_NONE: nobody waits for it */
     part_engine_cfg cfg;
     sim_ticket *tickets;
     sim_wait *waits;

@@ -253,23 +253,23 @@ static void plan(sim *s, sim_node *n)
         n->due_ms = w->at_ms < n->due_ms ? w->at_ms : n->due_ms;
     }
     n->due_ms = n->lease.key != NULL && n->lease_ms < n->due_ms ? n->lease_ms : n->due_ms;
-    n->due_ms = n->step.run != NULL && n->step_ms < n->due_ms ? n->step_ms : n->due_ms;
+    n->due_ms = part_step_is_out(&n->step) && n->step_ms < n->due_ms ? n->step_ms : n->due_ms;
     n->due_ms = n->due_ms <= s->now_ms ? s->now_ms + 1 : n->due_ms;
 }
 
 void sim_end_step(sim_node *n)
 {
-    if (n->step.run != NULL) {
+    if (part_step_is_out(&n->step)) {
         part_make_step(&n->step);
         part_give_step(n->part, &n->step);
-        n->step.run = NULL;
+        n->step = (part_step){.run = NULL};
     }
 }
 
 /* A step is made at once, or messages come and deadlines pass meanwhile. */
 static void take_step(sim *s, sim_node *n, const part_step *step)
 {
-    if (n->step.run == NULL) {
+    if (!part_step_is_out(&n->step)) {
         n->step = *step;
         n->step_ms = s->now_ms;
         if (sim_chance(s, s->cfg.step_permille)) {
@@ -289,8 +289,19 @@ void sim_end_lease(sim_node *n)
 {
     if (n->lease.key != NULL) {
         part_make_lease(&n->lease);
-        part_give_lease(n->part, &n->lease);
+        n->tell_op = part_give_lease(n->part, &n->lease);
         n->lease.key = NULL;
+    }
+}
+
+static void end_telling(sim_node *n)
+{
+    part_result none;
+    tdsa_err err;
+
+    if (n->part != NULL && n->tell_op != PART_OP_NONE &&
+        part_op_poll(n->part, n->tell_op, &none, &err)) {
+        n->tell_op = PART_OP_NONE;
     }
 }
 
@@ -298,7 +309,8 @@ static void lease_ahead(sim *s, sim_node *n)
 {
     const part_key *k = n->part == NULL || s->cfg.ahead_len == 0 ? NULL : n->part->keys;
 
-    while (k != NULL && n->lease.key == NULL && !n->doomed) {
+    end_telling(n);
+    while (k != NULL && n->lease.key == NULL && n->tell_op == PART_OP_NONE && !n->doomed) {
         if (!k->gone && part_take_lease(n->part, k->key->pub.key_id, &n->lease)) {
             n->lease_ms = s->now_ms + sim_random(s, STEP_MAX_MS);
         }
@@ -321,7 +333,7 @@ static bool flush_node(sim *s, uint16_t i)
         flush_replies(s, i);
         flush_sends(s, i);
         worked = n->part != NULL && part_work(n->part, PART_OP_ANY, &step);
-        if (worked && step.run != NULL) {
+        if (worked && part_step_is_out(&step)) {
             take_step(s, n, &step);
         }
     } while (worked);
