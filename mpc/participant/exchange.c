@@ -321,13 +321,18 @@ static bool wanted(const part *p, const part_exchange *x, uint64_t op)
     return op == PART_OP_ANY || x->op == op || (op == PART_OP_NONE && x->op == p->refresh_op);
 }
 
+static bool is_ready(const part *p, const part_exchange *x, uint64_t op, uint64_t now)
+{
+    return wanted(p, x, op) && x->deadline_ms > now &&
+           ((x->state == EXCHANGE_READY && x->not_before_ms <= now) || part_wave_leads(p, x));
+}
+
 bool part_exchange_is_ready(const part *p, uint64_t op)
 {
     const uint64_t now = part_now(p);
 
     for (const part_exchange *x = p->exchanges; x != NULL; x = x->next) {
-        if (wanted(p, x, op) && x->state == EXCHANGE_READY && x->not_before_ms <= now &&
-            x->deadline_ms > now) {
+        if (is_ready(p, x, op, now)) {
             return true;
         }
     }
@@ -337,10 +342,16 @@ bool part_exchange_is_ready(const part *p, uint64_t op)
 bool part_take_send(part *p, uint64_t op, part_send *out)
 {
     const uint64_t now = part_now(p);
+    part_exchange *x = p->exchanges;
 
-    for (part_exchange *x = p->exchanges; x != NULL; x = x->next) {
-        if (!wanted(p, x, op) || x->state != EXCHANGE_READY || x->not_before_ms > now ||
-            x->deadline_ms <= now) {
+    while (x != NULL) {
+        if (!is_ready(p, x, op, now)) {
+            x = x->next;
+            continue;
+        }
+        if (x->state == EXCHANGE_HELD) {
+            part_wave_go(p, x->session);
+            x = p->exchanges; /* others are gone */
             continue;
         }
         x->state = EXCHANGE_FLYING;

@@ -42,8 +42,9 @@ void part_exchange_drop(part *p, part_exchange *x);
  *
  * Questions of single signatures that ride together. While questions of a signature are under way in
  * a session, those of others wait in it (EXCHANGE_HELD), and go as one message to each member when the
- * last of them has been answered, or after PART_HOLD_MS. A caller who is alone never waits. Each
- * rider gets its own answer, as if it had gone alone (docs/protocol.md, "Many signatures").
+ * last of them has been answered and verified, or after PART_HOLD_MS: the thread of the first sends, and who
+ * comes before it does so joins. A caller who is alone never waits. Each rider gets its own answer, as if it
+ * had gone alone (docs/protocol.md, "Many signatures").
  */
 
 #define PART_HOLD_MS     5u
@@ -61,8 +62,10 @@ struct part_rider {
 bool part_wave_flies(const part *p, const part_session *s);
 /** Whether those who ask now wait for others: some fly, or are being verified. */
 bool part_wave_gathers(const part *p, const part_session *s);
-/** Sends what waits in the session, unless it still gathers. */
+/** What waits in the session goes with the next thread that sends, unless it still gathers. */
 void part_wave_try(part *p, const char *session_id);
+/** It does, and `x` is the first of it: its thread sends. */
+bool part_wave_leads(const part *p, const part_exchange *x);
 /** Sends what waits in the session. */
 void part_wave_go(part *p, part_session *s);
 /** The answers to the riders of a wave, lent from `a`; a refusal of the whole is everybody's.

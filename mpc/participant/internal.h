@@ -183,6 +183,7 @@ struct part_session {
     uint32_t next_run;
     part_range *ranges;
     size_t range_count;
+    bool wave_open; /* questions that are held go when the first is sent; others may still join */
     char key_id[KS_KEY_ID_MAX + 1]; /* "" for control sessions */
     bool bound_set;                 /* the key's members, when the session is for one key */
     peer_keys bound[GRP_PARTIES_MAX];

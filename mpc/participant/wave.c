@@ -36,16 +36,30 @@ static bool proofs_under_way(const part *p, const part_session *s)
 
 bool part_wave_gathers(const part *p, const part_session *s)
 {
-    return part_wave_flies(p, s) || proofs_under_way(p, s);
+    return s->wave_open || part_wave_flies(p, s) || proofs_under_way(p, s);
 }
 
+/* The thread of the first is woken, and seals when it sends: until then others come back and join. */
 void part_wave_try(part *p, const char *session_id)
 {
     part_session *s = part_session_find(p, session_id);
 
     if (s != NULL && !part_wave_gathers(p, s)) {
-        part_wave_go(p, s);
+        s->wave_open = true;
     }
+}
+
+bool part_wave_leads(const part *p, const part_exchange *x)
+{
+    const part_exchange *y = p->exchanges;
+
+    if (x->state != EXCHANGE_HELD || !x->session->wave_open) {
+        return false;
+    }
+    while (y != x && (y->session != x->session || y->state != EXCHANGE_HELD)) {
+        y = y->next;
+    }
+    return y == x;
 }
 
 /* ---- setting out ---- */
@@ -131,6 +145,7 @@ void part_wave_go(part *p, part_session *s)
     part_exchange *x = p->exchanges;
     tdsa_err err;
 
+    s->wave_open = false;
     while (x != NULL) {
         tdsa_status st = TDSA_OK;
 

@@ -83,6 +83,26 @@ static void who_comes_meanwhile_rides_with_the_others(void **state)
 {
     fixture *f = ready(&(wish){.n = 3});
     const uint64_t before = heard(f, 1);
+    callers c = {.f = f};
+
+    (void)state;
+    call(&c, 0, 0);
+    sim_flush(f->s);
+    for (size_t i = 1; i < CALLERS; i++) {
+        call(&c, i, 0);
+    }
+    finish_all(&c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        check(&c, i);
+    }
+    assert_int_equal(heard(f, 1) - before, 2); /* the first alone, then all others */
+    tear_down(f);
+}
+
+static void who_comes_before_the_first_is_sent_rides_with_it(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3});
+    const uint64_t before = heard(f, 1);
     callers c;
 
     (void)state;
@@ -91,7 +111,26 @@ static void who_comes_meanwhile_rides_with_the_others(void **state)
     for (size_t i = 0; i < CALLERS; i++) {
         check(&c, i);
     }
-    assert_int_equal(heard(f, 1) - before, 2); /* the first alone, then all others */
+    assert_int_equal(heard(f, 1) - before, 1);
+    tear_down(f);
+}
+
+static void when_the_first_leaves_the_next_one_sends(void **state)
+{
+    fixture *f = ready(&(wish){.n = 3});
+    callers c;
+    tdsa_err why;
+
+    (void)state;
+    call_all(&c, f);
+    (void)TDSA_FAIL(&why, TDSA_E_TIMEOUT, "left");
+    part_op_cancel(sim_part(f->s, 0), c.op[0], &why);
+    assert_true(part_exchange_is_ready(sim_part(f->s, 0), c.op[1]));
+    assert_false(part_exchange_is_ready(sim_part(f->s, 0), c.op[2]));
+    for (size_t i = 1; i < CALLERS; i++) {
+        finish(&c, i);
+        check(&c, i);
+    }
     tear_down(f);
 }
 
@@ -365,6 +404,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_comes_meanwhile_rides_with_the_others),
+        cmocka_unit_test(who_comes_before_the_first_is_sent_rides_with_it),
+        cmocka_unit_test(when_the_first_leaves_the_next_one_sends),
         cmocka_unit_test(in_prepare_mode_the_locks_ride_too),
         cmocka_unit_test(a_slow_answer_holds_nobody_up_for_long),
         cmocka_unit_test(who_comes_while_one_is_verified_waits_for_its_caller),
