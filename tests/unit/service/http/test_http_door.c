@@ -68,17 +68,18 @@ static const http_route routes[] = {
 static http_server *server;
 static uint16_t port;
 
-static http_done last_done;
-static char last_path[64];
+#define OBSERVED "/v1/keys/observed"
+static http_done observed; /* requests of other tests may end late */
 static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void on_done(void *ctx, const http_done *done)
 {
     (void)ctx;
-    (void)pthread_mutex_lock(&done_lock);
-    last_done = *done;
-    (void)snprintf(last_path, sizeof last_path, "%s", done->path);
-    (void)pthread_mutex_unlock(&done_lock);
+    if (strcmp(done->path, OBSERVED) == 0) {
+        (void)pthread_mutex_lock(&done_lock);
+        observed = *done;
+        (void)pthread_mutex_unlock(&done_lock);
+    }
 }
 
 static int start_server(void **state)
@@ -444,18 +445,16 @@ static void the_observer_hears_of_every_request(void **state)
     http_done done = {.status = 0};
 
     (void)state;
-    assert_int_equal(get("/v1/keys/observed").status, 200);
+    assert_int_equal(get(OBSERVED).status, 200);
     for (int i = 0; i < 3000 && done.status == 0; i++) {
         pause_ms(10);
         (void)pthread_mutex_lock(&done_lock);
-        if (strcmp(last_path, "/v1/keys/observed") == 0) {
-            done = last_done;
-        }
+        done = observed;
         (void)pthread_mutex_unlock(&done_lock);
     }
     assert_int_equal(done.status, 200);
     assert_ptr_equal(done.route, &routes[1]);
-    assert_int_equal(done.reply_len, strlen("GET|/v1/keys/observed|observed||-|-|"));
+    assert_int_equal(done.reply_len, strlen("GET|" OBSERVED "|observed||-|-|"));
 }
 
 static void curl_gets_along_with_it(void **state)
