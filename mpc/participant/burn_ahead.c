@@ -184,8 +184,8 @@ void part_burn_give(part *p, part_burn *b)
     part_session *s = part_session_find(p, b->session_id);
     tdsa_err err = b->err;
 
-    /* Where the session has ended nobody will ask for the range: it stays burnt. */
-    if (s != NULL && !b->taken && err.status == TDSA_OK) {
+    /* Where the session has ended, or the key, nobody will ask for the range: it stays burnt. */
+    if (s != NULL && !b->key->gone && !b->taken && err.status == TDSA_OK) {
         err.status = part_range_add(p, s, b->batch, b->from, b->to, &err);
     }
     if (err.status != TDSA_OK) { /* who asks for it will be told */

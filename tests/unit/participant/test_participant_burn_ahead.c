@@ -349,6 +349,26 @@ static void a_session_may_end_while_its_range_is_burnt(void **state)
     tear_down(f);
 }
 
+static void a_key_may_go_while_its_range_is_burnt(void **state)
+{
+    fixture *f = set_up(&(wish){.n = 3});
+    const part_key *k = leased(f);
+    part *p = sim_part(f->s, MEMBER);
+    const part_session *s = session_at_member(f);
+    part_burn *b = NULL;
+
+    (void)state;
+    assert_int_equal(order(f, k, 64), TDSA_OK);
+    b = part_burn_hand_out(p);
+    assert_non_null(b);
+    part_key_replaced(p, f->key_id);
+    part_burn_make(b);
+    part_burn_give(p, b);
+    assert_null(s->ranges); /* which would keep its secrets in memory */
+    assert_int_equal(burnt(f, k, 64), 1);
+    tear_down(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +380,7 @@ int main(void)
         cmocka_unit_test(a_member_takes_so_many_orders_and_no_more),
         cmocka_unit_test(what_is_asked_for_before_it_is_burnt_is_burnt_then),
         cmocka_unit_test(a_session_may_end_while_its_range_is_burnt),
+        cmocka_unit_test(a_key_may_go_while_its_range_is_burnt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
