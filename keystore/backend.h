@@ -289,8 +289,8 @@ typedef struct {
 /** Every backend object starts with this. */
 struct ks_backend {
     const ks_backend_ops *ops;
-    bool ping_apart,
-        counter_apart; /* ping, change_counter may run beside another call; set at open */
+    /* ping, change_counter may run beside another call; set at open */
+    bool ping_apart, counter_apart;
     /* What is stored is sealed under data key `fence`. A backend that others write to checks, in each
      * transaction that begins while fencing is set, that this is the CURRENT one; else it sets fenced, and the
      * call ends in TDSA_E_CONFLICT. */

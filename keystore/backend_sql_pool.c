@@ -7,8 +7,8 @@
 
 /*
  * Connections of one store: the one that works, whose calls the store serialises, and a spare one for what
- * does not wait for them: ks_ping on a server, the counter of changes in a file. Each is a ks_sql of its own. One that is lost is made again by
- * the next call, so nothing has to be restarted when a server comes back.
+ * does not wait for them: ks_ping on a server, the counter of changes in a file. Each is a ks_sql of its own.
+ * One that is lost is made again by the next call, so nothing has to be restarted when a server comes back.
  */
 
 #define WAIT_MS  30000u /* when the configuration says nothing */

@@ -27,20 +27,10 @@ static tdsa_status tell(part *p, part_op *op, part_session *s, tdsa_err *err)
     tdsa_stmt_uint(&body, k->ahead_from);
     tdsa_stmt_uint(&body, k->ahead_end);
     st = tdsa_buf_check(&body, err);
-    for (uint16_t i = 0; st == TDSA_OK && i < GRP_PARTIES_MAX; i++) {
-        const part_question q = {
-            .session = s,
-            .peer = i,
-            .op = op->id,
-            .for_op = op->id,
-            .deadline_ms = op->deadline_ms,
-            .ask = {.kind = PART_ASK_BURN, .body = body.data, .body_len = body.len},
-        };
-        if ((op->batch->members >> i & 1) == 0 || i == p->cfg.roster.me) {
-            continue;
-        }
-        st = part_put(p, &q, err);
-        op->waiting |= 1u << i;
+    if (st == TDSA_OK) {
+        const part_ask ask = {.kind = PART_ASK_BURN, .body = body.data, .body_len = body.len};
+
+        st = part_op_ask_members(p, op, s, op->batch->members, &ask, op->deadline_ms, err);
     }
     return st;
 }

@@ -572,6 +572,9 @@ void part_op_failed(part *p, uint64_t op, uint16_t from, const tdsa_err *why);
 /** Puts op->payload as a question of `kind` to everybody in op->waiting, in the control session. */
 tdsa_status part_control_session(part *p, uint16_t peer, part_session **out, tdsa_err *err);
 tdsa_status part_op_ask(part *p, part_op *op, part_ask_kind kind, tdsa_err *err);
+/** Asks each of these members but me the same, in a session of mine; op->waiting says whom. */
+tdsa_status part_op_ask_members(part *p, part_op *op, part_session *s, uint32_t members,
+                                const part_ask *ask, uint64_t deadline_ms, tdsa_err *err);
 void part_ops_due(part *p);
 uint64_t part_ops_next_due(const part *p);
 void part_op_event(part *p, part_op_kind kind, part_event event, uint64_t started_ms);

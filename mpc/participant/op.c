@@ -279,6 +279,27 @@ tdsa_status part_op_ask(part *p, part_op *op, part_ask_kind kind, tdsa_err *err)
     return st;
 }
 
+tdsa_status part_op_ask_members(part *p, part_op *op, part_session *s, uint32_t members,
+                                const part_ask *ask, uint64_t deadline_ms, tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    for (uint16_t i = 0; st == TDSA_OK && i < GRP_PARTIES_MAX; i++) {
+        const part_question q = {.session = s,
+                                 .peer = i,
+                                 .op = op->id,
+                                 .for_op = op->id,
+                                 .deadline_ms = deadline_ms,
+                                 .ask = *ask};
+
+        if ((members >> i & 1) != 0 && i != p->cfg.roster.me) {
+            st = part_put(p, &q, err);
+            op->waiting |= 1u << i;
+        }
+    }
+    return st;
+}
+
 static part_ask_kind kind_of(const part_op *op)
 {
     switch (op->kind) {

@@ -259,19 +259,10 @@ tdsa_status part_many_ask(part *p, part_op *op, part_session *s, tdsa_err *err)
     }
     tdsa_stmt_list_end(&body, list);
     st = tdsa_buf_check(&body, err);
-    for (uint16_t i = 0; st == TDSA_OK && i < GRP_PARTIES_MAX; i++) {
-        const part_question q = {
-            .session = s,
-            .peer = i,
-            .op = op->id,
-            .for_op = op->id,
-            .deadline_ms = ends_ms,
-            .ask = {.kind = PART_ASK_SIGN_BATCH, .body = body.data, .body_len = body.len},
-        };
-        if ((m->members >> i & 1) != 0 && i != p->cfg.roster.me) {
-            st = part_put(p, &q, err);
-            op->waiting |= 1u << i;
-        }
+    if (st == TDSA_OK) {
+        const part_ask ask = {.kind = PART_ASK_SIGN_BATCH, .body = body.data, .body_len = body.len};
+
+        st = part_op_ask_members(p, op, s, m->members, &ask, ends_ms, err);
     }
     return st;
 }

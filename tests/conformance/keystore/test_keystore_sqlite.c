@@ -201,18 +201,26 @@ static void a_read_only_file_is_refused(void **state)
 
 /* ---- several connections ---- */
 
-static void a_database_that_others_hold_is_busy(void **state)
+/* A key with a batch; and another connection that holds the lock of writers. */
+static sqlite3 *held_by_others(ks_fixture *f, uint32_t busy_timeout_ms)
 {
-    ks_fixture *f = *state;
     sqlite3 *db = NULL;
 
     shut(f);
-    f->cfg.busy_timeout_ms = 30;
+    f->cfg.busy_timeout_ms = busy_timeout_ms;
     ks_fixture_reopen(f);
     ks_fixture_active(f, "k", "share");
     ks_fixture_batch(f, "k", 1, KS_BATCH_FREE, 1, 1, 10);
     assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+static void a_database_that_others_hold_is_busy(void **state)
+{
+    ks_fixture *f = *state;
+    sqlite3 *db = held_by_others(f, 30);
+
     EXPECT(f, TDSA_E_STORE, ks_lease(f->s, ks_fixture_beta(1), 0, 1, &f->err));
     assert_non_null(strstr(f->err.text, "busy"));
     EXPECT(f, TDSA_E_STORE, ks_burn(f->s, ks_fixture_beta(1), 0, 1, &f->err));
@@ -257,18 +265,11 @@ static void counters_do_not_wait_for_a_commit(void **state)
 {
     ks_fixture *f = *state;
     slow_call c = {.st = TDSA_E_INTERNAL};
-    sqlite3 *db = NULL;
+    sqlite3 *db = held_by_others(f, 60000);
     uint64_t changes = 0;
     ks_marks marks;
     pthread_t thread;
 
-    shut(f);
-    f->cfg.busy_timeout_ms = 60000;
-    ks_fixture_reopen(f);
-    ks_fixture_active(f, "k", "share");
-    ks_fixture_batch(f, "k", 1, KS_BATCH_FREE, 1, 1, 10);
-    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     c.s = f->s;
     assert_int_equal(pthread_create(&thread, NULL, burn_slowly, &c), 0);
     while (!is_inside(f->s)) {

@@ -56,6 +56,14 @@ static void finish_all(callers *c)
     }
 }
 
+static void all_sign(callers *c)
+{
+    finish_all(c);
+    for (size_t i = 0; i < CALLERS; i++) {
+        check(c, i);
+    }
+}
+
 /* A group whose session of signatures is open. */
 static fixture *ready(const wish *w)
 {
@@ -91,10 +99,7 @@ static void who_comes_meanwhile_rides_with_the_others(void **state)
     for (size_t i = 1; i < CALLERS; i++) {
         call(&c, i, 0);
     }
-    finish_all(&c);
-    for (size_t i = 0; i < CALLERS; i++) {
-        check(&c, i);
-    }
+    all_sign(&c);
     assert_int_equal(heard(f, 1) - before, 2); /* the first alone, then all others */
     tear_down(f);
 }
@@ -107,10 +112,7 @@ static void who_comes_before_the_first_is_sent_rides_with_it(void **state)
 
     (void)state;
     call_all(&c, f);
-    finish_all(&c);
-    for (size_t i = 0; i < CALLERS; i++) {
-        check(&c, i);
-    }
+    all_sign(&c);
     assert_int_equal(heard(f, 1) - before, 1);
     tear_down(f);
 }
@@ -142,10 +144,7 @@ static void in_prepare_mode_the_locks_ride_too(void **state)
 
     (void)state;
     call_all(&c, f);
-    finish_all(&c);
-    for (size_t i = 0; i < CALLERS; i++) {
-        check(&c, i);
-    }
+    all_sign(&c);
     assert_in_range(heard(f, 1) - before, 3, CALLERS);
     tear_down(f);
 }
@@ -165,10 +164,7 @@ static void a_slow_answer_holds_nobody_up_for_long(void **state)
     for (const part_exchange *x = sim_part(f->s, 0)->exchanges; x != NULL; x = x->next) {
         assert_int_not_equal(x->state, EXCHANGE_HELD);
     }
-    finish_all(&c);
-    for (size_t i = 0; i < CALLERS; i++) {
-        check(&c, i);
-    }
+    all_sign(&c);
     tear_down(f);
 }
 
@@ -291,10 +287,7 @@ static void a_silent_member_is_named_to_everybody(void **state)
     cut_off(f, 2, false);
     sim_idle(f->s, 1000);
     call_all(&c, f);
-    finish_all(&c);
-    for (size_t i = 0; i < CALLERS; i++) {
-        check(&c, i);
-    }
+    all_sign(&c);
     tear_down(f);
 }
 
@@ -306,10 +299,7 @@ static void another_committee_signs_for_everybody(void **state)
     (void)state;
     cut_off(f, 2, true);
     call_all(&c, f);
-    finish_all(&c);
-    for (size_t i = 0; i < CALLERS; i++) {
-        check(&c, i);
-    }
+    all_sign(&c);
     tear_down(f);
 }
 
@@ -322,10 +312,7 @@ static void a_member_that_was_started_again_costs_presignatures_only(void **stat
     call_all(&c, f);
     sim_crash(f->s, 1);
     sim_start(f->s, 1);
-    finish_all(&c);
-    for (size_t i = 0; i < CALLERS; i++) {
-        check(&c, i);
-    }
+    all_sign(&c);
     tear_down(f);
 }
 
