@@ -149,6 +149,8 @@ class Cluster:
         return {"SOFTHSM2_CONF": str(self.dir / f"participant{index}/softhsm/softhsm2.conf")}
 
     def start(self, index, env=None, wait=True, command="server"):
+        if self.running(index):  # a fact that failed left it: it would keep the ports, also from other tests
+            self.stop(index, signal.SIGKILL)
         with open(self.log_path(index), "ab") as log:
             self.process[index] = subprocess.Popen(
                 [self.build / "service/daemon/tdsa-service", command,

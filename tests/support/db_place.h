@@ -12,6 +12,9 @@
 
 #define DB_PLACE_KINDS 2u
 
+/** How long its stores wait for a connection: a busy machine may take longer than the usual five seconds. */
+#define DB_PLACE_CONNECT_MS 25000u
+
 typedef struct {
     ks_server server; /* by the socket; without TLS */
     char kind[16];

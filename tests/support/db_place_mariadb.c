@@ -89,6 +89,7 @@ bool db_place_mariadb_make(db_place *p)
                             .database = p->database,
                             .user = p->user,
                             .password = p->password,
+                            .connect_timeout_ms = DB_PLACE_CONNECT_MS,
                             .tls = KS_TLS_DISABLE};
     return ok;
 }

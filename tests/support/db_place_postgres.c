@@ -48,6 +48,7 @@ bool db_place_postgres_make(db_place *p)
                             .hosts = 1,
                             .database = p->database,
                             .user = p->user,
+                            .connect_timeout_ms = DB_PLACE_CONNECT_MS,
                             .tls = KS_TLS_DISABLE};
     return db_place_postgres_sql(p, sql, NULL, 0);
 }

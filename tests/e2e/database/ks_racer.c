@@ -164,7 +164,10 @@ static int run(racer *r, const char *mode, uint32_t batches)
 
 int main(int argc, char **argv)
 {
-    ks_server server = {.hosts = 1, .tls = KS_TLS_DISABLE, .pool = {.initial = 1, .max = 1}};
+    ks_server server = {.hosts = 1,
+                        .connect_timeout_ms = 25000, /* many at once */
+                        .tls = KS_TLS_DISABLE,
+                        .pool = {.initial = 1, .max = 1}};
     ks_cfg cfg = {.create_tables = true,
                   .encryptor = KS_ENCRYPTOR_AESGCM,
                   .encryption_key = "correct horse battery staple",

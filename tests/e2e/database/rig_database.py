@@ -78,7 +78,9 @@ class Server:
             self.sql(f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {name}")
         return name
 
-    def url(self, name, query="", host="127.0.0.1", port=None):
+    def url(self, name, query=None, host="127.0.0.1", port=None):
+        if query is None:  # a busy machine may take longer than the five seconds that are usual
+            query = "?connectTimeout=" + ("25" if self.kind == "postgres" else "25000")
         return f"jdbc:{SCHEME[self.kind]}://{host}:{port or self.port()}/{name}{query}"
 
 
