@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
@@ -17,6 +18,7 @@
 _Static_assert(TDSA_BUF_LEN_MAX <= INT_MAX, "lengths of buffers fit EVP's int");
 
 struct tdsa_ctr_stream {
+    CRYPTO_RWLOCK *lock; /* of what follows */
     EVP_CIPHER_CTX *ctx;
     uint64_t pos; /* stream byte that the context gives next */
 };
@@ -130,8 +132,10 @@ tdsa_status tdsa_ctr_new(tdsa_ctr_stream **out, const uint8_t key[32], tdsa_err 
     if (s == NULL) {
         return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "no memory for a key stream");
     }
+    s->lock = CRYPTO_THREAD_lock_new();
     s->ctx = EVP_CIPHER_CTX_new();
-    if (s->ctx == NULL || EVP_EncryptInit_ex2(s->ctx, c->ctr, key, block0, NULL) != 1) {
+    if (s->lock == NULL || s->ctx == NULL ||
+        EVP_EncryptInit_ex2(s->ctx, c->ctr, key, block0, NULL) != 1) {
         tdsa_ctr_free(s);
         return TDSA_FAIL(err, TDSA_E_CRYPTO, "AES-CTR could not start");
     }
@@ -177,11 +181,16 @@ static bool ctr_seek(tdsa_ctr_stream *s, uint64_t offset)
 tdsa_status tdsa_ctr_read(tdsa_ctr_stream *s, uint64_t offset, uint8_t *out, size_t len,
                           tdsa_err *err)
 {
+    bool ok = false;
+
     if (len > UINT64_MAX - offset) {
         tdsa_wipe(out, len);
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "AES-CTR stream read past its end");
     }
-    if ((offset != s->pos && !ctr_seek(s, offset)) || !ctr_next(s, out, len)) {
+    TDSA_ASSERT(CRYPTO_THREAD_write_lock(s->lock) == 1);
+    ok = (offset == s->pos || ctr_seek(s, offset)) && ctr_next(s, out, len);
+    TDSA_ASSERT(CRYPTO_THREAD_unlock(s->lock) == 1);
+    if (!ok) {
         tdsa_wipe(out, len);
         return TDSA_FAIL(err, TDSA_E_CRYPTO, "AES-CTR failed");
     }
@@ -192,6 +201,7 @@ void tdsa_ctr_free(tdsa_ctr_stream *s)
 {
     if (s != NULL) {
         EVP_CIPHER_CTX_free(s->ctx); /* wipes the key schedule */
+        CRYPTO_THREAD_lock_free(s->lock);
         free(s);
     }
 }

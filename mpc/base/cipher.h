@@ -26,7 +26,7 @@ TDSA_MUST_USE tdsa_status tdsa_gcm_open(tdsa_buf *out, const tdsa_gcm *p, const 
 typedef struct tdsa_ctr_stream tdsa_ctr_stream;
 TDSA_MUST_USE tdsa_status tdsa_ctr_new(tdsa_ctr_stream **out, const uint8_t key[32], tdsa_err *err)
     TDSA_NONNULL;
-/** Stream bytes [offset, offset+len). Reading on from where the last call ended costs least. */
+/** Stream bytes [offset, offset+len), for several threads. Reading on from where the last call ended costs least. */
 TDSA_MUST_USE tdsa_status tdsa_ctr_read(tdsa_ctr_stream *s, uint64_t offset, uint8_t *out,
                                         size_t len, tdsa_err *err) TDSA_NONNULL;
 void tdsa_ctr_free(tdsa_ctr_stream *s);

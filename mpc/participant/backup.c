@@ -379,7 +379,7 @@ static void ended(part *p)
     part_result none;
     tdsa_err err;
 
-    if (!part_op_poll(p, p->refresh_op, &none, &err)) {
+    if (!part_op_over(p, p->refresh_op, &none, &err)) {
         return;
     }
     p->refresh_op = PART_OP_NONE;

@@ -261,42 +261,44 @@ static bool perform(part_engine *e, uint64_t op)
     return true;
 }
 
-/* The arithmetic of a signature that is its caller's, outside the lock. */
-static void compute(part_engine *e, uint64_t op)
+/* The arithmetic of a signature that is its caller's, outside the lock. While members are asked by somebody
+ * else it is made on the way to sleep. */
+static void compute(part_engine *e, uint64_t op, part_sign_work *sign)
 {
-    part_context_work context;
-    part_proof proof;
-
-    if (part_take_context(e->part, op, &context)) {
+    if (part_op_stirs(e->part, op) && part_take_sign(e->part, op, sign)) {
         part_engine_leave(e);
-        part_make_context(&context);
+        part_make_sign(sign);
         part_engine_enter(e);
-        part_give_context(e->part, &context);
     }
-    if (part_take_proof(e->part, op, &proof)) {
+    (void)part_hand_replies(e->part, sign);
+    if (part_can_prove(sign)) {
         part_engine_leave(e);
-        part_prove(&proof);
+        part_prove(sign);
         part_engine_enter(e);
-        part_give_proof(e->part, &proof);
+    }
+    if (sign->proved || sign->err.status != TDSA_OK) {
+        part_give_sign(e->part, sign);
     }
 }
 
 /* True when the operation has ended. */
-static bool ended(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
+static bool ended(part_engine *e, uint64_t op, part_sign_work *sign, part_result *result,
+                  tdsa_err *err)
 {
-    compute(e, op);
-    return part_op_poll(e->part, op, result, err);
+    compute(e, op, sign);
+    return part_op_over(e->part, op, result, err);
 }
 
 tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result, tdsa_err *err)
 {
+    part_sign_work sign = {.op = PART_OP_NONE};
     tdsa_err why;
 
     e->inside++;
     if (part_next_due(e->part) <= part_engine_now(e)) {
         part_due(e->part); /* a caller that never has to wait would never come to it */
     }
-    while (!ended(e, op, result, err)) {
+    while (!ended(e, op, &sign, result, err)) {
         uint64_t due = 0;
 
         if (e->stopping) {
@@ -320,8 +322,9 @@ tdsa_status part_engine_finish(part_engine *e, uint64_t op, part_result *result,
                 continue;
             }
         }
-        part_engine_sleep(e, op, part_engine_now(e), due);
+        part_engine_sleep(e, op, &sign, due);
     }
+    part_give_sign(e->part, &sign);
     e->inside--;
     part_engine_flush(e);
     return err->status;
@@ -361,7 +364,7 @@ static void settle_doubts(part_engine *e, uint64_t until)
         if (!part_may_settle(e->part)) {
             break;
         }
-        part_engine_sleep(e, PART_OP_NONE, part_engine_now(e), part_next_due(e->part));
+        part_engine_sleep(e, PART_OP_NONE, NULL, part_next_due(e->part));
     }
 }
 
@@ -426,7 +429,7 @@ void part_engine_work(part_engine *e)
             part_engine_flush(e);
         }
         if (!e->stopping) {
-            part_engine_sleep(e, PART_OP_NONE, part_engine_now(e), part_next_due(e->part));
+            part_engine_sleep(e, PART_OP_NONE, NULL, part_next_due(e->part));
         }
     }
     e->inside--;

@@ -16,6 +16,9 @@ typedef struct part_sleeper {
     uint64_t op;      /* it waits for; PART_OP_NONE: a communication thread */
     uint64_t wake_ms; /* when it will look by itself */
     bool woken;       /* its bell rings once, when the lock is left */
+    /* of its operation, lent; NULL: none. busy: it was woken to prove it, and is in the list no more; __atomic */
+    part_sign_work *sign;
+    bool busy;
 } part_sleeper;
 
 struct part_engine {
@@ -47,8 +50,9 @@ void part_engine_enter(part_engine *e);
 void part_engine_leave(part_engine *e);
 /** Chooses the sleepers that have something to do; the lock is held. */
 void part_engine_wake(part_engine *e);
-/** Sleeps until something changes for `op` or is due; the lock is held, and released meanwhile. */
-void part_engine_sleep(part_engine *e, uint64_t op, uint64_t now, uint64_t due);
+/** Sleeps until something changes for `op` or is due; the lock is held, and released meanwhile. What is to be computed
+ * for a signature, sign, is before and after. */
+void part_engine_sleep(part_engine *e, uint64_t op, part_sign_work *sign, uint64_t due);
 /** Waits until no caller is inside, a second at most; the lock is held, and released meanwhile. */
 void part_engine_await_callers(part_engine *e);
 

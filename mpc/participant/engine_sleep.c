@@ -63,9 +63,25 @@ void part_engine_leave(part_engine *e)
     ring(bells, count);
 }
 
+static void forget_sleeper(part_engine *e, const part_sleeper *s)
+{
+    part_sleeper **at = &e->sleepers;
+
+    while (*at != s) {
+        TDSA_ASSERT(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = s->next;
+}
+
+/* It takes the replies of its signature along, and has no need of the lock before they are proved. */
 static void rouse(part_engine *e, part_sleeper *s)
 {
     s->woken = true;
+    if (s->sign != NULL && part_hand_replies(e->part, s->sign)) {
+        forget_sleeper(e, s);
+        __atomic_store_n(&s->busy, true, __ATOMIC_RELEASE);
+    }
     if (e->bell_count == PART_POSTS_MAX) {
         ring(e->bells, e->bell_count);
         e->bell_count = 0;
@@ -96,11 +112,12 @@ void part_engine_wake(part_engine *e)
     if (e->stopping && e->inside == 0) {
         TDSA_ASSERT(pthread_cond_broadcast(&e->left) == 0);
     }
-    for (part_sleeper *s = e->sleepers; s != NULL; s = s->next) {
+    for (part_sleeper *s = e->sleepers, *next = NULL; s != NULL; s = next) {
+        next = s->next;
+        soonest = s->wake_ms < soonest ? s->wake_ms : soonest;
         if (!s->woken && (e->stopping || part_op_stirs(e->part, s->op))) {
             rouse(e, s);
         }
-        soonest = s->wake_ms < soonest ? s->wake_ms : soonest;
     }
     spare = spare_sleeper(e);
     if (spare != NULL && (part_wants_thread(e->part) || part_next_due(e->part) < soonest)) {
@@ -146,19 +163,17 @@ static bool wait_for_bell(sem_t *bell, const struct timespec *until)
     return rc == 0;
 }
 
-static void forget_sleeper(part_engine *e, const part_sleeper *s)
+/* Before the bell is waited for: true when there is no use in waiting. */
+static bool make(part_sign_work *sign)
 {
-    part_sleeper **at = &e->sleepers;
-
-    while (*at != s) {
-        TDSA_ASSERT(*at != NULL);
-        at = &(*at)->next;
-    }
-    *at = s->next;
+    part_make_sign(sign);
+    return sign->err.status != TDSA_OK;
 }
 
-void part_engine_sleep(part_engine *e, uint64_t op, uint64_t now, uint64_t due)
+void part_engine_sleep(part_engine *e, uint64_t op, part_sign_work *sign, uint64_t due)
 {
+    const uint64_t now = part_engine_now(e);
+    const bool due_first = sign != NULL && part_take_sign(e->part, op, sign);
     part_sleeper self = {.next = e->sleepers, .op = op};
     struct timespec until;
     uint64_t ms = due > now ? due - now : 0;
@@ -168,16 +183,22 @@ void part_engine_sleep(part_engine *e, uint64_t op, uint64_t now, uint64_t due)
     ms = ms > WAIT_MAX_MS ? WAIT_MAX_MS : ms;
     until = in_ms(ms);
     self.wake_ms = now + ms;
+    self.sign = sign != NULL && sign->key != NULL ? sign : NULL;
     TDSA_ASSERT(sem_init(&self.bell, 0, 0) == 0);
     e->sleepers = &self;
     part_engine_leave(e);
-    rang = wait_for_bell(&self.bell, &until);
+    rang = !(due_first && make(sign)) && wait_for_bell(&self.bell, &until);
+    if (rang && __atomic_load_n(&self.busy, __ATOMIC_ACQUIRE) && part_can_prove(sign)) {
+        part_prove(sign);
+    }
     part_engine_enter(e);
-    forget_sleeper(e, &self);
     if (self.woken && !rang) { /* chosen when its time was over: the bell rings now */
         part_engine_leave(e);
         (void)wait_for_bell(&self.bell, NULL);
         part_engine_enter(e);
+    }
+    if (!self.busy) {
+        forget_sleeper(e, &self);
     }
     (void)sem_destroy(&self.bell);
 }

@@ -295,7 +295,7 @@ typedef enum {
     OP_STOCK,   /* sign: waits for a presignature */
     OP_COINS,   /* sign in prepare mode: waits for the coins of the committee */
     OP_REPLIES, /* sign: waits for the committee */
-    OP_PROVING, /* sign: all replies are there; its caller proves them (part_take_proof) */
+    OP_PROVING, /* sign: all replies are there; its caller proves them (part_prove) */
     OP_DONE
 } part_op_state;
 
@@ -335,11 +335,11 @@ struct part_op {
     mpc_coins coins;                          /* prepare mode */
     uint8_t prepared[64];                     /* T0, the same */
     char signing_id[PEER_SESSION_ID_MAX + 1]; /* session of this attempt */
-    bool context_due;                         /* the caller makes it (part_take_context) */
-    tdsa_buf replies; /* of members: uint who, octets reply; the proof looks into them */
-    mpc_context context;
-    mpc_combine *combine; /* with my reply */
-    part_many *many;      /* a batch of requests: owned; request to combine are not used */
+    bool own_due;        /* my own part is to be made by the caller (part_take_sign) */
+    tdsa_buf replies;    /* of members: uint who, octets reply; the proof looks into them */
+    mpc_context context; /* prepare mode */
+    part_sign_work sign; /* of part_op_poll only */
+    part_many *many;     /* a batch of requests: owned; request to combine are not used */
 };
 
 /* ---- what is known of a peer ---- */

@@ -148,6 +148,7 @@ static void op_free(part *p, part_op *op)
         TDSA_ASSERT(*at != NULL);
         at = &(*at)->next;
     }
+    part_give_sign(p, &op->sign);
     *at = op->next;
     TDSA_ASSERT(op->many == NULL);
     part_sign_clear(p, op);
@@ -183,21 +184,11 @@ bool part_op_done(const part *p, uint64_t id)
     return op == NULL || op->state == OP_DONE || op->state == OP_PROVING;
 }
 
-bool part_op_poll(part *p, uint64_t id, part_result *out, tdsa_err *err)
+bool part_op_over(part *p, uint64_t id, part_result *out, tdsa_err *err)
 {
     part_op *op = part_op_find(p, id);
-    part_context_work context;
-    part_proof proof;
 
     TDSA_ASSERT(op != NULL);
-    if (part_take_context(p, id, &context)) {
-        part_make_context(&context);
-        part_give_context(p, &context);
-    }
-    if (part_take_proof(p, id, &proof)) {
-        part_prove(&proof);
-        part_give_proof(p, &proof);
-    }
     if (op->state != OP_DONE) {
         return false;
     }
@@ -206,6 +197,26 @@ bool part_op_poll(part *p, uint64_t id, part_result *out, tdsa_err *err)
     op->result.recovery = NULL; /* the taker's */
     op_free(p, op);
     return true;
+}
+
+bool part_op_poll(part *p, uint64_t id, part_result *out, tdsa_err *err)
+{
+    part_op *op = part_op_find(p, id);
+    part_sign_work *w = NULL;
+
+    TDSA_ASSERT(op != NULL);
+    w = &op->sign;
+    if (part_take_sign(p, id, w)) {
+        part_make_sign(w);
+    }
+    (void)part_hand_replies(p, w);
+    if (part_can_prove(w)) {
+        part_prove(w);
+    }
+    if (w->proved || w->err.status != TDSA_OK) {
+        part_give_sign(p, w);
+    }
+    return part_op_over(p, id, out, err);
 }
 
 void part_op_cancel(part *p, uint64_t id, const tdsa_err *why)

@@ -213,7 +213,7 @@ void part_free(part *p)
     while (p->ops != NULL) {
         tdsa_err ignored;
         part_result dropped;
-        (void)part_op_poll(p, p->ops->id, &dropped, &ignored);
+        (void)part_op_over(p, p->ops->id, &dropped, &ignored);
         part_recovery_free(dropped.recovery);
     }
     part_exchanges_free(p);

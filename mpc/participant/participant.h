@@ -179,47 +179,48 @@ bool part_op_done(const part *p, uint64_t op) TDSA_NONNULL;
  * True when the operation has ended: its status is in err (TDSA_OK on success), `out` is filled, and
  * the id is forgotten. False while it runs.
  */
+bool part_op_over(part *p, uint64_t op, part_result *out, tdsa_err *err) TDSA_NONNULL;
+/** The same for callers without a lock: what is to be computed for a signature (part_sign_work) is computed here. */
 bool part_op_poll(part *p, uint64_t op, part_result *out, tdsa_err *err) TDSA_NONNULL;
 
 /** The store was asked outside the lock: `changes` is what ks_change_counter gave after the call came, 0: nothing. It
  * holds until part_keys_follow_again. */
 void part_keys_follow_to(part *p, uint64_t changes) TDSA_NONNULL;
 void part_keys_follow_again(part *p) TDSA_NONNULL;
-/** The context of a signature whose members are being asked, before its caller waits for them. The same
- * rules as for a proof. */
+/**
+ * What the caller of a signature computes itself, outside the lock (or in part_op_poll): my own part while the
+ * members are asked, and when all have replied the proof, which takes longest. It stays in the hands of that caller
+ * until it is given back. All zeros: nothing was taken.
+ */
 typedef struct {
     uint64_t op;
     unsigned attempt;
     struct part_key *key;     /* held */
     struct part_batch *batch; /* held */
-    mpc_request request;      /* its payload is lent by the operation, whose caller makes this */
-    tdsa_buf q;               /* owned */
+    mpc_request request;      /* its payload is lent by the operation */
+    tdsa_buf q;               /* owned; empty in prepare mode, where the context is there */
     mpc_context context;
-    tdsa_err err; /* TDSA_OK: context is there */
-} part_context_work;
-/** False when the operation needs none. */
-bool part_take_context(part *p, uint64_t op, part_context_work *out) TDSA_NONNULL;
-/** Needs no lock. */
-void part_make_context(part_context_work *w) TDSA_NONNULL;
-void part_give_context(part *p, part_context_work *w) TDSA_NONNULL;
-/** The last step of a signature, which takes longest: opening what the members replied and verifying
- * what comes out. The caller of the operation does it outside the lock; part_op_poll, otherwise. */
-typedef struct {
-    uint64_t op;
-    unsigned attempt;
-    struct part_key *key;     /* held */
-    struct part_batch *batch; /* held */
-    mpc_combine *combine;     /* owned */
-    tdsa_buf replies;         /* owned */
+    mpc_combine *combine;   /* owned: with my reply */
+    bool complete;          /* replies are there */
+    tdsa_buf replies;       /* owned */
+    const grp_table *table; /* of the key, or NULL */
+    bool proved;
     mpc_signature sig;
-    tdsa_err err; /* of the proof; TDSA_OK: sig is the signature */
-} part_proof;
-/** False when the operation does not wait for one. */
-bool part_take_proof(part *p, uint64_t op, part_proof *out) TDSA_NONNULL;
-/** Needs no lock. */
-void part_prove(part_proof *proof) TDSA_NONNULL;
-/** What was taken comes back; the operation ends, or tries another committee. */
-void part_give_proof(part *p, part_proof *proof) TDSA_NONNULL;
+    tdsa_err err; /* of what was made; TDSA_OK and proved: sig is the signature */
+} part_sign_work;
+/** False when there is none to be taken; *w is all zeros or of an attempt that is over, and then given up. */
+bool part_take_sign(part *p, uint64_t op, part_sign_work *w) TDSA_NONNULL;
+/** The context and my reply. Needs no lock. */
+void part_make_sign(part_sign_work *w) TDSA_NONNULL;
+/** Moves the replies of the members into *w, also while its owner is making it; false until all are there. */
+bool part_hand_replies(part *p, part_sign_work *w) TDSA_NONNULL;
+/** True when both were done and the proof is due. */
+bool part_can_prove(const part_sign_work *w) TDSA_NONNULL;
+/** Opens and verifies. Needs no lock. */
+void part_prove(part_sign_work *w) TDSA_NONNULL;
+/** What was taken comes back, and is all zeros again. When it was proved the operation ends, or tries another
+ * committee; when my own part cannot be made it ends. */
+void part_give_sign(part *p, part_sign_work *w) TDSA_NONNULL;
 /** A key that has signed often gets a table (grp_table), which makes its proofs faster. */
 typedef struct {
     struct part_key *key; /* held */

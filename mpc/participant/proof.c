@@ -6,70 +6,86 @@
 /* Making a table takes as long as what some 650 of its proofs save (P-256: 19 ms, 29 us each). */
 #define TABLE_AFTER 1000u
 
-void part_proof_begins(part_key *k, mpc_combine *c)
+const grp_table *part_proof_begins(part_key *k)
 {
     k->proved++;
-    if (k->table != NULL) {
-        mpc_combine_use(c, k->table);
-    }
+    return k->table;
 }
 
-bool part_take_proof(part *p, uint64_t id, part_proof *out)
+bool part_hand_replies(part *p, part_sign_work *w)
 {
-    part_op *op = part_op_find(p, id);
+    part_op *op = part_op_find(p, w->op);
 
-    if (op == NULL || op->state != OP_PROVING || op->combine == NULL) {
+    if (w->key == NULL || w->complete || op == NULL || op->state != OP_PROVING ||
+        op->tries != w->attempt) {
         return false;
     }
-    *out = (part_proof){.op = id,
-                        .attempt = op->tries,
-                        .key = part_key_ref(op->key),
-                        .batch = part_batch_ref(op->batch),
-                        .combine = op->combine,
-                        .replies = op->replies};
-    op->combine = NULL;
+    w->replies = op->replies;
     op->replies = TDSA_BUF_EMPTY;
-    part_proof_begins(op->key, out->combine);
+    w->complete = true;
+    w->table = part_proof_begins(op->key);
     return true;
 }
 
-void part_prove(part_proof *proof)
+bool part_can_prove(const part_sign_work *w)
 {
-    tdsa_reader r = tdsa_reader_of(proof->replies.data, proof->replies.len);
-    tdsa_status st = tdsa_buf_check(&proof->replies, &proof->err);
+    return w->complete && !w->proved && w->err.status == TDSA_OK;
+}
+
+void part_prove(part_sign_work *w)
+{
+    tdsa_reader r = tdsa_reader_of(w->replies.data, w->replies.len);
+    tdsa_status st = tdsa_buf_check(&w->replies, &w->err);
 
     while (st == TDSA_OK && tdsa_reader_left(&r) > 0) {
         const uint16_t from = (uint16_t)tdsa_stmt_read_uint(&r);
         size_t len = 0;
         const uint8_t *reply = tdsa_stmt_read_octets(&r, &len, TDSA_BUF_LEN_MAX);
 
-        st = mpc_combine_take(proof->combine, from, reply, len, &proof->err);
+        st = mpc_combine_take(w->combine, from, reply, len, &w->err);
+    }
+    if (st == TDSA_OK && w->table != NULL) {
+        mpc_combine_use(w->combine, w->table);
     }
     if (st == TDSA_OK) {
-        st = mpc_combine_finish(proof->combine, &proof->sig, &proof->err);
+        st = mpc_combine_finish(w->combine, &w->sig, &w->err);
     }
-    proof->err.status = st;
+    w->proved = true;
+    w->err.status = st;
 }
 
-void part_give_proof(part *p, part_proof *proof)
+static void conclude(part *p, part_op *op, const part_sign_work *w)
 {
-    part_op *op = part_op_find(p, proof->op);
-
-    /* its time may be over, or its key gone, since */
-    if (op != NULL && op->state == OP_PROVING && op->tries == proof->attempt) {
-        if (proof->err.status == TDSA_OK) {
-            part_sign_release(p, op, &proof->sig);
-        } else {
-            part_sign_broken(p, op, &proof->err);
-        }
+    if (w->err.status == TDSA_OK) {
+        part_sign_release(p, op, &w->sig);
+    } else if (w->proved) {
+        part_sign_broken(p, op, &w->err);
+    } else {
+        part_op_end(p, op, &w->err);
     }
-    if (op != NULL) {
+}
+
+void part_give_sign(part *p, part_sign_work *w)
+{
+    part_op *op = part_op_find(p, w->op);
+
+    if (w->key == NULL) {
+        return;
+    }
+    /* its time may be over, or its key gone, or another attempt under way, since */
+    if (op != NULL && (op->state == OP_REPLIES || op->state == OP_PROVING) &&
+        op->tries == w->attempt && (w->proved || w->err.status != TDSA_OK)) {
+        conclude(p, op, w);
+    }
+    if (op != NULL && w->complete) {
         part_wave_try(p, op->signing_id);
     }
-    tdsa_buf_clear(&proof->replies);
-    mpc_combine_free(proof->combine);
-    part_batch_release(p, proof->batch);
-    part_key_release(p, proof->key);
+    tdsa_buf_clear(&w->q);
+    tdsa_buf_clear(&w->replies);
+    mpc_combine_free(w->combine);
+    part_batch_release(p, w->batch);
+    part_key_release(p, w->key);
+    *w = (part_sign_work){.op = PART_OP_NONE};
 }
 
 /* ---- tables ---- */

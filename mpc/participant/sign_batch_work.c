@@ -258,10 +258,13 @@ static void release(part *p, part_op *op, size_t i)
     part_item *t = &op->many->item[i];
     part_sign_result *out = &op->many->out[i].sign;
     const tdsa_err ok = {.status = TDSA_OK, .participant = TDSA_NOBODY};
+    const grp_table *table = part_proof_begins(op->key);
     mpc_signature sig;
     tdsa_err err;
 
-    part_proof_begins(op->key, t->combine);
+    if (table != NULL) {
+        mpc_combine_use(t->combine, table);
+    }
     if (mpc_combine_finish(t->combine, &sig, &err) != TDSA_OK) {
         part_item_fails(t, &err);
         return;

@@ -11,12 +11,10 @@
 
 static void clear_attempt(part *p, part_op *op)
 {
-    mpc_combine_free(op->combine);
-    op->combine = NULL;
     part_batch_release(p, op->batch);
     op->batch = NULL;
     tdsa_buf_clear(&op->q);
-    op->context_due = false;
+    op->own_due = false;
     tdsa_buf_clear(&op->replies);
     op->waiting = 0;
 }
@@ -143,7 +141,8 @@ static tdsa_status ask_with_coins(part *p, part_op *op, part_session *s, tdsa_er
     if (st == TDSA_OK) {
         st = ask_members(p, op, s, PART_ASK_SIGN, err);
     }
-    return st == TDSA_OK ? part_own_reply(p, op, err) : st;
+    op->own_due = st == TDSA_OK;
+    return st;
 }
 
 /* The caller is told of it also when the signature fails. */
@@ -171,7 +170,7 @@ static tdsa_status begin_attempt(part *p, part_op *op, part_session *s, tdsa_err
     if (st == TDSA_OK) {
         st = ask_members(p, op, s, PART_ASK_SIGN, err);
     }
-    op->context_due = st == TDSA_OK;
+    op->own_due = st == TDSA_OK;
     return st;
 }
 

@@ -37,13 +37,9 @@ void part_sign_release(part *p, part_op *op, const mpc_signature *sig);
 void part_sign_broken(part *p, part_op *op, const tdsa_err *why);
 void part_presign_go_on(part *p, part_op *op, const tdsa_err *last);
 
-/* own_part.c */
-/** My lease burnt the presignature durably; op->context is there. */
-tdsa_status part_own_reply(part *p, part_op *op, tdsa_err *err);
-
 /* proof.c */
-/** Before a signature is verified: counts it, and lends the key's table. */
-void part_proof_begins(part_key *k, mpc_combine *c);
+/** Before a signature is verified: counts it, and lends the key's table (NULL: there is none). */
+const grp_table *part_proof_begins(part_key *k);
 
 /* sign_batch.c */
 /** The same for a batch of requests (op->many). */

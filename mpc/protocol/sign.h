@@ -74,7 +74,7 @@ TDSA_MUST_USE tdsa_status mpc_context_new(mpc_context *out, const mpc_key *key,
     TDSA_NONNULL;
 
 /** Member: appends stmt("reply", me, T, committee, [mu, nu]), Schnorr [z]. The presignature must be marked used
- * durably before this is called. Errors: TDSA_E_CRYPTO. */
+ * durably before this is called. Several threads may use one batch. Errors: TDSA_E_CRYPTO. */
 TDSA_MUST_USE tdsa_status mpc_sign_reply(tdsa_buf *out, const mpc_key *key, mpc_batch *batch,
                                          const mpc_request *q, const mpc_context *ctx,
                                          tdsa_err *err) TDSA_NONNULL;
