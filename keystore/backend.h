@@ -230,6 +230,9 @@ typedef struct {
     /* the same */
     tdsa_status (*burn)(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
                         uint64_t *burns, tdsa_err *err);
+    /* the same for from..to-1 in one transaction; the counter rises by one */
+    tdsa_status (*burn_range)(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
+                              uint64_t *burns, tdsa_err *err);
     /* MADE and FREE batches of a key with one of these members become VOID */
     tdsa_status (*batch_void_with)(ks_backend *b, const char *key_id, uint32_t members,
                                    tdsa_err *err);

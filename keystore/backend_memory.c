@@ -131,6 +131,7 @@ const ks_backend_ops ks_backend_memory = {
     .purge_all = ks_memory_purge_all,
     .lease = ks_memory_lease,
     .burn = ks_memory_burn,
+    .burn_range = ks_memory_burn_range,
     .burnt = ks_memory_burnt,
     .seq_raise = ks_memory_seq_raise,
     .partial_burn = ks_memory_partial_burn,

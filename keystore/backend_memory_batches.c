@@ -255,6 +255,27 @@ tdsa_status ks_memory_burn(ks_backend *b, const uint8_t *beta, uint32_t block, u
     return TDSA_OK;
 }
 
+tdsa_status ks_memory_burn_range(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
+                                 uint64_t *burns, tdsa_err *err)
+{
+    memory_batch *x = find(ks_memory_of(b), beta);
+    const uint32_t end = (to - 1) / KS_BLOCK_SIZE;
+
+    if (x == NULL || x->state != KS_BATCH_FREE || to > x->count) {
+        return TDSA_FAIL(err, TDSA_E_NOT_FOUND, "no such presignature is free");
+    }
+    for (uint32_t block = from / KS_BLOCK_SIZE; block <= end; block++) {
+        if ((x->masks[block] & ks_block_bits(block, from, to)) != 0) {
+            return TDSA_FAIL(err, TDSA_E_CONFLICT, "a presignature of the range was used already");
+        }
+    }
+    for (uint32_t block = from / KS_BLOCK_SIZE; block <= end; block++) {
+        x->masks[block] |= ks_block_bits(block, from, to);
+    }
+    *burns = ++ks_memory_of(b)->burns;
+    return TDSA_OK;
+}
+
 tdsa_status ks_memory_burn_unleased(ks_backend *b, const uint8_t *beta, uint32_t index,
                                     uint64_t *burns, tdsa_err *err)
 {

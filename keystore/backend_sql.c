@@ -338,6 +338,7 @@ static const ks_backend_ops sql_ops = {
     .purge_all = ks_sql_purge_all,
     .lease = ks_sql_lease,
     .burn = ks_sql_burn,
+    .burn_range = ks_sql_burn_range,
     .burnt = ks_sql_burnt,
     .seq_raise = ks_sql_seq_raise,
     .partial_burn = ks_sql_partial_burn,

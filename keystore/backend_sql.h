@@ -202,6 +202,8 @@ tdsa_status ks_sql_lease(ks_backend *b, const uint8_t *beta, uint32_t from, uint
                          uint64_t *burns, tdsa_err *err);
 tdsa_status ks_sql_burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint64_t bits,
                         uint64_t *burns, tdsa_err *err);
+tdsa_status ks_sql_burn_range(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
+                              uint64_t *burns, tdsa_err *err);
 tdsa_status ks_sql_batch_void_with(ks_backend *b, const char *key_id, uint32_t members,
                                    tdsa_err *err);
 tdsa_status ks_sql_purge_all(ks_backend *b, const ks_marks *at_least, uint64_t *dropped,

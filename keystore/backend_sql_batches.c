@@ -398,6 +398,31 @@ tdsa_status ks_sql_burn(ks_backend *backend, const uint8_t *beta, uint32_t block
     return st;
 }
 
+static tdsa_status burn_blocks(ks_sql *q, const uint8_t *beta, uint32_t from, uint32_t to,
+                               tdsa_err *err)
+{
+    tdsa_status st = TDSA_OK;
+
+    for (uint32_t block = from / KS_BLOCK_SIZE; st == TDSA_OK && block * KS_BLOCK_SIZE < to;
+         block++) {
+        st = burn_rows(q, KS_SQL_BURN, beta, block, ks_block_bits(block, from, to), err);
+    }
+    return st;
+}
+
+tdsa_status ks_sql_burn_range(ks_backend *backend, const uint8_t *beta, uint32_t from, uint32_t to,
+                              uint64_t *burns, tdsa_err *err)
+{
+    ks_sql *q = ks_sql_of(backend);
+    tdsa_status st = TDSA_OK;
+
+    for (ks_sql_tx tx = ks_sql_write(q); ks_sql_tx_next(&tx, &st, err);) {
+        st = burn_blocks(q, beta, from, to, err);
+        st = count_burn(q, st, burns, err);
+    }
+    return st;
+}
+
 tdsa_status ks_sql_burn_unleased(ks_sql *q, const uint8_t *beta, uint32_t index, uint64_t *burns,
                                  tdsa_err *err)
 {

@@ -408,8 +408,8 @@ tdsa_status ks_lease(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t from, uint
     return ks_leave_burn(s, st, burns, err);
 }
 
-tdsa_status ks_burn_once(ks *s, ks_once *once, const uint8_t beta[KS_BETA_LEN], uint32_t block,
-                         uint64_t bits, tdsa_err *err)
+tdsa_status ks_burn(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block, uint64_t bits,
+                    tdsa_err *err)
 {
     uint64_t burns = 0;
     tdsa_status st;
@@ -418,25 +418,31 @@ tdsa_status ks_burn_once(ks *s, ks_once *once, const uint8_t beta[KS_BETA_LEN], 
         return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "cannot burn in block %u", block);
     }
     ks_enter(s);
+    st = s->backend->ops->burn(s->backend, beta, block, bits, &burns, err);
+    return ks_leave_burn(s, st, burns, err);
+}
+
+tdsa_status ks_burn_once(ks *s, ks_once *once, const uint8_t beta[KS_BETA_LEN], uint32_t from,
+                         uint32_t to, tdsa_err *err)
+{
+    uint64_t burns = 0;
+    tdsa_status st;
+
+    if (from >= to || to > KS_BATCH_COUNT_MAX) {
+        return TDSA_FAIL(err, TDSA_E_BAD_INPUT, "cannot burn presignatures %u to %u", from, to);
+    }
+    ks_enter(s);
     if (once->made) {
         *err = once->err;
         ks_leave(s);
         return err->status;
     }
-    st = s->backend->ops->burn(s->backend, beta, block, bits, &burns, err);
+    st = s->backend->ops->burn_range(s->backend, beta, from, to, &burns, err);
     st = ks_note_burn(s, st, burns, err);
     once->made = true;
     once->err = st == TDSA_OK ? (tdsa_err){.status = TDSA_OK, .participant = TDSA_NOBODY} : *err;
     ks_leave(s);
     return st;
-}
-
-tdsa_status ks_burn(ks *s, const uint8_t beta[KS_BETA_LEN], uint32_t block, uint64_t bits,
-                    tdsa_err *err)
-{
-    ks_once once = {.made = false};
-
-    return ks_burn_once(s, &once, beta, block, bits, err);
 }
 
 tdsa_status ks_seq_raise(ks *s, const char *key_id, uint32_t epoch, uint64_t lane, uint64_t seq,

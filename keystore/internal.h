@@ -83,6 +83,17 @@ static inline uint32_t ks_top_bit(uint64_t bits)
     return 63u - (uint32_t)__builtin_clzll(bits);
 }
 
+/** The bits of presignatures from..to-1 that lie in a block; 0: none. */
+static inline uint64_t ks_block_bits(uint32_t block, uint32_t from, uint32_t to)
+{
+    const uint32_t first = block * KS_BLOCK_SIZE;
+    const uint32_t low = from > first ? from - first : 0;
+    const uint32_t high = to > first ? to - first : 0;
+    const uint64_t below = high >= KS_BLOCK_SIZE ? UINT64_MAX : (1ull << high) - 1;
+
+    return low >= KS_BLOCK_SIZE ? 0 : below & (UINT64_MAX << low);
+}
+
 void ks_enter(ks *s) TDSA_NONNULL;
 void ks_leave(ks *s) TDSA_NONNULL;
 /** Counts a durable commit when st says so, leaves, and gives st back. */

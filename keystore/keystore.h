@@ -396,9 +396,10 @@ typedef struct {
     bool made;
     tdsa_err err;
 } ks_once;
-/** ks_burn the first time with this `once`; whoever comes second waits for it and gets the same. */
+/** Burns presignatures from..to-1 of any number of blocks, all or none in one commit, the first time with this `once`;
+ * whoever comes second waits for it and gets the same. Errors: those of ks_burn. */
 TDSA_MUST_USE tdsa_status ks_burn_once(ks *s, ks_once *once, const uint8_t beta[KS_BETA_LEN],
-                                       uint32_t block, uint64_t bits, tdsa_err *err) TDSA_NONNULL;
+                                       uint32_t from, uint32_t to, tdsa_err *err) TDSA_NONNULL;
 /** Raises the highest seq of (key, epoch, lane). Errors: TDSA_E_CONFLICT (not higher),
  * TDSA_E_NOT_FOUND (no such key), TDSA_E_BAD_INPUT (above 2^63 - 1). */
 TDSA_MUST_USE tdsa_status ks_seq_raise(ks *s, const char *key_id, uint32_t epoch, uint64_t lane,

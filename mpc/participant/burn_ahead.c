@@ -40,16 +40,20 @@ uint64_t part_tell_ahead(part *p, part_key *k)
     part_op *op = NULL;
     tdsa_err err;
 
-    if (k->lease == NULL || k->ahead_end == 0 || k->signing == NULL ||
-        part_now(p) >= k->signing->ends_ms) {
+    if (k->ahead == NULL || k->signing == NULL || part_now(p) >= k->signing->ends_ms) {
         return PART_OP_NONE;
+    }
+    for (size_t i = 0; i < PART_AHEAD_BLOCKS; i++) {
+        if (k->ahead_burnt[i] != 0) { /* members would refuse all of it */
+            return PART_OP_NONE;
+        }
     }
     op = part_op_new(p, PART_OP_BURN, k->key->pub.key_id, TELL_MS, &err);
     if (op == NULL) {
         return PART_OP_NONE;
     }
     op->key = part_key_ref(k);
-    op->batch = part_batch_ref(k->lease);
+    op->batch = part_batch_ref(k->ahead);
     if (tell(p, op, k->signing, &err) != TDSA_OK) {
         part_op_end(p, op, &err);
     }
@@ -97,10 +101,16 @@ void part_burns_drop(part *p)
 tdsa_status part_burn_order(part *p, const part_session *s, const part_spend *sp, part_key *k,
                             tdsa_err *err)
 {
+    const uint32_t count = mpc_batch_count(sp->batch->batch);
     part_burn *b = NULL;
     part_burn **last = &p->burns;
-    tdsa_status st = part_range_check(sp, err);
+    tdsa_status st = TDSA_OK;
 
+    if (sp->range_from >= sp->range_to || sp->range_to > count ||
+        sp->range_to - sp->range_from > PART_AHEAD_MAX) {
+        st = TDSA_FAIL(err, TDSA_E_BAD_INPUT, "presignatures %u to %u of %u, at most %u at once",
+                       sp->range_from, sp->range_to, count, PART_AHEAD_MAX);
+    }
     if (st == TDSA_OK && p->burn_count >= BURNS_MAX) {
         st = TDSA_FAIL(err, TDSA_E_BUSY, "%u ranges are being burnt already", BURNS_MAX);
     }

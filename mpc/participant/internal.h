@@ -41,6 +41,7 @@
 #define PART_PARKED_MAX         4u /* early requests of one peer in one session for runs not begun */
 #define PART_PARKED_OF_PEER_MAX 256u /* the same over all sessions */
 #define PART_PARKED_BODY_MAX    16384u
+#define PART_AHEAD_MAX          (PART_AHEAD_BLOCKS * KS_BLOCK_SIZE) /* leased, or burnt, ahead at once */
 #define PART_RANGES_MAX         64u   /* burnt ranges remembered per session (responder) */
 #define PART_BUCKETS_MAX        4096u /* keys with a rate that signed within the last minute */
 #define PART_BATCHES_CACHED_MAX 256u
@@ -81,13 +82,14 @@ struct part_key {
     part_session *signing; /* my signing session for this key, or NULL */
     part_batch *lease;     /* batch that my lease is from, or NULL */
     uint32_t lease_from, lease_next, lease_end, lease_len;
-    uint32_t lease_want;            /* a batch is to be signed: so many at once, if possible */
-    uint32_t lease_members;         /* the committee of the last lease */
-    uint64_t lease_burnt;           /* of its block: deleted one by one before they were used */
-    bool leasing;                   /* the range after it is being leased, outside the lock */
-    uint32_t ahead_from, ahead_end; /* that range; ahead_end 0: not leased yet */
-    uint64_t ahead_burnt;
-    uint32_t batch_len; /* size of the next batch: grows with demand */
+    uint32_t lease_want;    /* a batch is to be signed: so many at once, if possible */
+    uint32_t lease_members; /* the committee of the last lease */
+    uint64_t lease_burnt;   /* of its block: deleted one by one before they were used */
+    bool leasing;           /* what follows it is being leased, outside the lock */
+    part_batch *ahead;      /* held: of that, perhaps the next one; NULL: not leased yet */
+    uint32_t ahead_from, ahead_end, ahead_again; /* after a failure: when lease_next is that far */
+    uint64_t ahead_burnt[PART_AHEAD_BLOCKS];     /* of its blocks, from that of ahead_from on */
+    uint32_t batch_len;                          /* size of the next batch: grows with demand */
     uint32_t committee; /* of new batches, bit per participantIndex; 0: not chosen */
     bool presigning;    /* a run of mine is under way */
     bool look_again;    /* a coordinator named a newer epoch: the store may know it */

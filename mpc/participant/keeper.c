@@ -151,7 +151,7 @@ void part_keeper_leased(part *p, part_key *k)
     }
     mine.within = part_committee_usable(p, k);
     k->low = ks_batch_available(p->cfg.store, k->key->pub.key_id, &mine, &have, &err) == TDSA_OK &&
-             have < k->batch_len / 2;
+             have + (k->ahead_end - k->ahead_from) < k->batch_len / 2;
 }
 
 uint64_t part_start_ahead(part *p, const char *key_id, tdsa_err *err)

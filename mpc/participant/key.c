@@ -323,7 +323,7 @@ static bool idle_key(const part *p, const part_key *k)
     unsigned own = 0;
 
     for (const part_batch *b = p->batches; b != NULL; b = b->next) {
-        if (b->key == k && b->refs > (k->lease == b ? 1u : 0u)) {
+        if (b->key == k && b->refs > (k->lease == b ? 1u : 0u) + (k->ahead == b ? 1u : 0u)) {
             return false;
         }
         own += b->key == k ? 1 : 0;

@@ -231,13 +231,18 @@ bool part_take_table(part *p, const char *key_id, part_table_work *out) TDSA_NON
 /** Needs no lock. Takes as long as some 500 multiplications. */
 void part_make_table(part_table_work *w) TDSA_NONNULL;
 void part_give_table(part *p, part_table_work *w) TDSA_NONNULL;
-/** The range that follows a lease of which half is used, so that nobody waits for its commit. */
+#define PART_AHEAD_BLOCKS 4u
+/** What follows a lease of which a quarter is used, so that nobody waits for its commit: more of its batch, or the
+ * beginning of the next one. */
 typedef struct {
     struct part_key *key;     /* held */
-    struct part_batch *batch; /* held */
+    struct part_batch *batch; /* held: of that lease */
     ks *store;                /* lent */
-    uint32_t from, to;
-    uint64_t burnt;
+    ks_batch_filter next;     /* which batches may be the next one */
+    uint32_t len;             /* of that lease, at full demand */
+    ks_batch *row;            /* owned: the next one; NULL: it is `batch` */
+    uint32_t from, to;        /* 0, 0: all of `batch` is leased */
+    uint64_t burnt[PART_AHEAD_BLOCKS];
     tdsa_err err;
 } part_lease_work;
 /** False when nothing is to be leased now. */

@@ -89,8 +89,10 @@ uint32_t part_lease_left(const part_key *k)
     for (uint32_t i = k->lease_next; k->lease != NULL && i < k->lease_end; i++) {
         left += part_lease_has(k, i) ? 1 : 0;
     }
-    for (uint32_t i = k->ahead_from; k->lease != NULL && i < k->ahead_end; i++) {
-        left += (k->ahead_burnt >> (i % KS_BLOCK_SIZE) & 1) == 0 ? 1 : 0;
+    for (uint32_t i = k->ahead_from; k->ahead != NULL && i < k->ahead_end; i++) {
+        const uint32_t block = i / KS_BLOCK_SIZE - k->ahead_from / KS_BLOCK_SIZE;
+
+        left += (k->ahead_burnt[block] >> (i % KS_BLOCK_SIZE) & 1) == 0 ? 1 : 0;
     }
     return left;
 }

@@ -67,14 +67,17 @@ tdsa_status part_range_burn(ks *store, ks_once *once, const mpc_batch *batch, ui
                             uint32_t to, tdsa_err *err)
 {
     const uint32_t len = to - from;
-    const uint64_t ones = len == KS_BLOCK_SIZE ? UINT64_MAX : (1ull << len) - 1;
-    const uint64_t bits = ones << (from % KS_BLOCK_SIZE);
     const uint8_t *beta = mpc_batch_beta(batch);
     tdsa_status st;
 
     TDSA_FAILPOINT("sign.before_burn");
-    st = once == NULL ? ks_burn(store, beta, from / KS_BLOCK_SIZE, bits, err)
-                      : ks_burn_once(store, once, beta, from / KS_BLOCK_SIZE, bits, err);
+    if (once != NULL) {
+        st = ks_burn_once(store, once, beta, from, to, err);
+    } else {
+        const uint64_t ones = len == KS_BLOCK_SIZE ? UINT64_MAX : (1ull << len) - 1;
+
+        st = ks_burn(store, beta, from / KS_BLOCK_SIZE, ones << (from % KS_BLOCK_SIZE), err);
+    }
     TDSA_FAILPOINT("sign.after_burn");
     if (st == TDSA_E_CONFLICT) {
         return TDSA_FAIL(err, st, "NOT_MY_RANGE: presignatures %u to %u are used", from, to);
@@ -97,15 +100,12 @@ static void trim_ranges(part *p, part_session *s)
     }
 }
 
-tdsa_status part_range_add(part *p, part_session *s, part_batch *batch, uint32_t from, uint32_t to,
-                           tdsa_err *err)
+static bool add_range(part_session *s, part_batch *batch, uint32_t from, uint32_t to)
 {
     part_range *r = calloc(1, sizeof *r);
 
-    part_marks_keep(p, s->link[s->opened_by]);
-    p->stats.burned += to - from;
     if (r == NULL) {
-        return TDSA_FAIL(err, TDSA_E_NO_MEMORY, "range");
+        return false;
     }
     r->batch = part_batch_ref(batch);
     r->from = from;
@@ -113,8 +113,24 @@ tdsa_status part_range_add(part *p, part_session *s, part_batch *batch, uint32_t
     r->next = s->ranges;
     s->ranges = r;
     s->range_count++;
+    return true;
+}
+
+tdsa_status part_range_add(part *p, part_session *s, part_batch *batch, uint32_t from, uint32_t to,
+                           tdsa_err *err)
+{
+    bool ok = true;
+
+    part_marks_keep(p, s->link[s->opened_by]);
+    p->stats.burned += to - from;
+    while (ok && from < to) {
+        const uint32_t end = part_range_end(from, KS_BLOCK_SIZE, to);
+
+        ok = add_range(s, batch, from, end);
+        from = end;
+    }
     trim_ranges(p, s);
-    return TDSA_OK;
+    return ok ? TDSA_OK : TDSA_FAIL(err, TDSA_E_NO_MEMORY, "range");
 }
 
 static tdsa_status burn_range(part *p, part_session *s, const part_spend *sp, part_range **out,
@@ -129,7 +145,7 @@ static tdsa_status burn_range(part *p, part_session *s, const part_spend *sp, pa
             st = part_range_add(p, s, sp->batch, sp->range_from, sp->range_to, err);
         }
     }
-    *out = st == TDSA_OK ? s->ranges : NULL;
+    *out = st == TDSA_OK ? find_range(s, sp) : NULL;
     return st;
 }
 

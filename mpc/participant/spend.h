@@ -23,18 +23,18 @@ tdsa_status part_range_check(const part_spend *sp, tdsa_err *err);
  * NOT_FOUND, STORE. */
 tdsa_status part_range_burn(ks *store, ks_once *once, const mpc_batch *batch, uint32_t from,
                             uint32_t to, tdsa_err *err);
-/** A range that was burnt is spent in this session from now on: it becomes s->ranges. */
+/** A range that was burnt, of any number of blocks, is spent in this session from now on. */
 tdsa_status part_range_add(part *p, part_session *s, part_batch *batch, uint32_t from, uint32_t to,
                            tdsa_err *err);
 void part_ranges_free(part *p, part_session *s);
 void part_ranges_drop(part *p, part_session *s, const char *key_id);
 
 /* burn_ahead.c */
-/** Burns sp's range soon, for this session. Errors: TDSA_E_BAD_INPUT, BUSY. */
+/** Burns sp's range, of at most PART_AHEAD_MAX, soon, for this session. Errors: TDSA_E_BAD_INPUT, BUSY. */
 tdsa_status part_burn_order(part *p, const part_session *s, const part_spend *sp, part_key *k,
                             tdsa_err *err);
 /** False when the range of sp was not ordered, or was claimed before. Else it is made now, if need be, and
- * *st says whether it is s->ranges. Errors: those of part_range_burn. */
+ * *st says whether it is there. Errors: those of part_range_burn. */
 bool part_burn_claim(part *p, part_session *s, const part_spend *sp, tdsa_status *st,
                      tdsa_err *err);
 /** The next that is to be made; NULL: none. */

@@ -27,6 +27,14 @@ uint64_t part_next_seq(part *p)
 
 /* ---- combiner ---- */
 
+static void drop_ahead(part *p, part_key *k)
+{
+    part_batch_release(p, k->ahead);
+    k->ahead = NULL;
+    k->ahead_from = 0;
+    k->ahead_end = 0;
+}
+
 void part_stock_drop_lease(part *p, part_key *k)
 {
     part_batch_release(p, k->lease);
@@ -35,10 +43,10 @@ void part_stock_drop_lease(part *p, part_key *k)
     k->lease_next = 0;
     k->lease_end = 0;
     k->lease_burnt = 0;
-    k->ahead_end = 0;
+    drop_ahead(p, k);
 }
 
-static uint32_t range_end(uint32_t from, uint32_t len, uint32_t count)
+uint32_t part_range_end(uint32_t from, uint32_t len, uint32_t count)
 {
     const uint32_t block_end = (from / KS_BLOCK_SIZE + 1) * KS_BLOCK_SIZE;
     uint32_t to = len > KS_BLOCK_SIZE ? block_end : from + len;
@@ -47,17 +55,19 @@ static uint32_t range_end(uint32_t from, uint32_t len, uint32_t count)
     return to > count ? count : to;
 }
 
-/* Leases a range, durably, and tells what of its block was deleted before. */
-static tdsa_status lease_range(ks *store, const part_batch *b, uint32_t from, uint32_t to,
+/* Leases a range, durably, and tells what of its blocks was deleted before. */
+static tdsa_status lease_range(ks *store, const uint8_t *beta, uint32_t from, uint32_t to,
                                uint64_t *burnt, tdsa_err *err)
 {
+    const uint32_t first = from / KS_BLOCK_SIZE;
     tdsa_status st;
 
     TDSA_FAILPOINT("sign.before_lease");
-    st = ks_lease(store, mpc_batch_beta(b->batch), from, to, err);
+    st = ks_lease(store, beta, from, to, err);
     TDSA_FAILPOINT("sign.after_lease");
-    if (st == TDSA_OK) { /* read after the lease: part_presig_delete relies on it */
-        st = ks_batch_burnt(store, mpc_batch_beta(b->batch), from / KS_BLOCK_SIZE, burnt, err);
+    /* read after the lease: part_presig_delete relies on it */
+    for (uint32_t block = first; st == TDSA_OK && block * KS_BLOCK_SIZE < to; block++) {
+        st = ks_batch_burnt(store, beta, block, &burnt[block - first], err);
     }
     return st;
 }
@@ -74,9 +84,9 @@ static tdsa_status lease(part *p, part_key *k, part_batch *b, uint32_t from, tds
         k->lease_members = b->members;
     }
     len = k->lease_want > k->lease_len ? k->lease_want : k->lease_len;
-    to = range_end(from, len, mpc_batch_count(b->batch));
+    to = part_range_end(from, len, mpc_batch_count(b->batch));
 
-    st = lease_range(p->cfg.store, b, from, to, &burnt, err);
+    st = lease_range(p->cfg.store, mpc_batch_beta(b->batch), from, to, &burnt, err);
     if (st != TDSA_OK) {
         return st;
     }
@@ -87,18 +97,31 @@ static tdsa_status lease(part *p, part_key *k, part_batch *b, uint32_t from, tds
     k->lease_next = from;
     k->lease_end = to;
     k->lease_burnt = burnt;
+    k->ahead_again = 0;
     k->lease_len = k->lease_len >= KS_BLOCK_SIZE ? KS_BLOCK_SIZE : k->lease_len * 2;
     part_keeper_leased(p, k);
     return TDSA_OK;
 }
 
+/* The first block of what was leased ahead is the lease. */
 static void use_ahead(part *p, part_key *k)
 {
+    const uint32_t to = part_range_end(k->ahead_from, KS_BLOCK_SIZE, k->ahead_end);
+
+    if (k->lease != k->ahead) {
+        part_batch_release(p, k->lease);
+        k->lease = part_batch_ref(k->ahead);
+    }
     k->lease_from = k->ahead_from;
     k->lease_next = k->ahead_from;
-    k->lease_end = k->ahead_end;
-    k->lease_burnt = k->ahead_burnt;
-    k->ahead_end = 0;
+    k->lease_end = to;
+    k->lease_burnt = k->ahead_burnt[0];
+    k->ahead_again = 0;
+    memmove(k->ahead_burnt, k->ahead_burnt + 1, sizeof k->ahead_burnt - sizeof k->ahead_burnt[0]);
+    k->ahead_from = to;
+    if (to == k->ahead_end) {
+        drop_ahead(p, k);
+    }
     part_keeper_leased(p, k);
 }
 
@@ -107,7 +130,7 @@ static tdsa_status lease_on(part *p, part_key *k, tdsa_err *err)
 {
     part_batch *b = k->lease;
 
-    if (b != NULL && k->ahead_end != 0) {
+    if (b != NULL && k->ahead != NULL) {
         use_ahead(p, k);
         return TDSA_OK;
     }
@@ -117,32 +140,81 @@ static tdsa_status lease_on(part *p, part_key *k, tdsa_err *err)
     return lease(p, k, b, k->lease_end, err);
 }
 
+/* How far a lease goes that nobody waits for. */
+static uint32_t ahead_end(uint32_t len, uint32_t from, uint32_t count)
+{
+    const uint32_t most = from / KS_BLOCK_SIZE * KS_BLOCK_SIZE + PART_AHEAD_MAX;
+
+    if (len < KS_BLOCK_SIZE) {
+        return part_range_end(from, len, count);
+    }
+    return most < count ? most : count;
+}
+
 bool part_take_lease(part *p, const char *key_id, part_lease_work *out)
 {
     part_key *k = part_key_in_memory(p, key_id);
     uint32_t count = 0;
 
-    if (k == NULL || k->lease == NULL || k->leasing || k->ahead_end != 0 ||
-        k->lease_len < p->ahead_len ||
+    if (k == NULL || k->lease == NULL || k->leasing || k->ahead != NULL ||
+        k->lease_len < p->ahead_len || k->lease_next < k->ahead_again ||
         k->lease_end - k->lease_next > (k->lease_end - k->lease_from) / 4 * 3) {
         return false;
     }
     count = mpc_batch_count(k->lease->batch);
-    if (k->lease_end >= count) {
-        return false;
-    }
     k->leasing = true;
     *out = (part_lease_work){.key = part_key_ref(k),
                              .batch = part_batch_ref(k->lease),
                              .store = p->cfg.store,
-                             .from = k->lease_end,
-                             .to = range_end(k->lease_end, k->lease_len, count)};
+                             .next = part_my_batches(p),
+                             .len = k->lease_len};
+    out->next.within = k->lease->members;
+    if (k->lease_end < count) {
+        out->from = k->lease_end;
+        out->to = ahead_end(out->len, k->lease_end, count);
+    }
     return true;
 }
 
 void part_make_lease(part_lease_work *w)
 {
-    w->err.status = lease_range(w->store, w->batch, w->from, w->to, &w->burnt, &w->err);
+    const mpc_key_public *pub = &w->key->key->pub;
+    const uint8_t *beta = mpc_batch_beta(w->batch->batch);
+    tdsa_status st = TDSA_OK;
+
+    if (w->to == 0) {
+        st = ks_batch_find(w->store, pub->key_id, pub->epoch, &w->next, &w->row, &w->err);
+    }
+    if (st == TDSA_OK && w->row != NULL) {
+        beta = w->row->beta;
+        w->from = w->row->next;
+        w->to = ahead_end(w->len, w->from, w->row->count);
+    }
+    if (st == TDSA_OK) {
+        st = lease_range(w->store, beta, w->from, w->to, w->burnt, &w->err);
+    }
+    w->err.status = st;
+}
+
+/* What was leased is used next, unless the committee or the session was left meanwhile. */
+static bool take_ahead(part *p, part_key *k, const part_lease_work *w)
+{
+    part_batch *b = NULL;
+    tdsa_err err;
+
+    if (k->lease == NULL || k->lease->members != w->batch->members || k->ahead != NULL || k->gone) {
+        return false;
+    }
+    if (w->row == NULL) {
+        b = part_batch_ref(w->batch);
+    } else if (part_batch_adopt(p, k, w->row, &b, &err) != TDSA_OK) {
+        return false;
+    }
+    k->ahead = b;
+    k->ahead_from = w->from;
+    k->ahead_end = w->to;
+    memcpy(k->ahead_burnt, w->burnt, sizeof k->ahead_burnt);
+    return true;
 }
 
 uint64_t part_give_lease(part *p, part_lease_work *w)
@@ -151,13 +223,12 @@ uint64_t part_give_lease(part *p, part_lease_work *w)
     uint64_t op = PART_OP_NONE;
 
     k->leasing = false;
-    /* Else somebody else has that range, or the lease was left or used up meanwhile. */
-    if (w->err.status == TDSA_OK && k->lease == w->batch && k->lease_end == w->from) {
-        k->ahead_from = w->from;
-        k->ahead_end = w->to;
-        k->ahead_burnt = w->burnt;
+    if (w->err.status == TDSA_OK && take_ahead(p, k, w)) {
         op = part_tell_ahead(p, k);
+    } else { /* the next batch is still being made, say */
+        k->ahead_again = k->lease_next + (k->lease_end - k->lease_from) / 4;
     }
+    ks_batch_free(w->row);
     part_batch_release(p, w->batch);
     part_key_release(p, k);
     return op;

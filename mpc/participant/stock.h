@@ -20,6 +20,8 @@ tdsa_status part_stock_room(part *p, const char *key_id, uint64_t *room, tdsa_er
                             tdsa_err *err);
 
 /* stock.c */
+/** Where a range of `len` from `from` on ends: in its block, and at `count`. */
+uint32_t part_range_end(uint32_t from, uint32_t len, uint32_t count);
 /** Gives the next presignature of my lease, leasing on when it is used up.
  * Errors: TDSA_E_NOT_FOUND (no stock: presign), TDSA_E_STORE. */
 tdsa_status part_stock_take(part *p, part_key *k, part_batch **batch, uint32_t *index,

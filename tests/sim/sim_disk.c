@@ -343,6 +343,18 @@ static tdsa_status burn(ks_backend *b, const uint8_t *beta, uint32_t block, uint
     return heard(f, st, err);
 }
 
+static tdsa_status burn_range(ks_backend *b, const uint8_t *beta, uint32_t from, uint32_t to,
+                              uint64_t *burns, tdsa_err *err)
+{
+    const uint64_t before = burns_of(b);
+    CHANGE(st, f, burn_range, b, err, beta, from, to, burns);
+    if (st == TDSA_OK) {
+        counted(b, before, burns);
+        sim_ledger_durable(owner(b), beta, from, to);
+    }
+    return heard(f, st, err);
+}
+
 static tdsa_status batch_void_with(ks_backend *b, const char *key_id, uint32_t members,
                                    tdsa_err *err)
 {
@@ -471,6 +483,7 @@ static const ks_backend_ops disk_ops = {
     .batch_void_made = batch_void_made,
     .lease = lease,
     .burn = burn,
+    .burn_range = burn_range,
     .burnt = burnt,
     .seq_raise = seq_raise,
     .partial_burn = partial_burn,

@@ -380,6 +380,17 @@ OPERATION(burn)
     return st;
 }
 
+OPERATION(burn_range)
+{
+    uint64_t burns = 0;
+    const tdsa_status st = b->ops->burn_range(b, BETA(1), 60, 65, &burns, err);
+
+    if (st == TDSA_OK) {
+        fault_number(out, burns);
+    }
+    return st;
+}
+
 OPERATION(partial_burn)
 {
     const ks_partial p = partial(6);
@@ -471,6 +482,7 @@ const fault_operation fault_operations[] = {
     ONE(purge_all),
     ONE(lease),
     ONE(burn),
+    ONE(burn_range),
     ONE(partial_burn),
     ONE(partial_fail),
     ONE(partial_collect),

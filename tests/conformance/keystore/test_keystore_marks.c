@@ -65,14 +65,58 @@ static void a_burn_that_two_make_is_made_once(void **state)
 
     ks_fixture_active(f, "k", "share");
     ks_fixture_batch(f, "k", 7, KS_BATCH_FREE, 1, 1, 100);
-    OK(f, ks_burn_once(f->s, &good, beta, 1, 6, &f->err));
-    OK(f, ks_burn_once(f->s, &good, beta, 1, 6, &f->err));
+    OK(f, ks_burn_once(f->s, &good, beta, 66, 68, &f->err));
+    OK(f, ks_burn_once(f->s, &good, beta, 66, 68, &f->err));
     assert_int_equal(marks_of(f).burns, 1);
-    EXPECT(f, TDSA_E_CONFLICT, ks_burn_once(f->s, &bad, beta, 1, 2, &f->err));
+    EXPECT(f, TDSA_E_CONFLICT, ks_burn_once(f->s, &bad, beta, 67, 68, &f->err));
     f->err.text[0] = '\0';
-    EXPECT(f, TDSA_E_CONFLICT, ks_burn_once(f->s, &bad, beta, 1, 2, &f->err));
+    EXPECT(f, TDSA_E_CONFLICT, ks_burn_once(f->s, &bad, beta, 67, 68, &f->err));
     assert_string_not_equal(f->err.text, "");
     assert_int_equal(marks_of(f).burns, 1);
+}
+
+static uint64_t burnt(ks_fixture *f, uint32_t block)
+{
+    uint64_t mask = 0;
+
+    OK(f, ks_batch_burnt(f->s, ks_fixture_beta(7), block, &mask, &f->err));
+    return mask;
+}
+
+static tdsa_status burn_range(ks_fixture *f, uint8_t tag, uint32_t from, uint32_t to)
+{
+    ks_once once = {.made = false};
+
+    return ks_burn_once(f->s, &once, ks_fixture_beta(tag), from, to, &f->err);
+}
+
+static void a_range_of_several_blocks_burns_in_one_commit_or_not_at_all(void **state)
+{
+    ks_fixture *f = *state;
+
+    ks_fixture_active(f, "k", "share");
+    ks_fixture_batch(f, "k", 7, KS_BATCH_FREE, 1, 1, 300);
+    OK(f, burn_range(f, 7, 60, 193));
+    assert_int_equal(marks_of(f).burns, 1);
+    assert_true(burnt(f, 0) == 0xf000000000000000u);
+    assert_true(burnt(f, 1) == UINT64_MAX);
+    assert_true(burnt(f, 2) == UINT64_MAX);
+    assert_true(burnt(f, 3) == 1);
+    EXPECT(f, TDSA_E_CONFLICT, burn_range(f, 7, 0, 61));
+    EXPECT(f, TDSA_E_CONFLICT, burn_range(f, 7, 192, 300));
+    EXPECT(f, TDSA_E_NOT_FOUND, burn_range(f, 7, 250, 301));
+    EXPECT(f, TDSA_E_NOT_FOUND, burn_range(f, 8, 0, 1));
+    EXPECT(f, TDSA_E_BAD_INPUT, burn_range(f, 7, 5, 5));
+    EXPECT(f, TDSA_E_BAD_INPUT, burn_range(f, 7, 0, KS_BATCH_COUNT_MAX + 1));
+    assert_true(burnt(f, 0) == 0xf000000000000000u);
+    assert_true(burnt(f, 3) == 1);
+    assert_true(burnt(f, 4) == 0);
+    assert_int_equal(marks_of(f).burns, 1);
+    OK(f, burn_range(f, 7, 0, 60));
+    OK(f, burn_range(f, 7, 193, 300));
+    assert_true(burnt(f, 0) == UINT64_MAX);
+    assert_true(burnt(f, 4) == (1ull << 44) - 1);
+    assert_int_equal(marks_of(f).burns, 3);
 }
 
 static void a_purge_gives_up_everything_and_raises_the_counters(void **state)
@@ -168,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_start_raises_the_count_of_starts),
         cmocka_unit_test(leases_and_burns_raise_the_counter_and_refused_ones_do_not),
         cmocka_unit_test(a_burn_that_two_make_is_made_once),
+        cmocka_unit_test(a_range_of_several_blocks_burns_in_one_commit_or_not_at_all),
         cmocka_unit_test(a_purge_gives_up_everything_and_raises_the_counters),
         cmocka_unit_test(a_locked_store_purges_too),
         cmocka_unit_test(batches_with_a_member_become_void),

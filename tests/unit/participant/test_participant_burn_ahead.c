@@ -155,22 +155,151 @@ static void what_was_burnt_in_a_session_that_ended_is_lost(void **state)
     tear_down(f);
 }
 
-static void a_lease_that_is_used_up_first_leaves_the_range(void **state)
+static void what_comes_after_the_lease_was_used_up_is_used_next(void **state)
 {
     fixture *f = set_up(&(wish){.n = 3});
     part_key *k = leased(f);
     part *p = sim_part(f->s, 0);
     part_lease_work w;
+    uint32_t from = 0;
+    part_result none;
+    tdsa_err err;
 
     (void)state;
     assert_true(part_take_lease(p, f->key_id, &w));
     part_make_lease(&w);
+    from = w.from;
     use_up(f, k, 30);
     sign(f, 60);
     assert_true(k->lease_from >= w.to);
+    sim_must(f->s, sim_finish(f->s, 0, part_give_lease(p, &w), &none, &err), "told", &err);
+    use_up(f, k, 61);
+    sign(f, 90);
+    assert_int_equal(k->lease_from, from);
+    use_up(f, k, 91);
+    sign(f, 120); /* and further on where the others ended */
+    tear_down(f);
+}
+
+/* A lease of a whole block is in use, of which `left` are left. */
+static part_key *busy(fixture *f, uint32_t left)
+{
+    part_key *k = NULL;
+    unsigned tag = 0;
+
+    do {
+        sign(f, (uint8_t)(tag++ % 200 + 1));
+        k = key_of(f, 0);
+    } while (k->lease_len < KS_BLOCK_SIZE || k->lease_end - k->lease_from < KS_BLOCK_SIZE ||
+             k->lease_end - k->lease_next > left);
+    return k;
+}
+
+static void several_blocks_are_leased_and_burnt_in_one_commit_each(void **state)
+{
+    fixture *f = set_up(&(wish){.n = 3});
+    part_key *k = NULL;
+    uint64_t before = 0;
+    uint64_t mine = 0;
+    uint64_t burned = 0;
+    uint32_t from = 0;
+
+    (void)state;
+    presign(f, 600);
+    k = busy(f, 40);
+    before = commits(f, MEMBER);
+    mine = commits(f, 0);
+    lease_and_tell(f);
+    assert_int_equal(commits(f, MEMBER), before + 1);
+    assert_int_equal(commits(f, 0), mine + 1);
+    burned = sim_part(f->s, MEMBER)->stats.burned;
+    from = k->ahead_from;
+    assert_int_equal(from, k->lease_end);
+    assert_int_equal(k->ahead_end, from + PART_AHEAD_MAX);
+    for (uint32_t at = from; at < k->ahead_end; at += KS_BLOCK_SIZE) {
+        assert_true(burnt(f, k, at) == UINT64_MAX);
+    }
+    assert_int_equal(burnt(f, k, k->ahead_end), 0);
+    for (uint32_t at = from; at < from + PART_AHEAD_MAX; at += KS_BLOCK_SIZE) {
+        use_up(f, k, 30);
+        sign(f, 60);
+        assert_int_equal(k->lease_from, at);
+        assert_int_equal(k->lease_end, at + KS_BLOCK_SIZE);
+    }
+    assert_null(k->ahead);
+    use_up(f, k, 30);
+    assert_int_equal(sim_part(f->s, MEMBER)->stats.burned, burned);
+    tear_down(f);
+}
+
+static void the_next_batch_follows_the_last_block_of_this_one(void **state)
+{
+    fixture *f = set_up(&(wish){.n = 3});
+    part *p = sim_part(f->s, 0);
+    const part_batch *first = NULL;
+    part_key *k = NULL;
+    part_lease_work w;
+
+    (void)state;
+    presign(f, 192);
+    k = busy(f, 40);
+    while (k->lease_end < 192 || k->lease_end - k->lease_next > 40) {
+        sign(f, (uint8_t)(k->lease_next % 200 + 1));
+    }
+    first = k->lease;
+    assert_true(part_take_lease(p, f->key_id, &w));
+    part_make_lease(&w);
+    assert_int_equal(part_give_lease(p, &w), PART_OP_NONE); /* there is none yet */
+    assert_null(k->ahead);
+    assert_false(part_take_lease(p, f->key_id, &w)); /* nor is it asked for again at once */
+    presign(f, 100);
+    while (!part_take_lease(p, f->key_id, &w)) {
+        assert_true(k->lease_next < k->lease_end);
+        sign(f, (uint8_t)(k->lease_next % 200 + 1));
+    }
+    part_make_lease(&w);
+    assert_int_not_equal(part_give_lease(p, &w), PART_OP_NONE);
+    assert_non_null(k->ahead);
+    assert_ptr_not_equal(k->ahead, first);
+    assert_int_equal(k->ahead_from, 0);
+    assert_int_equal(k->ahead_end, 100);
+    use_up(f, k, 30);
+    assert_ptr_equal(k->lease, first);
+    sign(f, 60);
+    assert_ptr_not_equal(k->lease, first);
+    assert_int_equal(k->lease_next, 1);
+    use_up(f, k, 61);
+    sign(f, 62);
+    assert_int_equal(k->lease_next, 65);
+    assert_null(k->ahead);
+    tear_down(f);
+}
+
+static void members_are_not_told_of_a_range_with_holes(void **state)
+{
+    fixture *f = set_up(&(wish){.n = 3});
+    part *p = sim_part(f->s, 0);
+    part_presig_id gone = {.index = 200};
+    part_key *k = NULL;
+    part_lease_work w;
+    tdsa_err err;
+
+    (void)state;
+    presign(f, 400);
+    k = busy(f, 40);
+    memcpy(gone.beta, mpc_batch_beta(k->lease->batch), sizeof gone.beta);
+    sim_must(f->s, part_presig_delete(p, f->key_id, &gone, &err), "delete", &err);
+    assert_true(part_take_lease(p, f->key_id, &w));
+    part_make_lease(&w);
     assert_int_equal(part_give_lease(p, &w), PART_OP_NONE);
-    assert_int_equal(k->ahead_end, 0);
-    sign(f, 61);
+    assert_non_null(k->ahead);
+    assert_int_equal(part_lease_left(k),
+                     k->lease_end - k->lease_next + k->ahead_end - k->ahead_from - 1);
+    while (k->lease_next != 200) {
+        sign(f, (uint8_t)(k->lease_next % 200 + 1));
+    }
+    sign(f, 1);
+    assert_int_equal(k->lease_next, 202);
     tear_down(f);
 }
 
@@ -222,8 +351,7 @@ static void a_member_refuses_what_is_no_range_of_the_asker(void **state)
     const uint8_t other[KS_BETA_LEN] = {7};
     const uint8_t *beta = mpc_batch_beta(k->lease->batch);
     const uint32_t epoch = k->key->pub.epoch;
-    const uint64_t wrong[][2] = {{64, 64},  {65, 64},        {60, 68},
-                                 {64, 129}, {120, 1u << 20}, {0, 128}};
+    const uint64_t wrong[][2] = {{64, 64}, {65, 64}, {64, 129}, {120, 1u << 20}};
     const burn_request good = {f->key_id, epoch, beta, 64, 80, NULL};
     burn_request r = good;
     tdsa_err err;
@@ -252,6 +380,30 @@ static void a_member_refuses_what_is_no_range_of_the_asker(void **state)
     assert_int_equal(burnt(f, k, 64), 0xffff);
     sim_must(f->s, ask(f, 0, &good, &err), "again", &err); /* changes nothing */
     assert_int_equal(burnt(f, k, 64), 0xffff);
+    tear_down(f);
+}
+
+static void a_member_burns_so_many_at_once_and_no_more(void **state)
+{
+    fixture *f = set_up(&(wish){.n = 3});
+    const part_key *k = NULL;
+    burn_request r = {.key_id = f->key_id};
+    tdsa_err err;
+
+    (void)state;
+    presign(f, 400);
+    sign(f, 1);
+    k = key_of(f, 0);
+    r.beta = mpc_batch_beta(k->lease->batch);
+    r.epoch = k->key->pub.epoch;
+    r.from = 100;
+    r.to = r.from + PART_AHEAD_MAX + 1;
+    assert_int_equal(ask(f, 0, &r, &err), TDSA_E_BAD_INPUT);
+    assert_int_equal(burnt(f, k, 100), 0);
+    r.to--;
+    sim_must(f->s, ask(f, 0, &r, &err), "good", &err);
+    assert_true(burnt(f, k, 64) == UINT64_MAX << 36);
+    assert_true(burnt(f, k, 320) == (1ull << 36) - 1);
     tear_down(f);
 }
 
@@ -375,8 +527,12 @@ int main(void)
         cmocka_unit_test(members_burn_what_is_leased_ahead_and_sign_without_a_commit),
         cmocka_unit_test(a_member_that_did_not_hear_of_it_burns_when_it_is_asked),
         cmocka_unit_test(what_was_burnt_in_a_session_that_ended_is_lost),
-        cmocka_unit_test(a_lease_that_is_used_up_first_leaves_the_range),
+        cmocka_unit_test(what_comes_after_the_lease_was_used_up_is_used_next),
+        cmocka_unit_test(several_blocks_are_leased_and_burnt_in_one_commit_each),
+        cmocka_unit_test(the_next_batch_follows_the_last_block_of_this_one),
+        cmocka_unit_test(members_are_not_told_of_a_range_with_holes),
         cmocka_unit_test(a_member_refuses_what_is_no_range_of_the_asker),
+        cmocka_unit_test(a_member_burns_so_many_at_once_and_no_more),
         cmocka_unit_test(a_member_takes_so_many_orders_and_no_more),
         cmocka_unit_test(what_is_asked_for_before_it_is_burnt_is_burnt_then),
         cmocka_unit_test(a_session_may_end_while_its_range_is_burnt),
