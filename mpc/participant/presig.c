@@ -82,19 +82,30 @@ void part_lease_range(const part_key *k, uint32_t index, uint32_t *from, uint32_
     }
 }
 
-uint32_t part_lease_left(const part_key *k)
+static bool is_of(const part_batch *b, const uint8_t *beta)
+{
+    return b != NULL && (beta == NULL || memcmp(mpc_batch_beta(b->batch), beta, KS_BETA_LEN) == 0);
+}
+
+/* Of one batch; of all when beta is NULL. */
+static uint32_t lease_left(const part_key *k, const uint8_t *beta)
 {
     uint32_t left = 0;
 
-    for (uint32_t i = k->lease_next; k->lease != NULL && i < k->lease_end; i++) {
+    for (uint32_t i = k->lease_next; is_of(k->lease, beta) && i < k->lease_end; i++) {
         left += part_lease_has(k, i) ? 1 : 0;
     }
-    for (uint32_t i = k->ahead_from; k->ahead != NULL && i < k->ahead_end; i++) {
+    for (uint32_t i = k->ahead_from; is_of(k->ahead, beta) && i < k->ahead_end; i++) {
         const uint32_t block = i / KS_BLOCK_SIZE - k->ahead_from / KS_BLOCK_SIZE;
 
         left += (k->ahead_burnt[block] >> (i % KS_BLOCK_SIZE) & 1) == 0 ? 1 : 0;
     }
     return left;
+}
+
+uint32_t part_lease_left(const part_key *k)
+{
+    return lease_left(k, NULL);
 }
 
 /* ---- counting ---- */
@@ -159,20 +170,29 @@ static bool count_batch(void *ctx, const ks_batch_info *b)
     if (b->state != KS_BATCH_FREE) {
         return true;
     }
-    if (c->key != NULL && c->key->lease != NULL &&
-        memcmp(mpc_batch_beta(c->key->lease->batch), b->beta, KS_BETA_LEN) == 0) {
-        leased = part_lease_left(c->key);
+    if (c->key != NULL) {
+        leased = lease_left(c->key, b->beta);
     }
     row = row_of(c->out, b->members);
     if (row != NULL) {
         row->available += b->left;
-        row->leased += leased;
         row->used += b->count - b->left - leased;
     }
     c->out->total.available += b->left;
-    c->out->total.leased += leased;
     c->out->total.used += b->count - b->left - leased;
     return true;
+}
+
+/* By itself: a batch that is leased to its end may be kept in memory alone. */
+static void count_leased(const part_key *k, part_stock_info *out)
+{
+    const uint32_t left = part_lease_left(k);
+    part_stock_count *row = left == 0 ? NULL : row_of(out, k->lease->members);
+
+    out->total.leased = left;
+    if (row != NULL) { /* what is leased ahead is of the same committee */
+        row->leased = left;
+    }
 }
 
 tdsa_status part_stock_describe(part *p, const char *key_id, part_stock_info *out, tdsa_err *err)
@@ -187,7 +207,11 @@ tdsa_status part_stock_describe(part *p, const char *key_id, part_stock_info *ou
         return st;
     }
     c.key = part_key_in_memory(p, key_id);
-    return ks_batch_each(p->cfg.store, key_id, &mine, count_batch, &c, err);
+    st = ks_batch_each(p->cfg.store, key_id, &mine, count_batch, &c, err);
+    if (st == TDSA_OK && c.key != NULL) {
+        count_leased(c.key, out);
+    }
+    return st;
 }
 
 /* ---- listing ---- */

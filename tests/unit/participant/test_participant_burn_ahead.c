@@ -239,6 +239,8 @@ static void the_next_batch_follows_the_last_block_of_this_one(void **state)
     const part_batch *first = NULL;
     part_key *k = NULL;
     part_lease_work w;
+    part_stock_info stock;
+    tdsa_err err;
 
     (void)state;
     presign(f, 192);
@@ -263,6 +265,11 @@ static void the_next_batch_follows_the_last_block_of_this_one(void **state)
     assert_ptr_not_equal(k->ahead, first);
     assert_int_equal(k->ahead_from, 0);
     assert_int_equal(k->ahead_end, 100);
+    sim_must(f->s, part_stock_describe(p, f->key_id, &stock, &err), "stock", &err);
+    assert_int_equal(stock.total.leased, k->lease_end - k->lease_next + 100);
+    assert_int_equal(stock.committee[0].leased, stock.total.leased);
+    assert_int_equal(stock.total.used, 0); /* the first batch is used up and kept no more */
+    assert_int_equal(stock.total.available, 0);
     use_up(f, k, 30);
     assert_ptr_equal(k->lease, first);
     sign(f, 60);
