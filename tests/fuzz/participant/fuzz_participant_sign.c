@@ -39,7 +39,6 @@ static void group_start(group *g)
 static void honest_body(group *g, part_key *k, part_op *op, tdsa_buf *out)
 {
     static const uint8_t digest[32] = {3};
-    TDSA_SCOPED_BUF bytes = TDSA_BUF_EMPTY;
     mpc_request q;
     tdsa_err err;
 
@@ -53,17 +52,14 @@ static void honest_body(group *g, part_key *k, part_op *op, tdsa_buf *out)
     q.payload_len = sizeof digest;
     q.path_len = 0;
     q.low_s = false;
-    mpc_request_encode(&bytes, &q);
-    sim_must(
-        g->sim,
-        mpc_context_new(&op->context, k->key, op->batch->batch, &q, bytes.data, bytes.len, &err),
-        "context", &err);
-    sim_must(g->sim, mpc_combine_new(&op->combine, k->key, op->batch->batch, &op->context, &err),
-             "combine", &err);
+    op->request = q;
+    mpc_request_encode(&op->q, &q);
+    sim_must(g->sim, tdsa_buf_check(&op->q, &err), "request", &err);
+    op->own_due = true;
     tdsa_stmt_begin(out, "sign-request");
     tdsa_stmt_uint(out, k->lease_from);
     tdsa_stmt_uint(out, k->lease_end);
-    tdsa_stmt_octets(out, bytes.data, bytes.len);
+    tdsa_stmt_octets(out, op->q.data, op->q.len);
 }
 
 /* The coordinator asks participant 1 with a changed sign-request (part_ask_sign, mpc_request_decode,
