@@ -214,7 +214,7 @@ bool part_take_sign(part *p, uint64_t op, part_sign_work *w) TDSA_NONNULL;
 void part_make_sign(part_sign_work *w) TDSA_NONNULL;
 /** Moves the replies of the members into *w, also while its owner is making it; false until all are there. */
 bool part_hand_replies(part *p, part_sign_work *w) TDSA_NONNULL;
-/** True when both were done and the proof is due. */
+/** True when the replies are there and the proof is due, which needs my own part to be made. */
 bool part_can_prove(const part_sign_work *w) TDSA_NONNULL;
 /** Opens and verifies. Needs no lock. */
 void part_prove(part_sign_work *w) TDSA_NONNULL;
