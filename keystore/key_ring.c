@@ -146,10 +146,13 @@ tdsa_status ks_seal_row(ks *s, tdsa_buf *out, const ks_seal_place *place, const 
     return ks_seal(out, s->rows_clear ? NULL : &s->ring.current, &s->rng, place, plain, len, err);
 }
 
-/* Either this process has not followed yet, or nobody can open the row any more. */
+/* Either this process has not followed yet, perhaps not the rotation after the one that it has just followed, or
+ * nobody can open the row any more. Numbers only rise. */
 static tdsa_status unknown_key(ks *s, const ks_seal_place *place, uint32_t number, tdsa_err *err)
 {
-    if (s->keyed_runs < RUNS_SURE) {
+    const bool newer = number > s->ring.current.number;
+
+    if (s->keyed_runs < (newer ? RUNS_MAX : RUNS_SURE)) {
         s->stale = true;
         return TDSA_FAIL(err, TDSA_E_STORE, "data key %u is not in memory", number);
     }

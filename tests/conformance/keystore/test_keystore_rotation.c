@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "keystore/data_key.h"
 #include "keystore/internal.h"
 #include "ks_fixture.h"
 
@@ -320,6 +321,53 @@ static void another_process_follows_without_its_encryptor(void **state)
     ks_close(v.other);
 }
 
+/* Rotations that come right after another process has read which keys there are. */
+typedef struct {
+    ks_fixture *f;
+    ks *s; /* of the process that rotates */
+    unsigned rotations;
+} rotator;
+
+static rotator *again; /* NULL: nobody rotates */
+
+tdsa_status __real_ks_stored_keys_read(ks *s, ks_stored_keys *out, tdsa_err *err);
+tdsa_status __wrap_ks_stored_keys_read(ks *s, ks_stored_keys *out, tdsa_err *err);
+
+tdsa_status __wrap_ks_stored_keys_read(ks *s, ks_stored_keys *out, tdsa_err *err)
+{
+    const tdsa_status st = __real_ks_stored_keys_read(s, out, err);
+    ks_rotation r = {0};
+
+    if (again != NULL && s != again->s && again->rotations > 0) {
+        again->rotations--;
+        OK(again->f, ks_rotate_data_key(again->s, &r, &again->f->err));
+    }
+    return st;
+}
+
+static void a_rotation_after_the_one_that_is_followed_is_followed_too(void **state)
+{
+    ks_fixture *f = *state;
+    rotator more = {f, f->s, 2};
+    ks_rotation r = {0};
+    ks *other = NULL;
+
+    fill(f);
+    if (!shared(f)) {
+        return;
+    }
+    OK(f, ks_open(&other, &f->cfg, &f->err));
+    OK(f, ks_rotate_data_key(f->s, &r, &f->err));
+    swap(f, &other);
+    again = &more;
+    share_is(f, "k", 0, "the share");
+    again = NULL;
+    assert_int_equal(more.rotations, 0);
+    swap(f, &other);
+    ks_close(other);
+    all_is_under(f, 4);
+}
+
 /* Nothing is there to follow by: the encryptor gives the new key. */
 static void a_process_that_slept_asks_its_encryptor(void **state)
 {
@@ -481,6 +529,7 @@ int main(void)
         cmocka_unit_test(an_object_that_does_not_open_is_emptied),
         cmocka_unit_test(a_store_that_is_locked_is_not_rotated_without_a_pin),
         cmocka_unit_test(another_process_follows_without_its_encryptor),
+        cmocka_unit_test(a_rotation_after_the_one_that_is_followed_is_followed_too),
         cmocka_unit_test(a_process_that_slept_asks_its_encryptor),
         cmocka_unit_test(an_idle_process_follows_at_its_health_check),
         cmocka_unit_test(a_process_that_writes_all_the_time_sees_no_error),
