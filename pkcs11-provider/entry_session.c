@@ -76,8 +76,13 @@ CK_RV C_LoginUser(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin
 
 CK_RV C_SessionCancel(CK_SESSION_HANDLE session, CK_FLAGS flags)
 {
-    P11_ENTER_SESSION("C_SessionCancel", session);
-    return p11_leave(&call, p11_session_cancel(&call, flags));
+    P11_ENTER("C_SessionCancel");
+    CK_RV rv = p11_session_may_cancel(&call, session, flags);
+
+    if (rv == CKR_OK) {
+        rv = p11_take_session(&call, session);
+    }
+    return p11_leave(&call, rv == CKR_OK ? p11_session_cancel(&call, flags) : rv);
 }
 
 CK_RV C_GetSessionValidationFlags(CK_SESSION_HANDLE session, CK_ULONG type, CK_FLAGS *flags)

@@ -357,6 +357,21 @@ CK_RV p11_session_logout(p11_call *call)
     return rv;
 }
 
+CK_RV p11_session_may_cancel(p11_call *call, CK_SESSION_HANDLE session, CK_FLAGS flags)
+{
+    p11_session *s = p11_session_get(&call->core->sessions, session);
+    const bool in_flight = s != NULL && atomic_load(&s->in_flight);
+
+    if (s != NULL) {
+        p11_session_put(s);
+    }
+    if (in_flight && (flags & (CKF_SIGN | CKF_MESSAGE_SIGN)) != 0) {
+        return p11_fail(call, CKR_OPERATION_CANCEL_FAILED,
+                        "the participants are making the signature: its presignature is spent");
+    }
+    return CKR_OK;
+}
+
 CK_RV p11_session_cancel(p11_call *call, CK_FLAGS flags)
 {
     p11_session *s = call->session;

@@ -15,6 +15,7 @@
 struct p11_session {
     atomic_uint refs;
     atomic_bool closed;
+    atomic_bool in_flight; /* a signature of it is being made with the participants */
     pthread_mutex_t lock;
     CK_SESSION_HANDLE handle;
     CK_SLOT_ID slot;
@@ -70,6 +71,10 @@ CK_RV p11_session_info(p11_call *call, CK_SESSION_INFO *out) __attribute__((nonn
 CK_RV p11_session_login(p11_call *call, CK_ULONG user, const CK_BYTE *pin, CK_ULONG pin_len)
     __attribute__((nonnull(1)));
 CK_RV p11_session_logout(p11_call *call) TDSA_NONNULL;
+/** Before the session is taken, which a call under way holds: CKR_OPERATION_CANCEL_FAILED when `flags` name a signature whose
+ * presignature is spent already (PKCS#11 3.0, C_SessionCancel). */
+CK_RV p11_session_may_cancel(p11_call *call, CK_SESSION_HANDLE session, CK_FLAGS flags)
+    TDSA_NONNULL;
 CK_RV p11_session_cancel(p11_call *call, CK_FLAGS flags) TDSA_NONNULL;
 
 #endif

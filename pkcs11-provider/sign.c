@@ -97,7 +97,9 @@ static CK_RV run(p11_call *call, p11_op *op, CK_BYTE *sig, CK_ULONG *sig_len)
     req.digest_alg = payload.hash;
     req.payload = payload.data != NULL ? payload.data : payload.digest;
     req.payload_len = payload.len;
+    atomic_store(&call->session->in_flight, true);
     st = part_engine_sign(core->engine, &req, core->settings.deadline_ms, &result, &err);
+    atomic_store(&call->session->in_flight, false);
     p11_quorum_note(core, st == TDSA_OK ? NULL : &err);
     memcpy(call->run_id, result.session_id, sizeof call->run_id);
     call->run_id[sizeof call->run_id - 1] = '\0';

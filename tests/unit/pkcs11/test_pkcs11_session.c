@@ -1,6 +1,7 @@
 #include "support/p11_calls.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,6 +227,53 @@ static void cancel_ends_the_named_operations(void **state)
     P11_OK(C_SignInit(s, &mech, priv));
 }
 
+static sem_t signing;
+static sem_t go_on;
+
+static void wait_in_sign(void)
+{
+    assert_int_equal(sem_post(&signing), 0);
+    assert_int_equal(sem_wait(&go_on), 0);
+}
+
+static void *sign_in_thread(void *session)
+{
+    CK_BYTE digest[32] = {1};
+    CK_BYTE signature[64];
+    CK_ULONG len = sizeof signature;
+    static CK_RV rv;
+
+    rv = C_Sign(*(const CK_SESSION_HANDLE *)session, digest, sizeof digest, signature, &len);
+    return &rv;
+}
+
+/* PKCS#11 3.0, C_SessionCancel: who cannot cancel says so, and does not wait. */
+static void a_signature_under_way_cannot_be_cancelled(void **state)
+{
+    CK_SESSION_HANDLE s = p11_open_user();
+    CK_MECHANISM mech = {CKM_ECDSA, NULL, 0};
+    CK_OBJECT_HANDLE pub = 0;
+    CK_OBJECT_HANDLE priv = 0;
+    pthread_t thread;
+    void *rv = NULL;
+
+    (void)state;
+    p11_make_pair(s, "a", &pub, &priv);
+    P11_OK(C_SignInit(s, &mech, priv));
+    assert_int_equal(sem_init(&signing, 0, 0) + sem_init(&go_on, 0, 0), 0);
+    fake.in_sign = wait_in_sign;
+    assert_int_equal(pthread_create(&thread, NULL, sign_in_thread, &s), 0);
+    assert_int_equal(sem_wait(&signing), 0);
+    assert_int_equal(C_SessionCancel(s, CKF_SIGN), CKR_OPERATION_CANCEL_FAILED);
+    assert_int_equal(C_SessionCancel(s, CKF_MESSAGE_SIGN), CKR_OPERATION_CANCEL_FAILED);
+    assert_int_equal(C_SessionCancel(s + 1, CKF_SIGN), CKR_SESSION_HANDLE_INVALID);
+    assert_int_equal(sem_post(&go_on), 0);
+    assert_int_equal(pthread_join(thread, &rv), 0);
+    fake.in_sign = NULL;
+    P11_OK(*(const CK_RV *)rv);
+    P11_OK(C_SessionCancel(s, CKF_SIGN));
+}
+
 #define ROUNDS 2000
 
 static atomic_bool opened_all;
@@ -276,6 +324,7 @@ int main(void)
         TEST(login_user_takes_no_name),
         TEST(a_token_without_login_is_always_open),
         TEST(cancel_ends_the_named_operations),
+        TEST(a_signature_under_way_cannot_be_cancelled),
         TEST(sessions_open_while_another_thread_closes_all),
     };
 
