@@ -201,6 +201,13 @@ static void end_slot(peer_client *c, peer_slot *s, const peer_run *run, tdsa_sta
     peer_request_end(r, run, status, detail);
 }
 
+/* libcurl keeps the first text, of the socket, and GnuTLS gives the code. */
+static bool cut_in_handshake(const peer_slot *s, CURLcode rc)
+{
+    return rc == CURLE_SSL_CONNECT_ERROR &&
+           (strstr(s->error, "Send failure") != NULL || strstr(s->error, "Recv failure") != NULL);
+}
+
 /* What libcurl and GnuTLS leave out: which setting to look at. NULL: nothing to add. */
 static const char *tls_reason(const peer_slot *s, CURLcode rc)
 {
@@ -215,7 +222,8 @@ static const char *tls_reason(const peer_slot *s, CURLcode rc)
         /* what it said in plain HTTP, or that it hung up at once */
         return "no TLS is spoken there: is https right in its uri?";
     }
-    if ((rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR) && header_len == 0) {
+    if ((rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR || cut_in_handshake(s, rc)) &&
+        header_len == 0) {
         return "cut off; is httpClient.tls.keyStorePath the client certificate it wants?";
     }
     return NULL;

@@ -1,4 +1,5 @@
 #include "unit/peer/exchange_fixture.h"
+#include "unit/peer/raw_server.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -183,12 +184,40 @@ static void our_own_certificate_is_shown(void **state)
     stop_server(&s);
 }
 
+/* Takes the first bytes of the handshake and resets the connection. */
+static void hear_and_reset(raw_server *s, int fd, unsigned nth)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    char bytes[4096];
+
+    (void)s;
+    (void)nth;
+    assert_true(recv(fd, bytes, sizeof bytes, 0) > 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+}
+
+/* As a server does that wants another certificate of ours and does not wait for the end of the handshake. */
+static void who_is_cut_off_in_the_handshake_is_told_where_to_look(void **state)
+{
+    tls_server s = {-1, 0};
+    char detail[160];
+    raw_server raw;
+
+    (void)state;
+    raw_server_start(&raw, hear_and_reset);
+    s.port = raw.port;
+    assert_int_equal(exchange_with(&s, &default_cfg, detail), TDSA_E_UNAVAILABLE);
+    raw_server_stop(&raw);
+    assert_non_null(strstr(detail, "keyStorePath"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_certificate_must_be_known),
         cmocka_unit_test(a_certificate_must_bear_the_host_name),
         cmocka_unit_test(our_own_certificate_is_shown),
+        cmocka_unit_test(who_is_cut_off_in_the_handshake_is_told_where_to_look),
     };
 
     return cmocka_run_group_tests(tests, make_all, remove_all);
